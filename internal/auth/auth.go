@@ -1,0 +1,122 @@
+// Package auth says who may do what and makes sure that it is written down.
+//
+// Gate is the one choke point: a person's action needs a Grant, a Grant comes
+// only from Gate.Authorize, and every store method that changes something on
+// a person's behalf takes the Grant and writes its Entry in the same commit
+// (an audit entry that cannot be written refuses the action). A refused
+// attempt is audited too.
+package auth
+
+import (
+	"context"
+	"time"
+)
+
+// Role is a server role; what it may do stands in the table in roles.go.
+type Role string
+
+// The roles.
+const (
+	RoleAdmin    Role = "admin"
+	RoleAuthor   Role = "author"
+	RoleReviewer Role = "reviewer"
+	RoleOperator Role = "operator"
+	RoleViewer   Role = "viewer"
+)
+
+// Permission is one thing that a role may do.
+type Permission string
+
+// The permissions.
+const (
+	HooksRead     Permission = "hooks.read"
+	HooksSubmit   Permission = "hooks.submit"
+	HooksReview   Permission = "hooks.review"
+	HooksActivate Permission = "hooks.activate"
+	HooksDisable  Permission = "hooks.disable"
+	JobsRead      Permission = "jobs.read" // jobs, results, problems
+	PeersRead     Permission = "peers.read"
+	TokensCreate  Permission = "tokens.create"
+	LoginCreate   Permission = "logins.create" // a one-time sign-in link for oneself
+	AuditRead     Permission = "audit.read"
+	MetricsRead   Permission = "metrics.read"
+)
+
+// User is a person or program with an account.
+type User struct {
+	Name      string // [a-z0-9][a-z0-9._-]{0,63}
+	Roles     []Role
+	CreatedAt time.Time
+}
+
+// TokenKind tells what a secret opens.
+type TokenKind string
+
+// The kinds of tokens.
+const (
+	TokenAPI     TokenKind = "api"     // bearer token of the REST API
+	TokenLogin   TokenKind = "login"   // one-time link, turned into a session once
+	TokenSession TokenKind = "session" // browser cookie, read-only
+)
+
+// Token is a stored secret: only its SHA-256 is kept.
+type Token struct {
+	ID        string // UUIDv7, public
+	Kind      TokenKind
+	Hash      [32]byte
+	User      string
+	Name      string // what it is for
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// Principal is who makes a request.
+type Principal struct {
+	User    string
+	Roles   []Role
+	TokenID string
+	Kind    TokenKind // a session may only read
+}
+
+// Entry is one line of the audit log.
+type Entry struct {
+	ID      string    `json:"id"` // UUIDv7
+	At      time.Time `json:"at"`
+	Actor   string    `json:"actor"`
+	TokenID string    `json:"token_id"`
+	Action  string    `json:"action"`
+	Target  string    `json:"target"`  // "version/<digest>", "user/<name>", …
+	Detail  string    `json:"detail"`  // parameters, at most 1,000 bytes
+	Outcome string    `json:"outcome"` // "ok" or the code of the refusal
+}
+
+// Grant proves that Gate allowed one action; only Gate makes valid ones.
+type Grant struct{ entry *Entry }
+
+// Entry is what the store writes in the same commit. It panics on a Grant
+// that no Gate made: that is a programming error which must not pass.
+func (g Grant) Entry() Entry {
+	if g.entry == nil {
+		panic("auth: a zero Grant was used")
+	}
+	return *g.entry
+}
+
+// Actor is the user whom the grant was given to.
+func (g Grant) Actor() string { return g.Entry().Actor }
+
+// Accounts is what Gate and Tokens need of a store.
+type Accounts interface {
+	// AddUser and AddToken write the grant's entry in the same commit.
+	AddUser(ctx context.Context, u User, g Grant) error // errs.CodeConflict: exists
+	AddToken(ctx context.Context, t Token, g Grant) error
+	User(ctx context.Context, name string) (User, error)                // errs.CodeNotFound
+	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)      // errs.CodeNotFound
+	SpendToken(ctx context.Context, id string, replacement Token) error // one-time: delete id, add replacement, atomically; errs.CodeNotFound
+}
+
+// Log is the audit log.
+type Log interface {
+	AddEntry(ctx context.Context, e Entry) error                           // refused attempts
+	Entries(ctx context.Context, after string, limit int) ([]Entry, error) // newest first, keyset by ID
+}

@@ -1,0 +1,54 @@
+// Package enroll is how a machine becomes a peer: the versioned enroll line,
+// the deployment's own CA, setup keys (of which the server has only hashes),
+// and the peer's row.
+package enroll
+
+import (
+	"context"
+	"time"
+
+	"hookline/hooks"
+)
+
+// Peer is an enrolled machine. ID is the first 32 hex digits of SPKI.
+type Peer struct {
+	ID         string
+	Name       string // host name that it gave, at most 128 printable bytes
+	SPKI       string // hex SHA-256 of its public key's SPKI DER
+	EnrolledAt time.Time
+	Facts      hooks.Facts
+	Version    string // of hookline-peer
+	// SendReports and AllowHooks ("no", "ask", "yes") are what the owner chose, as told in hello.
+	SendReports bool
+	AllowHooks  string
+	Connection  Connection
+}
+
+// Connection is the truth about a peer's stream, fenced by epoch: a write
+// with an older epoch changes nothing.
+type Connection struct {
+	Server string // "" is not connected
+	Epoch  int64
+	Seen   time.Time
+}
+
+// Hello is what a peer tells when its stream opens.
+type Hello struct {
+	Facts       hooks.Facts
+	Version     string
+	SendReports bool
+	AllowHooks  string
+}
+
+// Peers is what enrolment and the job server need of a store.
+type Peers interface {
+	// AddPeer is idempotent for the same SPKI.
+	AddPeer(ctx context.Context, p Peer) error
+	Peer(ctx context.Context, id string) (Peer, error) // errs.CodeNotFound
+	// Connect raises the epoch by one, stores the hello and returns the new epoch.
+	Connect(ctx context.Context, id, server string, h Hello, now time.Time) (epoch int64, err error)
+	// Disconnect clears Server where the epoch is still the same; ok tells.
+	Disconnect(ctx context.Context, id string, epoch int64, now time.Time) (ok bool, err error)
+	// Peers lists by id, keyset.
+	Peers(ctx context.Context, after string, limit int) ([]Peer, error)
+}

@@ -1,0 +1,11 @@
+// Package jobpb is the generated code of peers.proto, the protocol between
+// peers and server; the contract stands in the .proto file's comments.
+package jobpb
+
+//go:generate go run ./gen
+
+// Protocol is the version of the protocol that this build speaks.
+const Protocol = 1
+
+// MaxChunk is the largest piece of an upload in bytes, uncompressed.
+const MaxChunk = 64 << 10

@@ -1,0 +1,92 @@
+// Package jobs holds the job: one piece of work of one peer with a typed
+// workload, its statuses, and the sweep that ends overdue ones.
+package jobs
+
+import (
+	"time"
+
+	"hookline/hooks"
+)
+
+// Workload is what a job is about.
+type Workload string
+
+// The workloads.
+const (
+	WorkReport Workload = "report" // a problem report that the peer filed
+	WorkBundle Workload = "bundle" // a debug bundle that an operator asked for
+	WorkHook   Workload = "hook"   // a hook run
+)
+
+// Status is pending, succeeded or failed; the last two are final.
+type Status string
+
+// The statuses.
+const (
+	Pending   Status = "pending"
+	Succeeded Status = "succeeded"
+	Failed    Status = "failed"
+)
+
+// Limits of jobs.
+const (
+	DefaultDeadline = 5 * time.Minute // a pending job past it is failed, timed-out
+	MaxHooksPerPeer = 4               // pending hook jobs of one peer
+)
+
+// Job is one piece of work. Its times are UTC with millisecond precision;
+// zero means not yet.
+type Job struct {
+	ID          string // UUIDv7; of a hook job also the lease id; of a report chosen by the peer
+	PeerID      string
+	Workload    Workload
+	Status      Status
+	TriggeredBy string // "peer", "match", "claim", or a user
+	CreatedAt   time.Time
+	Deadline    time.Time
+	SentAt      time.Time
+	AckedAt     time.Time // the peer has it
+	CompletedAt time.Time
+	Outcome     hooks.Outcome // hook jobs, when final
+	FailedCode  string        // kebab-case code
+	FailedText  string        // at most 500 bytes, for people
+
+	// Report jobs.
+	Fingerprint string
+	ProblemID   string
+	Report      hooks.Report
+
+	// Hook jobs.
+	OriginalID string
+	Hook       string
+	Version    string // digest; the activation's id as well
+	HookError  string // at most 200 redacted bytes, where the hook itself failed: field HookError_<hook>
+	Slot       string // "<version>/<original>" while pending or succeeded, else the job's own id; unique
+	Bytes      int64  // of the result
+}
+
+// OpenSlot is the slot of a hook job that is pending or succeeded.
+func OpenSlot(version, original string) string { return version + "/" + original }
+
+// Decision is the one conditional update that ends a pending job.
+type Decision struct {
+	Status    Status
+	Outcome   hooks.Outcome
+	Code      string
+	Text      string
+	HookError string
+	Bytes     int64
+	At        time.Time
+}
+
+// Filter narrows a list of jobs; zero members do not narrow.
+type Filter struct {
+	Workload  Workload
+	Status    Status
+	PeerID    string
+	ProblemID string
+	Original  string
+	Version   string
+	After     string // keyset: jobs older than this id
+	Limit     int    // 1..200
+}

@@ -1,0 +1,90 @@
+// Package review is the only way of a hook version to approved, active,
+// disabled: it checks every signature with the same code as the peers,
+// asks the choke point for a grant, and changes state through hooks.Next.
+package review
+
+import (
+	"context"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/auth"
+)
+
+// Version is one immutable content of a hook with its reviews.
+type Version struct {
+	Digest      string // hex SHA-256 of Statement: the version digest
+	Hook        string
+	Number      int64
+	State       hooks.State // submitted, changes-requested, rejected or approved; later states are the activation's
+	Manifest    []byte      // hook.yaml as the author wrote it; never signed, never decisive
+	Script      []byte      // hook.lua
+	Statement   []byte      // canonical JSON, what people signed
+	Signatures  [][]byte    // signature files, the author's first
+	SubmittedBy string      // user
+	SubmittedAt time.Time
+}
+
+// Verdict is what a reviewer says.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictApprove        Verdict = "approve"
+	VerdictReject         Verdict = "reject"
+	VerdictRequestChanges Verdict = "request-changes"
+)
+
+// Review is one reviewer's word on one version.
+type Review struct {
+	ID        string // UUIDv7
+	Version   string // digest
+	User      string // account that sent it
+	Person    string // policy person whose key signed; "" without a signature
+	KeyID     string
+	Verdict   Verdict
+	Comment   string // at most 4,000 bytes of UTF-8
+	Signature []byte // signature file, with approve
+	At        time.Time
+}
+
+// Life is a version with its activation, if it has one.
+type Life struct {
+	Version    Version
+	Activation *hooks.Activation
+	Reviews    []Review
+}
+
+// State is the state of the version over its whole life.
+func (l Life) State() hooks.State {
+	if l.Activation != nil {
+		return l.Activation.State
+	}
+	return l.Version.State
+}
+
+// Versions is what Service needs to read.
+type Versions interface {
+	Life(ctx context.Context, digest string) (Life, error)        // errs.CodeNotFound
+	LatestNumber(ctx context.Context, hook string) (int64, error) // 0: no version yet
+	// Hooks lists the newest version of each hook by name, keyset by hook.
+	Hooks(ctx context.Context, after string, limit int) ([]Life, error)
+	// VersionsOf lists a hook's versions, newest first, at most limit, below number (0: from the newest).
+	VersionsOf(ctx context.Context, hook string, below int64, limit int) ([]Life, error)
+}
+
+// Changes is what Service needs to write; every method is atomic and writes
+// the grant's audit entry in the same commit.
+type Changes interface {
+	// AddVersion refuses a taken number or digest: errs.CodeVersionTaken.
+	AddVersion(ctx context.Context, v Version, g auth.Grant) error
+	// AddReview adds r (and its signature file to the version) and moves the version's state from → to;
+	// errs.CodeConflict where the state is no longer from or the same person has already approved.
+	AddReview(ctx context.Context, r Review, from, to hooks.State, g auth.Grant) error
+	// Activate creates the activation, or updates state, quantity, deadline and rollout of the one in state from
+	// (from approved: there is none yet). Any other active activation of the same hook becomes superseded in the
+	// same commit. errs.CodeConflict where the state is not from.
+	Activate(ctx context.Context, a hooks.Activation, from hooks.State, g auth.Grant) error
+	// Disable moves an activation from → disabled with a reason.
+	Disable(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error
+}
