@@ -3,14 +3,6 @@ package errs
 // Code is a kebab-case refusal or outcome code.
 type Code string
 
-// Info describes a code for docs/refusals.md.
-type Info struct {
-	Code    Code
-	Kind    Kind
-	Meaning string
-	Remedy  string
-}
-
 // Input and requests.
 const (
 	CodeInternal        Code = "internal"
@@ -110,6 +102,3 @@ const (
 	CodeJobDecided       Code = "job-already-decided"
 	CodePeerOptOut       Code = "peer-opted-out"
 )
-
-// Kind is the kind of a listed code; Internal for any other.
-func (c Code) Kind() Kind { return Internal }
