@@ -1,0 +1,105 @@
+# make help lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+export GOFLAGS ?= -trimpath -buildvcs=false
+
+GOLANGCI := v2.15.0
+COSIGN := v3.1.3
+BINARIES := hookline hooklined hookline-peer
+SOAK_ROUNDS ?= 50
+FUZZTIME ?= 20s
+ARGS ?=
+
+.PHONY: help build demo check test race-tools lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the four binaries, into bin/
+	@echo "build: $(BINARIES) hookline-sandbox"
+	mkdir -p bin
+	CGO_ENABLED=0 go build -o bin/ $(addprefix ./cmd/,$(BINARIES))
+	CGO_ENABLED=0 go build -ldflags "-s -w" -o bin/ ./cmd/hookline-sandbox
+
+demo: build ## the main job on this machine: crash, hook, review, result, refusals (ARGS=--stay keeps it up)
+	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/tamper ./examples/crash
+	bin/hookline demo $(ARGS)
+
+check: ## everything that CI runs: tools, drift, build, lint, tests, short fuzzing
+	@start=$$SECONDS
+	trap 'code=$$?; if [ $$code = 0 ]; then echo "make check: PASS in $$((SECONDS - start)) s"; else echo "make check: FAIL (exit $$code) after $$((SECONDS - start)) s"; fi' EXIT
+	for step in race-tools tools verify-generated build verify-worker lint test; do
+		echo "== $$step ($$((SECONDS - start)) s)"
+		$(MAKE) --no-print-directory $$step
+	done
+	echo "== fuzz, briefly ($$((SECONDS - start)) s)"
+	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+
+test: build tools ## all tests, with the race detector, in random order
+	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign \
+		go test -race -shuffle=on -count=1 -timeout=15m -json ./... | go run ./internal/tools/testsum
+
+lint: tools ## gofumpt and golangci-lint
+	@unformatted=$$(.bin/golangci-lint fmt --diff ./... | head -40)
+	if [ -n "$$unformatted" ]; then echo "$$unformatted"; echo "not formatted: run make fmt"; exit 1; fi
+	.bin/golangci-lint run ./...
+
+fmt: tools ## format the code
+	@.bin/golangci-lint fmt ./...
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@go run ./internal/tools/fuzzall -time $(FUZZTIME)
+
+bench: build ## speed, as ratios against the raw limit in the same run
+	@HOOKLINE_BIN=$(CURDIR)/bin go run ./internal/tools/benchratio
+
+soak: build tools ## long runs: 50 kills of the server, longer fuzzing
+	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
+		go test -count=1 -timeout=60m -json -run 'Kill' ./internal/hooktest/... | go run ./internal/tools/testsum
+	$(MAKE) --no-print-directory fuzz FUZZTIME=60s
+
+generate: ## generated code and pages, anew
+	@go generate ./...
+	go test ./internal/errs ./internal/httpapi -run 'Current|Golden' -update >/dev/null
+
+verify-generated:
+	@before=$$(mktemp -d)
+	cp internal/jobpb/*.pb.go "$$before"
+	go generate ./internal/jobpb
+	for f in "$$before"/*; do
+		cmp -s "$$f" "internal/jobpb/$$(basename "$$f")" || { echo "generated code has drifted: $$(basename "$$f"); run make generate and commit"; exit 1; }
+	done
+	rm -r "$$before"
+	echo "generated code is current"
+
+verify-worker: build
+	@size=$$(stat -c %s bin/hookline-sandbox)
+	echo "hookline-sandbox: $$size bytes"
+	[ "$$size" -le 6291456 ] || { echo "hookline-sandbox is larger than 6 MB"; exit 1; }
+	if go version -m bin/hookline-sandbox | grep -q 'CGO_ENABLED=1' || readelf -l bin/hookline-sandbox 2>/dev/null | grep -q INTERP; then
+		echo "hookline-sandbox is not static"; exit 1
+	fi
+
+tools: .bin/golangci-lint-$(GOLANGCI) .bin/cosign-$(COSIGN)
+
+.bin/golangci-lint-$(GOLANGCI):
+	@echo "tools: building golangci-lint $(GOLANGCI) (minutes on a fresh machine)"
+	GOFLAGS= GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	touch $@
+
+.bin/cosign-$(COSIGN):
+	@echo "tools: building cosign $(COSIGN) (minutes on a fresh machine)"
+	GOFLAGS= GOBIN=$(CURDIR)/.bin go install github.com/sigstore/cosign/v3/cmd/cosign@$(COSIGN)
+	touch $@
+
+race-tools: # the race detector needs a C compiler
+	@if ! command -v gcc >/dev/null; then
+		echo "gcc is missing; the race detector needs it"
+		[ "$$(id -u)" = 0 ] || { echo "install it: apt-get install gcc libc6-dev"; exit 1; }
+		apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev
+	fi
+
+clean: ## remove what the build made
+	rm -rf bin .bin

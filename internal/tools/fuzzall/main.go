@@ -1,0 +1,69 @@
+// Command fuzzall runs every native fuzz target of the module, one after the
+// other, each for -time, and stops at the first failure.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+)
+
+func main() {
+	each := flag.Duration("time", 20*time.Second, "how long each target runs")
+	flag.Parse()
+	if err := run(*each); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot fuzz:", err)
+		os.Exit(1)
+	}
+}
+
+func run(each time.Duration) error {
+	targets, err := list()
+	if err != nil {
+		return err
+	}
+	if len(targets) == 0 {
+		return fmt.Errorf("there is no fuzz target")
+	}
+	for i, t := range targets {
+		fmt.Printf("fuzz %d/%d %s %s\n", i+1, len(targets), t.pkg, t.name)
+		out, err := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), t.pkg).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s %s: %w\n%s", t.pkg, t.name, err, out)
+		}
+	}
+	fmt.Printf("%d fuzz targets held for %s each\n", len(targets), each)
+	return nil
+}
+
+type target struct{ pkg, name string }
+
+var fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+
+// list finds the fuzz targets in the source, which costs no build.
+func list() ([]target, error) {
+	out, err := exec.Command("go", "list", "-f", `{{$d := .Dir}}{{$p := .ImportPath}}{{range .TestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}`, "./...").Output()
+	if err != nil {
+		return nil, err
+	}
+	var targets []target
+	for _, line := range strings.Split(string(bytes.TrimSpace(out)), "\n") {
+		pkg, file, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			continue
+		}
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range fuzzFunc.FindAllSubmatch(src, -1) {
+			targets = append(targets, target{pkg, string(m[1])})
+		}
+	}
+	return targets, nil
+}
