@@ -1,0 +1,170 @@
+package signing
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"hookline/internal/errs"
+	"hookline/internal/strict"
+)
+
+// policyFile is the YAML form. Pointers tell a missing key from a zero.
+type policyFile struct {
+	Policy      *int           `yaml:"policy"`
+	Deployment  string         `yaml:"deployment"`
+	Profile     string         `yaml:"profile"`
+	Reviewers   *int           `yaml:"reviewers"`
+	Needs       map[string]int `yaml:"needs"`
+	Forbidden   []string       `yaml:"forbidden"`
+	MaxLifetime *time.Duration `yaml:"max_lifetime"`
+	Persons     []personFile   `yaml:"persons"`
+}
+
+type personFile struct {
+	Name  string   `yaml:"name"`
+	Roles []string `yaml:"roles"`
+	Keys  []string `yaml:"keys"`
+}
+
+// ParsePolicy reads a policy file. It refuses unknown and missing keys, an
+// unknown policy version, one key under two names, a name twice, a team
+// without reviewers or with too few people to approve anything, and a lifetime
+// over 14 days: errs.CodePolicyInvalid, with the key in Field. Needs and
+// forbidden may be left out; every other key is required.
+func ParsePolicy(b []byte) (*Policy, error) {
+	var f policyFile
+	if err := strict.Decode("policy.yaml", b, MaxPolicyBytes, &f); err != nil {
+		return nil, asPolicyInvalid(err)
+	}
+	switch {
+	case f.Policy == nil:
+		return nil, invalid("policy", "the key is missing")
+	case *f.Policy != PolicyVersion:
+		return nil, invalid("policy", "version %d is not known, only %d", *f.Policy, PolicyVersion)
+	case f.Reviewers == nil:
+		return nil, invalid("reviewers", "the key is missing")
+	case f.MaxLifetime == nil:
+		return nil, invalid("max_lifetime", "the key is missing")
+	}
+	p := &Policy{
+		Deployment:  f.Deployment,
+		Profile:     Profile(f.Profile),
+		Reviewers:   *f.Reviewers,
+		Needs:       f.Needs,
+		Forbidden:   f.Forbidden,
+		MaxLifetime: *f.MaxLifetime,
+		Digest:      PolicyDigest(b),
+	}
+	persons, err := f.persons()
+	if err != nil {
+		return nil, err
+	}
+	p.Persons = persons
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func asPolicyInvalid(err error) error {
+	e, ok := errs.As(err)
+	if !ok {
+		return errs.Wrap(errs.CodePolicyInvalid, err, "cannot read the policy")
+	}
+	c := *e
+	c.Code = errs.CodePolicyInvalid
+	return &c
+}
+
+func (f policyFile) persons() ([]Person, error) {
+	if len(f.Persons) > MaxPersons {
+		return nil, invalid("persons", "there are %d, not 1 to %d", len(f.Persons), MaxPersons)
+	}
+	persons := make([]Person, 0, len(f.Persons))
+	for i, pf := range f.Persons {
+		if len(pf.Keys) > MaxKeysPerPerson {
+			return nil, invalid(fmt.Sprintf("persons[%d].keys", i), "there are %d, not 1 to %d", len(pf.Keys), MaxKeysPerPerson)
+		}
+		person := Person{Name: pf.Name}
+		for _, r := range pf.Roles {
+			person.Roles = append(person.Roles, Role(r))
+		}
+		for j, text := range pf.Keys {
+			k, err := ParsePublicKey([]byte(text))
+			if err != nil {
+				return nil, errs.Wrap(errs.CodePolicyInvalid, err, "cannot accept the policy").At(fmt.Sprintf("persons[%d].keys[%d]", i, j))
+			}
+			person.Keys = append(person.Keys, k)
+		}
+		persons = append(persons, person)
+	}
+	return persons, nil
+}
+
+// YAML writes the policy as a file that ParsePolicy reads back. Digest is not
+// part of it; the digest of what was written is PolicyDigest of these bytes.
+func (p *Policy) YAML() []byte {
+	var b strings.Builder
+	b.WriteString(policyHeader)
+	fmt.Fprintf(&b, "policy: %d\ndeployment: %s\nprofile: %s\n", PolicyVersion, p.Deployment, p.Profile)
+	fmt.Fprintf(&b, "reviewers: %d # distinct people besides the author\n", p.Reviewers)
+	writeNeeds(&b, p.Needs)
+	fmt.Fprintf(&b, "forbidden: [%s] # capabilities that nobody may use\n", strings.Join(p.Forbidden, ", "))
+	fmt.Fprintf(&b, "max_lifetime: %s # from not_before to not_after of a hook\n", formatDays(p.MaxLifetime))
+	b.WriteString("persons:\n")
+	for _, person := range p.Persons {
+		writePerson(&b, person)
+	}
+	return []byte(b.String())
+}
+
+const policyHeader = `# Who may sign hooks, and how many reviewers a hook needs. The SHA-256 of this
+# very file is in the enroll line of every peer: a changed file is a new policy.
+`
+
+func writeNeeds(b *strings.Builder, needs map[string]int) {
+	if len(needs) == 0 {
+		b.WriteString("needs: {} # more reviewers for a capability\n")
+		return
+	}
+	b.WriteString("needs: # more reviewers for a capability\n")
+	for _, name := range CapabilityNames() {
+		if n, ok := needs[name]; ok {
+			fmt.Fprintf(b, "  %s: %d\n", name, n)
+		}
+	}
+}
+
+func writePerson(b *strings.Builder, person Person) {
+	roles := make([]string, len(person.Roles))
+	for i, r := range person.Roles {
+		roles[i] = string(r)
+	}
+	fmt.Fprintf(b, "  - name: %s\n    roles: [%s]\n    keys:\n", quote(person.Name), strings.Join(roles, ", "))
+	for _, k := range person.Keys {
+		b.WriteString("      - |\n")
+		for line := range strings.Lines(string(k.PEM())) {
+			b.WriteString("        " + line)
+		}
+	}
+}
+
+// quote keeps names such as "no" and "007" strings.
+func quote(s string) string {
+	out, err := yaml.Marshal(s)
+	if err != nil {
+		return fmt.Sprintf("%q", s)
+	}
+	return strings.TrimSuffix(string(out), "\n")
+}
+
+func formatDays(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return d.String()
+}
