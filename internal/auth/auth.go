@@ -36,8 +36,9 @@ const (
 	HooksDisable  Permission = "hooks.disable"
 	JobsRead      Permission = "jobs.read" // jobs, results, problems
 	PeersRead     Permission = "peers.read"
-	TokensCreate  Permission = "tokens.create"
+	TokensCreate  Permission = "tokens.create" // for oneself
 	LoginCreate   Permission = "logins.create" // a one-time sign-in link for oneself
+	UsersManage   Permission = "users.manage"  // make a user; make a token for somebody else
 	AuditRead     Permission = "audit.read"
 	MetricsRead   Permission = "metrics.read"
 )
@@ -107,7 +108,8 @@ func (g Grant) Actor() string { return g.Entry().Actor }
 
 // Accounts is what Gate and Tokens need of a store.
 type Accounts interface {
-	// AddUser and AddToken write the grant's entry in the same commit.
+	// AddUser and AddToken write the grant's entry in the same commit. AddToken does not ask whether the user
+	// exists: Bootstrap stores the first token before the first user.
 	AddUser(ctx context.Context, u User, g Grant) error // errs.CodeConflict: exists
 	AddToken(ctx context.Context, t Token, g Grant) error
 	User(ctx context.Context, name string) (User, error)                // errs.CodeNotFound

@@ -1,0 +1,122 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hookline/internal/errs"
+)
+
+// bootstrapActor is the actor of what the server does for its first user. No
+// user can have this name.
+const bootstrapActor = "bootstrap"
+
+// firstUser is the user that Bootstrap makes.
+const firstUser = "admin"
+
+// NewLogin makes a code that signs p in to a browser, once, within LoginLife.
+func (g *Gate) NewLogin(ctx context.Context, p Principal) (string, Token, error) {
+	grant, err := g.Authorize(ctx, p, LoginCreate, "user/"+p.User, fmt.Sprintf("good for %s", LoginLife))
+	if err != nil {
+		return "", Token{}, err
+	}
+	code, t, err := g.newToken(TokenLogin, p.User, "sign-in link", LoginLife)
+	if err != nil {
+		return "", Token{}, err
+	}
+	if err := g.Accounts.AddToken(ctx, t, grant); err != nil {
+		return "", Token{}, err
+	}
+	return code, t, nil
+}
+
+// SpendLogin turns a code into a session that can only read. A code that was
+// spent, is unknown or has expired: errs.CodeUnauthenticated.
+func (g *Gate) SpendLogin(ctx context.Context, code string) (string, Token, error) {
+	used, err := g.lookup(ctx, code, TokenLogin)
+	if err != nil {
+		return "", Token{}, err
+	}
+	secret, t, err := g.newToken(TokenSession, used.User, "browser", SessionLife)
+	if err != nil {
+		return "", Token{}, err
+	}
+	err = g.Accounts.SpendToken(ctx, used.ID, t)
+	if errs.Is(err, errs.CodeNotFound) {
+		return "", Token{}, unauthenticated()
+	}
+	if err != nil {
+		return "", Token{}, err
+	}
+	return secret, t, nil
+}
+
+// Bootstrap makes user admin and its first token where there is no user at
+// all; created tells. Only an admin makes users and nobody removes any, so
+// that no user at all is the same as no user admin.
+//
+// deliver keeps the secret for the owner (a file, mode 0600) and runs before
+// anything is stored; the user is stored last. A crash anywhere in between
+// leaves no user, and the next start begins again with a new secret.
+func (g *Gate) Bootstrap(ctx context.Context, deliver func(secret string) error) (created bool, err error) {
+	if _, err := g.Accounts.User(ctx, firstUser); !errs.Is(err, errs.CodeNotFound) {
+		return false, err
+	}
+	secret, t, err := g.newToken(TokenAPI, firstUser, bootstrapActor, MaxTokenLife)
+	if err != nil {
+		return false, err
+	}
+	if err := deliver(secret); err != nil {
+		return false, errs.Wrap(errs.CodeUnavailable, err, "cannot keep the first admin token")
+	}
+	if err := g.bootstrapStore(ctx, t); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+func (g *Gate) bootstrapStore(ctx context.Context, t Token) error {
+	grant, err := g.systemGrant(TokensCreate, "the first token")
+	if err != nil {
+		return err
+	}
+	if err := g.Accounts.AddToken(ctx, t, grant); err != nil {
+		return err
+	}
+	grant, err = g.systemGrant(UsersManage, "the first user")
+	if err != nil {
+		return err
+	}
+	u := User{Name: firstUser, Roles: []Role{RoleAdmin}, CreatedAt: g.now()}
+	return g.Accounts.AddUser(ctx, u, grant)
+}
+
+// systemGrant is the one grant that no person asked for.
+func (g *Gate) systemGrant(perm Permission, detail string) (Grant, error) {
+	e, err := g.entry(string(perm), "user/"+firstUser, detail)
+	if err != nil {
+		return Grant{}, err
+	}
+	e.Actor = bootstrapActor
+	return Grant{entry: &e}, nil
+}
+
+// ParseRoles reads roles as people write them, "author,reviewer"; an unknown
+// one is errs.CodeBadInput.
+func ParseRoles(s string) ([]Role, error) {
+	var roles []Role
+	for part := range strings.SplitSeq(s, ",") {
+		r := Role(strings.TrimSpace(part))
+		if r == "" {
+			continue
+		}
+		if !r.Valid() || slices.Contains(roles, r) {
+			return nil, errs.New(errs.CodeBadInput, "unknown or repeated role %q", cut(string(r), 40)).At("roles").
+				WithHint("roles are admin, author, reviewer, operator, viewer")
+		}
+		roles = append(roles, r)
+	}
+	return roles, nil
+}
