@@ -1,0 +1,155 @@
+package client
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+
+	"hookline/internal/api"
+)
+
+// List narrows and pages a list; zero members do not narrow.
+type List struct {
+	After string // Next of the page before
+	Limit int    // 1..200, the server's default when 0
+
+	// Jobs and results.
+	Workload, Status, Peer, Problem, Original, Version, Hook, Job string
+}
+
+func (l List) query() url.Values {
+	q := url.Values{}
+	set := func(key, value string) {
+		if value != "" {
+			q.Set(key, value)
+		}
+	}
+	set("after", l.After)
+	set("workload", l.Workload)
+	set("status", l.Status)
+	set("peer", l.Peer)
+	set("problem", l.Problem)
+	set("original", l.Original)
+	set("version", l.Version)
+	set("hook", l.Hook)
+	set("job", l.Job)
+	if l.Limit > 0 {
+		q.Set("limit", strconv.Itoa(l.Limit))
+	}
+	return q
+}
+
+// Me is the caller.
+func (c *Client) Me(ctx context.Context) (api.Me, error) {
+	return get[api.Me](ctx, c, "/api/me", nil)
+}
+
+// Info is the deployment and its policy.
+func (c *Client) Info(ctx context.Context) (api.Info, error) {
+	return get[api.Info](ctx, c, "/api/info", nil)
+}
+
+// CreateToken makes a token, and its user where there is none.
+func (c *Client) CreateToken(ctx context.Context, t api.NewToken) (api.Token, error) {
+	return post[api.Token](ctx, c, "/api/tokens", t)
+}
+
+// CreateLoginLink makes a one-time browser sign-in for the caller.
+func (c *Client) CreateLoginLink(ctx context.Context) (api.LoginLink, error) {
+	return post[api.LoginLink](ctx, c, "/api/login-links", struct{}{})
+}
+
+// Hooks lists the newest version of each hook.
+func (c *Client) Hooks(ctx context.Context, l List) (api.Page[api.Version], error) {
+	return get[api.Page[api.Version]](ctx, c, "/api/hooks", l.query())
+}
+
+// VersionsOf lists the versions of a hook, newest first, below a number
+// (0: from the newest).
+func (c *Client) VersionsOf(ctx context.Context, hook string, below int64, limit int) (api.Page[api.Version], error) {
+	q := List{Limit: limit}.query()
+	if below > 0 {
+		q.Set("below", strconv.FormatInt(below, 10))
+	}
+	return get[api.Page[api.Version]](ctx, c, "/api/hooks/"+url.PathEscape(hook)+"/versions", q)
+}
+
+// Submit uploads a new version.
+func (c *Client) Submit(ctx context.Context, v api.NewVersion) (api.Version, error) {
+	return post[api.Version](ctx, c, "/api/versions", v)
+}
+
+// Version is one version with its bytes, signatures and reviews.
+func (c *Client) Version(ctx context.Context, digest string) (api.Version, error) {
+	return get[api.Version](ctx, c, versionPath(digest, ""), nil)
+}
+
+// Review adds a reviewer's word.
+func (c *Client) Review(ctx context.Context, digest string, r api.NewReview) (api.Version, error) {
+	return post[api.Version](ctx, c, versionPath(digest, "/reviews"), r)
+}
+
+// Activate starts or restarts a version.
+func (c *Client) Activate(ctx context.Context, digest string, a api.NewActivation) (api.Version, error) {
+	return post[api.Version](ctx, c, versionPath(digest, "/activation"), a)
+}
+
+// Disable stops a version.
+func (c *Client) Disable(ctx context.Context, digest string, d api.Disable) (api.Version, error) {
+	return post[api.Version](ctx, c, versionPath(digest, "/disable"), d)
+}
+
+func versionPath(digest, rest string) string {
+	return "/api/versions/" + url.PathEscape(digest) + rest
+}
+
+// Jobs lists jobs, newest first.
+func (c *Client) Jobs(ctx context.Context, l List) (api.Page[api.Job], error) {
+	return get[api.Page[api.Job]](ctx, c, "/api/jobs", l.query())
+}
+
+// Job is one job; an original comes with its results and hook jobs.
+func (c *Client) Job(ctx context.Context, id string) (api.Job, error) {
+	return get[api.Job](ctx, c, "/api/jobs/"+url.PathEscape(id), nil)
+}
+
+// Explain says why a version did or did not run for an original job.
+func (c *Client) Explain(ctx context.Context, job, version string) (api.Explanation, error) {
+	q := url.Values{"version": {version}}
+	return get[api.Explanation](ctx, c, "/api/jobs/"+url.PathEscape(job)+"/explain", q)
+}
+
+// Peers lists the enrolled machines.
+func (c *Client) Peers(ctx context.Context, l List) (api.Page[api.Peer], error) {
+	return get[api.Page[api.Peer]](ctx, c, "/api/peers", l.query())
+}
+
+// Peer is one machine.
+func (c *Client) Peer(ctx context.Context, id string) (api.Peer, error) {
+	return get[api.Peer](ctx, c, "/api/peers/"+url.PathEscape(id), nil)
+}
+
+// PeerJobs lists the jobs of one machine, newest first.
+func (c *Client) PeerJobs(ctx context.Context, id string, l List) (api.Page[api.Job], error) {
+	return get[api.Page[api.Job]](ctx, c, "/api/peers/"+url.PathEscape(id)+"/jobs", l.query())
+}
+
+// Results lists what hooks brought back, newest first.
+func (c *Client) Results(ctx context.Context, l List) (api.Page[api.Result], error) {
+	return get[api.Page[api.Result]](ctx, c, "/api/results", l.query())
+}
+
+// Result is one result.
+func (c *Client) Result(ctx context.Context, id string) (api.Result, error) {
+	return get[api.Result](ctx, c, "/api/results/"+url.PathEscape(id), nil)
+}
+
+// Problems lists the buckets of reports.
+func (c *Client) Problems(ctx context.Context, l List) (api.Page[api.ProblemBucket], error) {
+	return get[api.Page[api.ProblemBucket]](ctx, c, "/api/problems", l.query())
+}
+
+// Problem is one bucket.
+func (c *Client) Problem(ctx context.Context, id string) (api.ProblemBucket, error) {
+	return get[api.ProblemBucket](ctx, c, "/api/problems/"+url.PathEscape(id), nil)
+}
