@@ -73,10 +73,11 @@ type Token struct {
 
 // Principal is who makes a request.
 type Principal struct {
-	User    string
-	Roles   []Role
-	TokenID string
-	Kind    TokenKind // a session may only read
+	User      string
+	Roles     []Role
+	TokenID   string
+	Kind      TokenKind // a session may only read
+	ExpiresAt time.Time // of the token
 }
 
 // Entry is one line of the audit log.

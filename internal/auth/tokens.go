@@ -92,7 +92,7 @@ func (g *Gate) Authenticate(ctx context.Context, secret string) (Principal, erro
 	if err != nil {
 		return Principal{}, err
 	}
-	return Principal{User: u.Name, Roles: slices.Clone(u.Roles), TokenID: t.ID, Kind: t.Kind}, nil
+	return Principal{User: u.Name, Roles: slices.Clone(u.Roles), TokenID: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt}, nil
 }
 
 // lookup finds a live token of one of the kinds.
