@@ -32,13 +32,24 @@ type personFile struct {
 // ParsePolicy reads a policy file. It refuses unknown and missing keys, an
 // unknown policy version, one key under two names, a name twice, a team
 // without reviewers or with too few people to approve anything, and a lifetime
-// over 14 days: errs.CodePolicyInvalid, with the key in Field. Needs and
+// over 14 days: errs.CodePolicyInvalid, with the place ("policy.yaml:7:3") in Field. Needs and
 // forbidden may be left out; every other key is required.
 func ParsePolicy(b []byte) (*Policy, error) {
 	var f policyFile
-	if err := strict.Decode("policy.yaml", b, MaxPolicyBytes, &f); err != nil {
+	at, err := strict.DecodeAt("policy.yaml", b, MaxPolicyBytes, &f)
+	if err != nil {
 		return nil, asPolicyInvalid(err)
 	}
+	p, err := f.policy(b)
+	if err != nil {
+		return nil, locate(err, at)
+	}
+	return p, nil
+}
+
+// policy turns the decoded file into a valid policy; errors name the path of
+// the key.
+func (f policyFile) policy(b []byte) (*Policy, error) {
 	switch {
 	case f.Policy == nil:
 		return nil, invalid("policy", "the key is missing")
@@ -67,6 +78,18 @@ func ParsePolicy(b []byte) (*Policy, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// locate replaces the path of a key by its place in the file.
+func locate(err error, at strict.Positions) error {
+	e, ok := errs.As(err)
+	if !ok || e.Field == "" {
+		return err
+	}
+	c := *e
+	c.Message = e.Message + " (" + e.Field + ")"
+	c.Field = at.At(e.Field)
+	return &c
 }
 
 func asPolicyInvalid(err error) error {
@@ -113,7 +136,7 @@ func (p *Policy) YAML() []byte {
 	fmt.Fprintf(&b, "reviewers: %d # distinct people besides the author\n", p.Reviewers)
 	writeNeeds(&b, p.Needs)
 	fmt.Fprintf(&b, "forbidden: [%s] # capabilities that nobody may use\n", strings.Join(p.Forbidden, ", "))
-	fmt.Fprintf(&b, "max_lifetime: %s # from not_before to not_after of a hook\n", formatDays(p.MaxLifetime))
+	fmt.Fprintf(&b, "max_lifetime: %s # from not_before to not_after of a hook\n", strict.FormatDuration(p.MaxLifetime))
 	b.WriteString("persons:\n")
 	for _, person := range p.Persons {
 		writePerson(&b, person)
@@ -159,12 +182,4 @@ func quote(s string) string {
 		return fmt.Sprintf("%q", s)
 	}
 	return strings.TrimSuffix(string(out), "\n")
-}
-
-func formatDays(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	return d.String()
 }

@@ -79,13 +79,12 @@ func (p *Policy) checkStatement(st hooks.Statement, script []byte) error {
 	if len(script) > hooks.MaxScriptBytes {
 		return errs.New(errs.CodeTooLarge, "cannot accept the script: it is longer than %d bytes", hooks.MaxScriptBytes)
 	}
-	if len(st.Subject) != 1 || hooks.Digest(script) != st.Subject[0].Digest.SHA256 {
+	if hooks.Digest(script) != st.ScriptDigest() {
 		return errs.New(errs.CodeScriptDigest, "cannot accept the script: it is not the one that was signed").At("subject[0].digest.sha256")
 	}
-	lifetime := time.Duration(pred.NotAfter-pred.NotBefore) * time.Second
 	if pred.NotAfter <= pred.NotBefore || pred.NotAfter-pred.NotBefore > int64(p.MaxLifetime/time.Second) {
-		return errs.New(errs.CodeLifetimeTooLong, "cannot accept the hook: it lives for %s, the policy allows %s",
-			lifetime, p.MaxLifetime).At("predicate.not_after")
+		return errs.New(errs.CodeLifetimeTooLong, "cannot accept the hook: it lives for %d s, the policy allows %d s",
+			pred.NotAfter-pred.NotBefore, int64(p.MaxLifetime/time.Second)).At("predicate.not_after")
 	}
 	for _, name := range CapabilitiesOf(pred) {
 		if slices.Contains(p.Forbidden, name) {
