@@ -99,16 +99,16 @@ type Predicate struct {
 // Fingerprints is set, at level package only Package and the version range;
 // the other members are empty in the canonical form, never absent.
 type Match struct {
-	Fingerprints []string `json:"fingerprints"` // sorted, raw fingerprints
-	Package      string   `json:"package"`
-	From         string   `json:"from"`  // Debian version, inclusive; "" is no bound
-	Below        string   `json:"below"` // Debian version, exclusive; "" is no bound
+	Fingerprints []string `json:"fingerprints" yaml:"fingerprints"` // sorted, raw fingerprints
+	Package      string   `json:"package" yaml:"package"`
+	From         string   `json:"from" yaml:"from"`   // Debian version, inclusive; "" is no bound
+	Below        string   `json:"below" yaml:"below"` // Debian version, exclusive; "" is no bound
 }
 
 // Capabilities are what a hook may do beyond reading its report and the
 // facts of the peer. An empty list grants nothing.
 type Capabilities struct {
-	FSRead []string `json:"fs.read"` // sorted: "/a/b", "/a/*" (one level), "/a/**" (any depth)
+	FSRead []string `json:"fs.read" yaml:"fs.read"` // sorted: "/a/b", "/a/*" (one level), "/a/**" (any depth)
 }
 
 // DeclaredField is one field that a hook may bring back.
