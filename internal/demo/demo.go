@@ -1,0 +1,310 @@
+// Package demo shows the main job on this machine with real processes: a real
+// crash, a hook reviewed and signed by people's own keys, a peer that verifies
+// it, the new fields beside the original report; then four attempts of a
+// stolen server, each refused by the peer.
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"hookline/internal/api"
+	"hookline/internal/errs"
+	"hookline/internal/onebox"
+)
+
+// Options say how the demo runs.
+type Options struct {
+	Out   io.Writer
+	Bin   onebox.Binaries
+	Color bool
+	Stay  bool // keep everything running after the verdict, until ctx ends
+}
+
+type demo struct {
+	Options
+	d       *onebox.Deployment
+	peer    *onebox.Peer
+	start   time.Time
+	job     string // the original job of the demo's crash
+	version api.Version
+	refused []string
+}
+
+// Run runs the demo; an error says which step did not hold.
+func Run(ctx context.Context, o Options) error {
+	dir, err := os.MkdirTemp("", "hookline-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := o.Bin.Check("crash", "tamper"); err != nil {
+		return err
+	}
+	d, err := onebox.New(dir, o.Bin)
+	if err != nil {
+		return err
+	}
+	s := &demo{Options: o, d: d, start: time.Now()}
+	defer s.stop()
+	for _, step := range []func(context.Context) error{s.found, s.enrol, s.crash, s.hook, s.review, s.result, s.refusals} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	s.verdict()
+	if o.Stay {
+		return s.stay(ctx)
+	}
+	return nil
+}
+
+func (s *demo) stop() {
+	if s.peer != nil {
+		_ = s.peer.Stop()
+	}
+	_ = s.d.Stop()
+}
+
+func (s *demo) found(ctx context.Context) error {
+	s.step("people make their own keys and, offline, the policy: two reviewers, author ≠ reviewer")
+	if err := s.d.Found(ctx, onebox.Team()); err != nil {
+		return err
+	}
+	s.say("alice is author and operator, bob and carol review; each key stays with its owner, encrypted")
+	s.say("server: %s for people, %s for peers", s.d.HTTP, s.d.GRPC)
+	return nil
+}
+
+func (s *demo) enrol(ctx context.Context) (err error) {
+	s.step("a machine enrols with a line that pins policy, deployment and the server's CA; its owner opts in")
+	s.peer, err = s.d.AddPeer(ctx, "peer", "--send-reports=yes", "--hooks=yes")
+	return err
+}
+
+func (s *demo) crash(ctx context.Context) error {
+	s.step("a real program crashes under hookline-peer exec, with GOTRACEBACK=crash")
+	id, a, err := s.peer.Exec(ctx, s.Bin.Path("crash"), "--to", "3")
+	if err != nil {
+		return err
+	}
+	s.job = id
+	s.say("%s", line(a.Stderr, "panic:"))
+	j, err := s.awaitJob(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.say("report %s, problem %s", id, j.Workload.ProblemID)
+	s.say("fingerprint %s", j.Workload.Fingerprint)
+	return nil
+}
+
+func (s *demo) awaitJob(ctx context.Context, id string) (j api.Job, err error) {
+	err = onebox.Eventually(ctx, 30*time.Second, func() error {
+		j, err = s.d.Job(ctx, "alice", id)
+		return err
+	})
+	return j, err
+}
+
+func (s *demo) hook(ctx context.Context) error {
+	s.step("alice starts a hook from that report, tries it in the real sandbox without server or key, and signs it")
+	dir, err := s.d.InitHook(ctx, "alice", "demo-hook", s.job)
+	if err != nil {
+		return err
+	}
+	out, err := s.d.Hookline(ctx, "", "hook", "test", dir, "--report", dir+"/report.json", "--live")
+	if err != nil {
+		return err
+	}
+	s.quote(out)
+	s.version, err = s.d.Submit(ctx, "alice", dir)
+	if err != nil {
+		return err
+	}
+	s.say("submitted %s@%d, version %s: %s, %d of %d approvals", s.version.Hook, s.version.Number, s.version.Digest, s.version.State, s.version.Approvals, s.version.Needed)
+	return nil
+}
+
+func (s *demo) review(ctx context.Context) (err error) {
+	s.step("bob and carol read it and sign the same statement with their own keys; alice activates it for 3 results")
+	for _, reviewer := range []string{"bob", "carol"} {
+		if s.version, err = s.d.Approve(ctx, reviewer, s.version.Digest); err != nil {
+			return err
+		}
+		s.say("%s signed: %s, %d of %d approvals", reviewer, s.version.State, s.version.Approvals, s.version.Needed)
+	}
+	v, err := s.d.Activate(ctx, "alice", s.version.Digest, 3)
+	if err != nil {
+		return err
+	}
+	s.say("activated: %s, quantity %d, until %s", v.State, v.Activation.Quantity, v.Activation.Deadline.Format(time.RFC3339))
+	return nil
+}
+
+func (s *demo) result(ctx context.Context) error {
+	s.step("the peer verifies the bytes, runs them over its own copy of the report, and only new fields come back")
+	r, err := s.d.AwaitResult(ctx, "alice", s.job)
+	if err != nil {
+		return err
+	}
+	out, err := s.d.Hookline(ctx, "alice", "job", "show", s.job)
+	if err != nil {
+		return err
+	}
+	s.quote(out)
+	if r.JobID != s.job {
+		return fmt.Errorf("result %s belongs to job %q, want the original job %s", r.ID, r.JobID, s.job)
+	}
+	s.say("result %s belongs to original job %s", r.ID, r.JobID)
+	out, err = s.peer.Do(ctx, "log", "--job", r.ID)
+	if err != nil {
+		return err
+	}
+	s.say("and the owner of the machine sees the same in the peer's own record:")
+	s.quote(out)
+	return nil
+}
+
+// attempt is one thing that a stolen server tries.
+type attempt struct {
+	what    string
+	tamper  string // what is edited, see Deployment.Tamper
+	stolen  func(v api.Version) []byte
+	allow   string // what the owner says before it
+	refusal errs.Code
+}
+
+func attempts() []attempt {
+	return []attempt{
+		{"changes one byte of the script", "script", oneByteOff, "yes", errs.CodeScriptDigest},
+		{"sends it one approval short", "signatures", oneApprovalShort, "yes", errs.CodeThresholdNotMet},
+		{"stretches the deadline in the signed statement", "statement", oneDayLonger, "yes", errs.CodeSignatureInvalid},
+		{"asks a machine whose owner has not opted in", "opt-in", nil, "no", errs.CodeNotOptedIn},
+	}
+}
+
+func oneByteOff(v api.Version) []byte {
+	b := bytes.Clone(v.Script)
+	b[len(b)-2] ^= 1
+	return b
+}
+
+func oneApprovalShort(v api.Version) []byte {
+	b, _ := json.Marshal(v.Signatures[:len(v.Signatures)-1]) // a list of byte strings always encodes
+	return b
+}
+
+func oneDayLonger(v api.Version) []byte {
+	signed := fmt.Sprintf(`"not_after":%d`, v.Predicate.NotAfter)
+	return bytes.Replace(v.Statement, []byte(signed), fmt.Appendf(nil, `"not_after":%d`, v.Predicate.NotAfter+86400), 1)
+}
+
+func (s *demo) refusals(ctx context.Context) error {
+	s.step("now the server is stolen: its database is edited so that it sends what nobody signed")
+	clean, err := s.d.Version(ctx, "alice", s.version.Digest)
+	if err != nil {
+		return err
+	}
+	for _, a := range attempts() {
+		if err := s.attempt(ctx, a, clean); err != nil {
+			return fmt.Errorf("the stolen server %s: %w", a.what, err)
+		}
+	}
+	return nil
+}
+
+func (s *demo) attempt(ctx context.Context, a attempt, clean api.Version) error {
+	if _, err := s.peer.Do(ctx, "allow", "--hooks="+a.allow); err != nil {
+		return err
+	}
+	restore, err := s.tamper(ctx, a, clean)
+	if err != nil {
+		return err
+	}
+	id, _, err := s.peer.Exec(ctx, s.Bin.Path("crash"), "--to", "3")
+	if err != nil {
+		return err
+	}
+	record, err := s.peer.AwaitRefusal(ctx, "alice", id)
+	if err != nil {
+		return err
+	}
+	if record.Code != string(a.refusal) {
+		return fmt.Errorf("the peer's record says %q for job %s, want %q", record.Code, record.JobID, a.refusal)
+	}
+	s.refused = append(s.refused, record.Code)
+	s.say("%s%s%s: the stolen server %s (hook job %s)", s.color("31"), record.Code, s.color("0"), a.what, record.JobID)
+	return restore()
+}
+
+// tamper edits the database and returns what puts it back.
+func (s *demo) tamper(ctx context.Context, a attempt, clean api.Version) (restore func() error, err error) {
+	if a.tamper == "opt-in" {
+		return func() error { return nil }, s.d.Tamper(ctx, a.tamper, "", []byte("yes"))
+	}
+	original := map[string][]byte{"script": clean.Script, "statement": clean.Statement}[a.tamper]
+	if a.tamper == "signatures" {
+		if original, err = json.Marshal(clean.Signatures); err != nil {
+			return nil, err
+		}
+	}
+	restore = func() error { return s.d.Tamper(ctx, a.tamper, clean.Digest, original) }
+	return restore, s.d.Tamper(ctx, a.tamper, clean.Digest, a.stolen(clean))
+}
+
+func (s *demo) verdict() {
+	fmt.Fprintf(s.Out, "\n%sdemo: PASS%s in %.1f s: result of job %s brought home, %d refusals: %s\n", s.color("32"), s.color("0"),
+		time.Since(s.start).Seconds(), s.job, len(s.refused), strings.Join(s.refused, ", "))
+}
+
+func (s *demo) stay(ctx context.Context) error {
+	out, err := s.d.Hookline(ctx, "alice", "open", "/jobs/"+s.job)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "\nThe page of the job (the link signs you in once): %s\nEverything lives in %s. Ctrl-C ends it and removes the folder.\n", strings.TrimSpace(out), s.d.Dir)
+	<-ctx.Done()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil
+	}
+	return ctx.Err()
+}
+
+func (s *demo) step(text string) {
+	fmt.Fprintf(s.Out, "\n%s[%4.1f s] %s%s\n", s.color("1"), time.Since(s.start).Seconds(), text, s.color("0"))
+}
+
+func (s *demo) say(format string, args ...any) {
+	fmt.Fprintf(s.Out, "  "+format+"\n", args...)
+}
+
+func (s *demo) quote(text string) {
+	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		fmt.Fprintf(s.Out, "  | %s\n", l)
+	}
+}
+
+func (s *demo) color(code string) string {
+	if !s.Color {
+		return ""
+	}
+	return "\x1b[" + code + "m"
+}
+
+// line is the first line of text that begins so.
+func line(text, prefix string) string {
+	for _, l := range strings.Split(text, "\n") {
+		if strings.HasPrefix(l, prefix) {
+			return l
+		}
+	}
+	return ""
+}
