@@ -69,6 +69,11 @@ const (
 	CodeEnrollLine          Code = "enroll-line-invalid"
 	CodeServerIdentity      Code = "server-identity"
 	CodeNotEnrolled         Code = "not-enrolled"
+	CodeOwnerDenied         Code = "owner-denied"
+	CodeRunInterrupted      Code = "run-interrupted"
+	CodeRunCancelled        Code = "run-cancelled"
+	CodeGuardNotRunning     Code = "guard-not-running"
+	CodeRecordDamaged       Code = "record-damaged"
 	CodeProtocolUnsupported Code = "protocol-unsupported"
 )
 

@@ -1,0 +1,86 @@
+package guardwire
+
+import (
+	"encoding/json"
+	"time"
+
+	"hookline/hooks"
+)
+
+// Op names what an owner's command asks of the guard.
+type Op string
+
+// The requests over the guard's unix socket, one a connection: a Request, then
+// a Reply, each one frame. OpFile is for every local user where the owner
+// lets reports be sent; the others are for root and the guard's own user.
+const (
+	OpFile      Op = "file"       // keep and send Report
+	OpStatus    Op = "status"     // Status
+	OpPending   Op = "pending"    // Pending
+	OpAllowOnce Op = "allow-once" // the owner says yes to pending ID
+	OpDeny      Op = "deny"       // the owner says no to pending ID
+	OpAllow     Op = "allow"      // change the opt-ins, nil leaves one as it is; replies with Status
+	OpLog       Op = "log"        // lines of the record after After, of JobID where given
+)
+
+// Request is one owner's request.
+type Request struct {
+	Op          Op           `json:"op"`
+	ID          string       `json:"id,omitempty"`
+	JobID       string       `json:"job_id,omitempty"`
+	After       int64        `json:"after,omitempty"`
+	Source      string       `json:"source,omitempty"` // of a report: "exec", "report"
+	Report      hooks.Report `json:"report,omitempty"`
+	SendReports *bool        `json:"send_reports,omitempty"`
+	AllowHooks  *string      `json:"allow_hooks,omitempty"`
+}
+
+// Reply answers a Request; Code is "" where it was done.
+type Reply struct {
+	Code    string            `json:"code,omitempty"`
+	Message string            `json:"message,omitempty"`
+	Field   string            `json:"field,omitempty"`
+	Hint    string            `json:"hint,omitempty"`
+	ID      string            `json:"id,omitempty"` // of the filed report
+	Status  *Status           `json:"status,omitempty"`
+	Pending []Pending         `json:"pending,omitempty"`
+	Lines   []json.RawMessage `json:"lines,omitempty"`
+	More    bool              `json:"more,omitempty"` // ask again after the last line's seq
+}
+
+// Status is how a peer stands, for its owner.
+type Status struct {
+	Deployment   string    `json:"deployment"`
+	PeerID       string    `json:"peer_id"`
+	Profile      string    `json:"profile"`
+	PolicyDigest string    `json:"policy_digest"`
+	EnrolledAt   time.Time `json:"enrolled_at"`
+	Running      bool      `json:"running"` // the guard runs, not only its files were read
+	Connected    bool      `json:"connected"`
+	Trouble      string    `json:"trouble"` // why it is not connected
+	SendReports  bool      `json:"send_reports"`
+	AllowHooks   string    `json:"allow_hooks"`
+	Outbox       int       `json:"outbox"`  // reports and results that the server has not confirmed
+	Reports      int       `json:"reports"` // own copies kept
+	Pending      int       `json:"pending"` // runs that wait for the owner
+	Runs         int       `json:"runs"`    // under way
+	RecordLines  int64     `json:"record_lines"`
+	RecordIntact bool      `json:"record_intact"`
+}
+
+// Pending is a run that waits for the owner, with all that it would be
+// allowed to do.
+type Pending struct {
+	ID         string    `json:"id"`
+	Hook       string    `json:"hook"`
+	Version    int64     `json:"version"`
+	Digest     string    `json:"digest"`
+	OriginalID string    `json:"original_id"`
+	Author     string    `json:"author"`
+	Reviewers  []string  `json:"reviewers"`
+	As         string    `json:"as"`
+	Reads      []string  `json:"reads"`
+	Fields     []string  `json:"fields"` // "KernelTaint (technical, redacted)"
+	AskedAt    time.Time `json:"asked_at"`
+	NotAfter   time.Time `json:"not_after"`
+}
