@@ -1,0 +1,241 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+)
+
+const activationColumns = `digest, hook, state, reason, keys, quantity, deadline, max_bytes, percent, per_minute,
+	issued, leased, received, empty, failed, refused, deferred, cancelled, timed_out, bytes, reserved,
+	created_at, changed_at`
+
+// maxKeys caps the match keys of one question; a report has two.
+const maxKeys = 2 * hooks.MaxFingerprints
+
+// ActiveByKeys finds the active activations with one of the match keys.
+func (d *DB) ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activation, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	if len(keys) > maxKeys {
+		return nil, errs.New(errs.CodeTooLarge, "cannot match %d keys at once, at most %d", len(keys), maxKeys)
+	}
+	args := make([]any, len(keys))
+	for i, key := range keys {
+		args[i] = key
+	}
+	return list(ctx, d.reader, scanActivation, `SELECT `+activationColumns+` FROM activations WHERE digest IN
+		(SELECT digest FROM activation_keys WHERE key IN (?`+strings.Repeat(", ?", len(keys)-1)+`)) ORDER BY digest`, args...)
+}
+
+// TakeLease adds the lease and counts it, where the activation is active,
+// before its deadline, and has one to give.
+func (d *DB) TakeLease(ctx context.Context, version, lease string, now time.Time) error {
+	return d.write(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE activations SET issued = issued + 1, leased = leased + 1
+			WHERE digest = ? AND state = 'active' AND deadline > ? AND received + leased < quantity AND leased < ?`,
+			version, toMS(now), hooks.MaxLeasesOut)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return whyNoLease(ctx, t, version, now)
+		}
+		n, err = t.exec(`INSERT INTO leases (id, version, reserved, taken_at) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING`,
+			lease, version, toMS(now))
+		if err == nil && n == 0 {
+			return errs.New(errs.CodeConflict, "cannot take lease %s: the id is taken", lease)
+		}
+		return err
+	})
+}
+
+// whyNoLease names the condition that a refused lease met first.
+func whyNoLease(ctx context.Context, t *tx, version string, now time.Time) error {
+	a, err := activation(ctx, t, version)
+	switch {
+	case errs.Is(err, errs.CodeNotFound):
+		return errs.New(errs.CodeHookNotActive, "version %s was never activated", version)
+	case err != nil:
+		return err
+	case a.State != hooks.StateActive:
+		return errs.New(errs.CodeHookNotActive, "version %s is %s", version, a.State)
+	case toMS(a.Deadline) <= toMS(now):
+		return errs.New(errs.CodeDeadlineReached, "version %s reached its deadline", version)
+	case a.Ledger.Received+a.Ledger.Leased >= a.Quantity:
+		return errs.New(errs.CodeQuantityReached, "version %s has all %d reports that it may bring, or leases out for them",
+			version, a.Quantity)
+	}
+	return errs.New(errs.CodeLeasesOut, "version %s has %d leases out", version, a.Ledger.Leased)
+}
+
+// Reserve adds n bytes to a lease where what is settled and reserved leaves
+// room for them. A negative n gives back what an upload that was cut had
+// reserved, at most all of it.
+func (d *DB) Reserve(ctx context.Context, version, lease string, n int64) error {
+	if n > hooks.MaxInteger || n < -hooks.MaxInteger {
+		return errs.New(errs.CodeBadInput, "cannot reserve %d bytes", n)
+	}
+	return d.write(ctx, func(t *tx) error {
+		have, err := one(ctx, t, scanInt, `SELECT reserved FROM leases WHERE id = ? AND version = ?`, lease, version)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errs.New(errs.CodeNotFound, "there is no lease %s", lease)
+		}
+		if err != nil {
+			return err
+		}
+		return reserve(ctx, t, version, lease, have, max(n, -have))
+	})
+}
+
+// reserve counts n more bytes for a lease that has some already.
+func reserve(ctx context.Context, t *tx, version, lease string, have, n int64) error {
+	changed, err := t.exec(`UPDATE activations SET reserved = reserved + ?1
+		WHERE digest = ?2 AND bytes + reserved + ?1 <= max_bytes`, n, version)
+	if err != nil {
+		return err
+	}
+	if changed == 1 {
+		_, err := t.exec(`UPDATE leases SET reserved = ? WHERE id = ?`, have+n, lease)
+		return err
+	}
+	a, err := activation(ctx, t, version)
+	if err != nil {
+		return err
+	}
+	if a.Ledger.Bytes+have+n > a.MaxBytes {
+		return noBytesLeft(a, have+n)
+	}
+	return errs.New(errs.CodeRateLimited, "other uploads have reserved what version %s has left", version).
+		WithHint("wait until one of them has ended")
+}
+
+func noBytesLeft(a hooks.Activation, n int64) error {
+	return errs.New(errs.CodeBytesReached, "version %s may bring %d bytes, has %d, and this result has at least %d",
+		a.Digest, a.MaxBytes, a.Ledger.Bytes, n)
+}
+
+// SettleLease removes the lease and counts its outcome, once.
+func (d *DB) SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, now time.Time) (hooks.Activation, bool, error) {
+	update, known := settleStatements[o]
+	if !known {
+		return hooks.Activation{}, false, errs.New(errs.CodeBadInput, "cannot settle lease %s: unknown outcome %q", lease, o)
+	}
+	if o != hooks.OutcomeReceived {
+		bytes = 0
+	}
+	var a hooks.Activation
+	var ok bool
+	err := d.write(ctx, func(t *tx) error {
+		reserved, err := one(ctx, t, scanInt, `DELETE FROM leases WHERE id = ? AND version = ? RETURNING reserved`, lease, version)
+		ok = err == nil
+		if errors.Is(err, sql.ErrNoRows) {
+			a, err = activation(ctx, t, version)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		a, err = settle(ctx, t, update, version, reserved, bytes)
+		return err
+	})
+	return a, ok && err == nil, err
+}
+
+// settle counts the outcome of a lease that is gone. A result that nobody
+// reserved the bytes for is refused where it does not fit.
+func settle(ctx context.Context, t *tx, update, version string, reserved, bytes int64) (hooks.Activation, error) {
+	a, err := one(ctx, t, scanActivation, update, version, reserved, bytes)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return a, err
+	}
+	if a, err = activation(ctx, t, version); err != nil {
+		return a, err
+	}
+	return a, noBytesLeft(a, bytes)
+}
+
+// settleStatements has one update for each outcome's column of the ledger.
+var settleStatements = map[hooks.Outcome]string{
+	hooks.OutcomeReceived:  settleStatement("received"),
+	hooks.OutcomeEmpty:     settleStatement("empty"),
+	hooks.OutcomeFailed:    settleStatement("failed"),
+	hooks.OutcomeRefused:   settleStatement("refused"),
+	hooks.OutcomeDeferred:  settleStatement("deferred"),
+	hooks.OutcomeCancelled: settleStatement("cancelled"),
+	hooks.OutcomeTimedOut:  settleStatement("timed_out"),
+}
+
+func settleStatement(column string) string {
+	return `UPDATE activations SET leased = leased - 1, ` + column + ` = ` + column + ` + 1,
+		reserved = reserved - ?2, bytes = bytes + ?3
+		WHERE digest = ?1 AND bytes + reserved - ?2 + ?3 <= max_bytes RETURNING ` + activationColumns
+}
+
+// ChangeState moves an activation from one state to another; ok is false
+// where it was not in from.
+func (d *DB) ChangeState(ctx context.Context, version string, from, to hooks.State, reason string, now time.Time) (bool, error) {
+	var ok bool
+	err := d.write(ctx, func(t *tx) (err error) {
+		ok, err = changeState(t, version, from, to, reason, now)
+		return err
+	})
+	return ok && err == nil, err
+}
+
+// changeState is the one place where an activation stops being active, and
+// with it being matched.
+func changeState(t *tx, version string, from, to hooks.State, reason string, now time.Time) (bool, error) {
+	n, err := t.exec(`UPDATE activations SET state = ?, reason = ?, changed_at = ? WHERE digest = ? AND state = ?`,
+		string(to), reason, toMS(now), version, string(from))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, indexKeys(t, version)
+}
+
+// indexKeys makes the match keys of a version findable while it is active,
+// and only then.
+func indexKeys(t *tx, version string) error {
+	if _, err := t.exec(`DELETE FROM activation_keys WHERE digest = ?`, version); err != nil {
+		return err
+	}
+	_, err := t.exec(`INSERT INTO activation_keys (key, digest)
+		SELECT DISTINCT k.value, a.digest FROM activations a, json_each(a.keys) k WHERE a.digest = ? AND a.state = 'active'`, version)
+	return err
+}
+
+// Activation reads an activation; errs.CodeNotFound.
+func (d *DB) Activation(ctx context.Context, version string) (hooks.Activation, error) {
+	return activation(ctx, d.reader, version)
+}
+
+func activation(ctx context.Context, q querier, version string) (hooks.Activation, error) {
+	a, err := one(ctx, q, scanActivation, `SELECT `+activationColumns+` FROM activations WHERE digest = ?`, version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, errs.New(errs.CodeNotFound, "there is no activation of version %s", version)
+	}
+	return a, err
+}
+
+func scanActivation(s scanner) (hooks.Activation, error) {
+	var a hooks.Activation
+	var keys string
+	var deadline, created, changed int64
+	l := &a.Ledger
+	err := s.Scan(&a.Digest, &a.Hook, &a.State, &a.Reason, &keys, &a.Quantity, &deadline, &a.MaxBytes,
+		&a.Rollout.Percent, &a.Rollout.PerMinute, &l.Issued, &l.Leased, &l.Received, &l.Empty, &l.Failed, &l.Refused,
+		&l.Deferred, &l.Cancelled, &l.TimedOut, &l.Bytes, &l.Reserved, &created, &changed)
+	if err != nil {
+		return a, err
+	}
+	a.Deadline, a.CreatedAt, a.ChangedAt = fromMS(deadline), fromMS(created), fromMS(changed)
+	return a, json.Unmarshal([]byte(keys), &a.Keys)
+}

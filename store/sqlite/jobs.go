@@ -1,0 +1,271 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// jobColumns are a job without its report.
+const jobColumns = `id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at,
+	outcome, failed_code, failed_text, fingerprint, problem_id, original_id, hook, version, hook_error, slot, bytes`
+
+// AddReport stores a report job, its match keys and its problem's count in
+// one commit. It is idempotent by id, peer and the report itself.
+func (d *DB) AddReport(ctx context.Context, j jobs.Job, p collector.Problem) (bool, error) {
+	report, err := encodeReport(j.Report)
+	if err != nil {
+		return false, err
+	}
+	digest := sha256.Sum256(report)
+	j.Workload, j.Slot = jobs.WorkReport, ""
+	var created bool
+	err = d.write(ctx, func(t *tx) error {
+		n, err := insertJob(t, j, digest[:], report)
+		if err != nil {
+			return err
+		}
+		if created = n == 1; !created {
+			return sameReport(ctx, t, j, digest[:])
+		}
+		if err := addMatchKeys(t, j); err != nil {
+			return err
+		}
+		return countProblem(t, j, p)
+	})
+	return created && err == nil, err
+}
+
+// encodeReport is the stored form: JSON with sorted keys, which gives back
+// every key and value exactly.
+func encodeReport(r hooks.Report) ([]byte, error) {
+	for name, value := range r {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return nil, errs.New(errs.CodeBadReport, "cannot store report: not UTF-8").At(strings.ToValidUTF8(name, "?"))
+		}
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(r); err != nil {
+		return nil, err
+	}
+	report := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if len(report) > hooks.MaxReportBytes {
+		return nil, errs.New(errs.CodeTooLarge, "cannot store report: it has %d bytes, at most %d", len(report), hooks.MaxReportBytes).
+			WithHint("leave out or shorten the largest fields")
+	}
+	return report, nil
+}
+
+// sameReport refuses an id that holds anything else than this report.
+func sameReport(ctx context.Context, t *tx, j jobs.Job, digest []byte) error {
+	stored, err := one(ctx, t, scanBytes, `SELECT report_sha256 FROM jobs WHERE id = ? AND peer_id = ? AND workload = ?`,
+		j.ID, j.PeerID, string(jobs.WorkReport))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err != nil || !bytes.Equal(stored, digest) {
+		return errs.New(errs.CodeConflict, "cannot store report: the id %s is taken", j.ID).WithHint("file it under a new id")
+	}
+	return nil
+}
+
+// addMatchKeys makes an original findable by what hooks match on.
+func addMatchKeys(t *tx, j jobs.Job) error {
+	for _, key := range matchKeys(j) {
+		if _, err := t.exec(`INSERT INTO job_keys (peer_id, key, job_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			j.PeerID, key, j.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matchKeys are hooks.MatchKeys of a report whose fingerprint is known.
+func matchKeys(j jobs.Job) []string {
+	keys := []string{"fp:" + j.Fingerprint}
+	if p := j.Report[hooks.FieldPackage]; p != "" {
+		keys = append(keys, "pkg:"+p)
+	}
+	return keys
+}
+
+// AddHookJob stores a hook job. Its slot is decided here: open while the job
+// is pending or succeeded, the job's own id otherwise.
+func (d *DB) AddHookJob(ctx context.Context, j jobs.Job) error {
+	j.Workload, j.Slot = jobs.WorkHook, j.ID
+	if j.Status != jobs.Failed {
+		j.Slot = jobs.OpenSlot(j.Version, j.OriginalID)
+	}
+	return d.write(ctx, func(t *tx) error {
+		if err := hookJobFits(ctx, t, j); err != nil {
+			return err
+		}
+		n, err := insertJob(t, j, nil, nil)
+		if err == nil && n == 0 {
+			return errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID)
+		}
+		return err
+	})
+}
+
+// hookJobFits looks at what may stand in the way, in the writer, where
+// nothing changes between the look and the insert.
+func hookJobFits(ctx context.Context, t *tx, j jobs.Job) error {
+	type obstacles struct{ id, slot, pending int64 }
+	o, err := one(ctx, t, func(s scanner) (o obstacles, err error) {
+		err = s.Scan(&o.id, &o.slot, &o.pending)
+		return o, err
+	}, `SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?),
+		EXISTS (SELECT 1 FROM jobs WHERE slot = ? AND slot <> ''),
+		(SELECT count(*) FROM jobs WHERE peer_id = ? AND status = 'pending' AND workload = 'hook')`,
+		j.ID, j.Slot, j.PeerID)
+	switch {
+	case err != nil:
+		return err
+	case o.id != 0:
+		return errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID)
+	case o.slot != 0:
+		return errs.New(errs.CodeAlreadyAsked, "version %s was already asked for job %s", j.Version, j.OriginalID)
+	case j.Status == jobs.Pending && o.pending >= jobs.MaxHooksPerPeer:
+		return errs.New(errs.CodePeerBusy, "peer %s has %d hook jobs pending", j.PeerID, o.pending)
+	}
+	return nil
+}
+
+// insertJob returns 0 where the id is taken.
+func insertJob(t *tx, j jobs.Job, digest, report []byte) (int64, error) {
+	return t.exec(`INSERT INTO jobs (`+jobColumns+`, report_sha256, report)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		j.ID, j.PeerID, string(j.Workload), string(j.Status), j.TriggeredBy,
+		toMS(j.CreatedAt), toMS(j.Deadline), toMS(j.SentAt), toMS(j.AckedAt), toMS(j.CompletedAt),
+		string(j.Outcome), j.FailedCode, j.FailedText, j.Fingerprint, j.ProblemID,
+		j.OriginalID, j.Hook, j.Version, j.HookError, j.Slot, j.Bytes, digest, report)
+}
+
+// MarkSent stamps a pending job sent; first is true for one caller only, and
+// never for a job that is no longer pending.
+func (d *DB) MarkSent(ctx context.Context, id string, now time.Time) (bool, error) {
+	return d.updateJob(ctx, id, func(t *tx) (int64, error) {
+		return t.exec(`UPDATE jobs SET sent_at = ? WHERE id = ? AND status = 'pending' AND sent_at = 0`, toMS(now), id)
+	})
+}
+
+// MarkAcked stamps a pending job acknowledged, once.
+func (d *DB) MarkAcked(ctx context.Context, id string, now time.Time) error {
+	_, err := d.updateJob(ctx, id, func(t *tx) (int64, error) {
+		return t.exec(`UPDATE jobs SET acked_at = ? WHERE id = ? AND status = 'pending' AND acked_at = 0`, toMS(now), id)
+	})
+	return err
+}
+
+// Decide ends a pending job, and with the same commit shows or deletes its
+// hidden result.
+func (d *DB) Decide(ctx context.Context, id string, c jobs.Decision) (bool, error) {
+	if c.Status != jobs.Succeeded && c.Status != jobs.Failed {
+		return false, errs.New(errs.CodeBadInput, "cannot decide job %s: %q is no end", id, c.Status)
+	}
+	return d.updateJob(ctx, id, func(t *tx) (int64, error) {
+		n, err := t.exec(`UPDATE jobs SET status = ?1, outcome = ?2, failed_code = ?3, failed_text = ?4, hook_error = ?5,
+			bytes = ?6, completed_at = ?7, slot = iif(?1 = 'failed' AND slot <> '', id, slot)
+			WHERE id = ?8 AND status = 'pending'`,
+			string(c.Status), string(c.Outcome), c.Code, c.Text, c.HookError, c.Bytes, toMS(c.At), id)
+		if err != nil || n == 0 {
+			return n, err
+		}
+		return n, showOrDelete(t, id, c.Status == jobs.Succeeded)
+	})
+}
+
+// updateJob runs a conditional update of one job and tells whether it
+// happened; errs.CodeNotFound where there is no such job.
+func (d *DB) updateJob(ctx context.Context, id string, update func(*tx) (int64, error)) (bool, error) {
+	var ok bool
+	err := d.write(ctx, func(t *tx) error {
+		n, err := update(t)
+		if ok = n == 1; ok || err != nil {
+			return err
+		}
+		_, err = one(ctx, t, scanInt, `SELECT 1 FROM jobs WHERE id = ?`, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return noJob(id)
+		}
+		return err
+	})
+	return ok && err == nil, err
+}
+
+// Job reads a job with its report; errs.CodeNotFound.
+func (d *DB) Job(ctx context.Context, id string) (jobs.Job, error) {
+	j, err := one(ctx, d.reader, scanWholeJob, `SELECT `+jobColumns+`, report FROM jobs WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, noJob(id)
+	}
+	return j, err
+}
+
+// Jobs lists jobs without their reports, newest first.
+func (d *DB) Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) {
+	query, args := jobsQuery(f)
+	return list(ctx, d.reader, scanJob, query, args...)
+}
+
+// jobsQuery narrows only by what the filter sets, so that each combination
+// finds its index.
+func jobsQuery(f jobs.Filter) (string, []any) {
+	where, args := []string{"id < ?"}, []any{before(f.After)}
+	for _, c := range []struct{ condition, value string }{
+		{"peer_id = ?", f.PeerID},
+		{"problem_id = ? AND problem_id <> ''", f.ProblemID},
+		{"original_id = ? AND original_id <> ''", f.Original},
+		{"version = ? AND version <> ''", f.Version},
+		{"workload = ?", string(f.Workload)},
+		{"status = ?", string(f.Status)},
+	} {
+		if c.value != "" {
+			where, args = append(where, c.condition), append(args, c.value)
+		}
+	}
+	return `SELECT ` + jobColumns + ` FROM jobs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
+		append(args, page(f.Limit, maxPage))
+}
+
+func noJob(id string) error {
+	return errs.New(errs.CodeNotFound, "there is no job %s", id)
+}
+
+func scanJob(s scanner) (jobs.Job, error) { return scanJobAnd(s) }
+
+func scanWholeJob(s scanner) (jobs.Job, error) {
+	var report []byte
+	j, err := scanJobAnd(s, &report)
+	if err != nil || report == nil {
+		return j, err
+	}
+	return j, json.Unmarshal(report, &j.Report)
+}
+
+// scanJobAnd reads jobColumns and what follows them.
+func scanJobAnd(s scanner, more ...any) (jobs.Job, error) {
+	var j jobs.Job
+	var created, deadline, sent, acked, completed int64
+	err := s.Scan(append([]any{&j.ID, &j.PeerID, &j.Workload, &j.Status, &j.TriggeredBy,
+		&created, &deadline, &sent, &acked, &completed,
+		&j.Outcome, &j.FailedCode, &j.FailedText, &j.Fingerprint, &j.ProblemID,
+		&j.OriginalID, &j.Hook, &j.Version, &j.HookError, &j.Slot, &j.Bytes}, more...)...)
+	j.CreatedAt, j.Deadline, j.CompletedAt = fromMS(created), fromMS(deadline), fromMS(completed)
+	j.SentAt, j.AckedAt = fromMS(sent), fromMS(acked)
+	return j, err
+}

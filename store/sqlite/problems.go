@@ -1,0 +1,69 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"hookline/collector"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+const problemColumns = `id, fingerprint, package, executable, reports, first_seen, last_seen`
+
+// countProblem counts one more report of a problem. The first report names
+// it; the times are the reports' own where p has none.
+func countProblem(t *tx, j jobs.Job, p collector.Problem) error {
+	first, end := firstOf(p.FirstSeen, j.CreatedAt), firstOf(p.LastSeen, j.CreatedAt)
+	_, err := t.exec(`INSERT INTO problems (`+problemColumns+`) VALUES (?, ?, ?, ?, 1, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET reports = reports + 1,
+		first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)`,
+		p.ID, p.Fingerprint, p.Package, p.Executable, toMS(first), toMS(end))
+	return err
+}
+
+func firstOf(t, otherwise time.Time) time.Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
+}
+
+// Problem reads a problem; errs.CodeNotFound.
+func (d *DB) Problem(ctx context.Context, id string) (collector.Problem, error) {
+	p, err := one(ctx, d.reader, scanProblem, `SELECT `+problemColumns+` FROM problems WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, errs.New(errs.CodeNotFound, "there is no problem %s", id)
+	}
+	return p, err
+}
+
+// Problems lists problems, the one that was seen last first; after is
+// "<last_seen in ms>/<id>" of the last one of the page before.
+func (d *DB) Problems(ctx context.Context, after string, limit int) ([]collector.Problem, error) {
+	seen, id := int64(math.MaxInt64), last
+	if after != "" {
+		ms, rest, ok := strings.Cut(after, "/")
+		n, err := strconv.ParseInt(ms, 10, 64)
+		if !ok || err != nil {
+			return nil, errs.New(errs.CodeBadInput, "cannot list problems from %q", after).At("after").
+				WithHint("use the cursor of the page before, <milliseconds>/<id>")
+		}
+		seen, id = n, rest
+	}
+	return list(ctx, d.reader, scanProblem, `SELECT `+problemColumns+` FROM problems WHERE (last_seen, id) < (?, ?)
+		ORDER BY last_seen DESC, id DESC LIMIT ?`, seen, id, page(limit, maxPage))
+}
+
+func scanProblem(s scanner) (collector.Problem, error) {
+	var p collector.Problem
+	var first, end int64
+	err := s.Scan(&p.ID, &p.Fingerprint, &p.Package, &p.Executable, &p.Reports, &first, &end)
+	p.FirstSeen, p.LastSeen = fromMS(first), fromMS(end)
+	return p, err
+}

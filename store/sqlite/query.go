@@ -1,0 +1,276 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"time"
+)
+
+// querier is a connection, or a pool, that keeps its statements prepared.
+type querier interface {
+	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	failed(ctx context.Context, err error) error // how an error of reading rows is reported
+}
+
+// scanner is the row that a scan function reads.
+type scanner interface{ Scan(into ...any) error }
+
+// tx is the writer's connection inside a transaction. Nothing interrupts it:
+// callers withdraw operations before they begin, or wait.
+type tx struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+}
+
+func newTx(conn *sql.Conn) *tx {
+	return &tx{conn: conn, statements: map[string]*sql.Stmt{}}
+}
+
+func (t *tx) prepare(query string) (*sql.Stmt, error) {
+	if s, ok := t.statements[query]; ok {
+		return s, nil
+	}
+	s, err := t.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	t.statements[query] = s
+	return s, nil
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(query string, args ...any) (int64, error) {
+	s, err := t.prepare(query)
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func (t *tx) query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := t.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(context.Background(), args...)
+}
+
+// failed leaves the error to the writer, which must see it as it is.
+func (t *tx) failed(_ context.Context, err error) error { return err }
+
+// rollback ends the transaction, where SQLite has not done so already.
+func (t *tx) rollback() { _, _ = t.exec("ROLLBACK") }
+
+func (t *tx) close() error {
+	var err error
+	for _, s := range t.statements {
+		err = errors.Join(err, s.Close())
+	}
+	return errors.Join(err, t.conn.Close())
+}
+
+// reader is the pool of connections that cannot write.
+type reader struct {
+	path       string
+	db         *sql.DB
+	mu         sync.RWMutex
+	statements map[string]*sql.Stmt
+}
+
+func newReader(ctx context.Context, path string, connections int) (*reader, error) {
+	db, err := sql.Open(driverName, dsn(path, readerPragmas()))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &reader{path: path, db: db, statements: map[string]*sql.Stmt{}}, nil
+}
+
+func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	r.mu.RLock()
+	s, ok := r.statements[query]
+	r.mu.RUnlock()
+	if ok {
+		return s, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s, ok := r.statements[query]; ok {
+		return s, nil
+	}
+	s, err := r.db.PrepareContext(ctx, query)
+	if err == nil {
+		r.statements[query] = s
+	}
+	return s, err
+}
+
+func (r *reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := r.prepare(ctx, query)
+	if err != nil {
+		return nil, r.failed(ctx, err)
+	}
+	rows, err := s.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, r.failed(ctx, err)
+	}
+	return rows, nil
+}
+
+// failed prefers the context's own error to "interrupted".
+func (r *reader) failed(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if f := failure(r.path, err); f != nil {
+		return f
+	}
+	return err
+}
+
+// snapshot runs read over one state of the database.
+func (r *reader) snapshot(ctx context.Context, read func(querier) error) error {
+	t, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return r.failed(ctx, err)
+	}
+	defer func() { _ = t.Rollback() }()
+	return read(&view{reader: r, tx: t})
+}
+
+// view is a reader inside a snapshot.
+type view struct {
+	reader *reader
+	tx     *sql.Tx
+}
+
+func (v *view) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := v.reader.prepare(ctx, query)
+	if err != nil {
+		return nil, v.reader.failed(ctx, err)
+	}
+	rows, err := v.tx.StmtContext(ctx, s).QueryContext(ctx, args...)
+	if err != nil {
+		return nil, v.reader.failed(ctx, err)
+	}
+	return rows, nil
+}
+
+func (v *view) failed(ctx context.Context, err error) error { return v.reader.failed(ctx, err) }
+
+func (r *reader) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var err error
+	for _, s := range r.statements {
+		err = errors.Join(err, s.Close())
+	}
+	return errors.Join(err, r.db.Close())
+}
+
+// one reads the first row; sql.ErrNoRows where there is none.
+func one[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+	var none T
+	rows, err := q.query(ctx, query, args...)
+	if err != nil {
+		return none, err
+	}
+	defer func() { _ = rows.Close() }()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return none, q.failed(ctx, err)
+		}
+		return none, sql.ErrNoRows
+	}
+	v, err := scan(rows)
+	if err != nil {
+		return none, err
+	}
+	return v, rows.Close()
+}
+
+// list reads every row.
+func list[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, q.failed(ctx, rows.Err())
+}
+
+func scanInt(s scanner) (n int64, err error) {
+	err = s.Scan(&n)
+	return n, err
+}
+
+func scanText(s scanner) (text string, err error) {
+	err = s.Scan(&text)
+	return text, err
+}
+
+func scanBytes(s scanner) (b []byte, err error) {
+	err = s.Scan(&b)
+	return b, err
+}
+
+// toMS is how times are stored: milliseconds since 1970, 0 for the zero time.
+func toMS(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMS(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Page sizes: what a person's list may ask for, and what repairs may.
+const (
+	maxPage   = 200
+	maxRepair = 10_000
+)
+
+// page clamps a wish for rows to 1..most; no wish means 50.
+func page(limit, most int) int {
+	if limit <= 0 {
+		return min(50, most)
+	}
+	return min(limit, most)
+}
+
+// last sorts after every id, so that a list's first page is a search too.
+const last = "\U0010ffff"
+
+// before is the upper end of a newest-first list.
+func before(after string) string {
+	if after == "" {
+		return last
+	}
+	return after
+}

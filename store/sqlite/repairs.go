@@ -1,0 +1,87 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// Leases lists the leases that are out, by id, those above after.
+func (d *DB) Leases(ctx context.Context, after string, limit int) ([]collector.Lease, error) {
+	return list(ctx, d.reader, scanLease, `SELECT id, version, reserved, taken_at FROM leases WHERE id > ? ORDER BY id LIMIT ?`,
+		after, page(limit, maxRepair))
+}
+
+func scanLease(s scanner) (collector.Lease, error) {
+	var l collector.Lease
+	var taken int64
+	err := s.Scan(&l.ID, &l.Version, &l.Reserved, &taken)
+	l.TakenAt = fromMS(taken)
+	return l, err
+}
+
+// Overdue lists pending jobs whose deadline is before now, by id, those above after.
+func (d *DB) Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error) {
+	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs
+		WHERE status = 'pending' AND id > ? AND deadline < ? ORDER BY id LIMIT ?`, after, toMS(now), page(limit, maxRepair))
+}
+
+// ActivePast lists active activations whose deadline is before now, the
+// oldest deadline first.
+func (d *DB) ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error) {
+	return list(ctx, d.reader, scanActivation, `SELECT `+activationColumns+` FROM activations
+		WHERE state = 'active' AND deadline < ? ORDER BY deadline LIMIT ?`, toMS(now), page(limit, maxRepair))
+}
+
+// Unsent lists a peer's pending hook jobs that were never sent, oldest first.
+func (d *DB) Unsent(ctx context.Context, peerID string, limit int) ([]jobs.Job, error) {
+	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE peer_id = ? AND status = 'pending'
+		AND workload = 'hook' AND sent_at = 0 ORDER BY id LIMIT ?`, peerID, page(limit, maxRepair))
+}
+
+// Originals lists a peer's newest originals with one of the match keys, with
+// their reports, newest first. Each key costs one page of its index, however
+// many reports the peer has filed.
+func (d *DB) Originals(ctx context.Context, peerID string, keys []string, limit int) ([]jobs.Job, error) {
+	if len(keys) > maxKeys {
+		return nil, errs.New(errs.CodeTooLarge, "cannot match %d keys at once, at most %d", len(keys), maxKeys)
+	}
+	var found []jobs.Job
+	err := d.reader.snapshot(ctx, func(q querier) error {
+		ids, err := newestOf(ctx, q, peerID, keys, page(limit, maxPage))
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			j, err := one(ctx, q, scanWholeJob, `SELECT `+jobColumns+`, report FROM jobs WHERE id = ?`, id)
+			if err != nil {
+				return err
+			}
+			found = append(found, j)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// newestOf merges the newest ids of each key.
+func newestOf(ctx context.Context, q querier, peerID string, keys []string, limit int) ([]string, error) {
+	var ids []string
+	for _, key := range keys {
+		some, err := list(ctx, q, scanText, `SELECT job_id FROM job_keys WHERE peer_id = ? AND key = ?
+			ORDER BY job_id DESC LIMIT ?`, peerID, key, limit)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, some...)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(b, a) })
+	ids = slices.Compact(ids)
+	return ids[:min(limit, len(ids))], nil
+}

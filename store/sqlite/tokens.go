@@ -1,0 +1,60 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+)
+
+// AddToken stores a token's hash; errs.CodeConflict where id or hash exist.
+func (d *DB) AddToken(ctx context.Context, k auth.Token, g auth.Grant) error {
+	return d.audited(ctx, g, func(t *tx) error { return insertToken(t, k) })
+}
+
+func insertToken(t *tx, k auth.Token) error {
+	n, err := t.exec(`INSERT INTO tokens (id, kind, hash, user, name, created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		k.ID, string(k.Kind), k.Hash[:], k.User, k.Name, toMS(k.CreatedAt), toMS(k.ExpiresAt))
+	if err == nil && n == 0 {
+		return errs.New(errs.CodeConflict, "cannot add token %s: it exists", k.ID)
+	}
+	return err
+}
+
+// TokenByHash finds a token by the SHA-256 of its secret; errs.CodeNotFound.
+func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error) {
+	k, err := one(ctx, d.reader, scanToken, `SELECT id, kind, hash, user, name, created_at, expires_at
+		FROM tokens WHERE hash = ?`, hash[:])
+	if errors.Is(err, sql.ErrNoRows) {
+		return k, errs.New(errs.CodeNotFound, "there is no such token")
+	}
+	return k, err
+}
+
+// SpendToken deletes the one-time token id and adds its replacement, once:
+// errs.CodeNotFound for everybody but the first.
+func (d *DB) SpendToken(ctx context.Context, id string, replacement auth.Token) error {
+	return d.write(ctx, func(t *tx) error {
+		n, err := t.exec(`DELETE FROM tokens WHERE id = ?`, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errs.New(errs.CodeNotFound, "there is no such token, or it was used already")
+		}
+		return insertToken(t, replacement)
+	})
+}
+
+func scanToken(s scanner) (auth.Token, error) {
+	var k auth.Token
+	var hash []byte
+	var created, expires int64
+	err := s.Scan(&k.ID, &k.Kind, &hash, &k.User, &k.Name, &created, &expires)
+	copy(k.Hash[:], hash)
+	k.CreatedAt, k.ExpiresAt = fromMS(created), fromMS(expires)
+	return k, err
+}

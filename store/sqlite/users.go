@@ -1,0 +1,47 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+)
+
+// AddUser stores a new account; errs.CodeConflict where the name is taken.
+func (d *DB) AddUser(ctx context.Context, u auth.User, g auth.Grant) error {
+	roles, err := json.Marshal(u.Roles)
+	if err != nil {
+		return err
+	}
+	return d.audited(ctx, g, func(t *tx) error {
+		n, err := t.exec(`INSERT INTO users (name, roles, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+			u.Name, string(roles), toMS(u.CreatedAt))
+		if err == nil && n == 0 {
+			return errs.New(errs.CodeConflict, "cannot add user %q: the name is taken", u.Name)
+		}
+		return err
+	})
+}
+
+// User reads an account; errs.CodeNotFound.
+func (d *DB) User(ctx context.Context, name string) (auth.User, error) {
+	u, err := one(ctx, d.reader, scanUser, `SELECT name, roles, created_at FROM users WHERE name = ?`, name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, errs.New(errs.CodeNotFound, "there is no user %q", name)
+	}
+	return u, err
+}
+
+func scanUser(s scanner) (auth.User, error) {
+	var u auth.User
+	var roles string
+	var created int64
+	if err := s.Scan(&u.Name, &roles, &created); err != nil {
+		return u, err
+	}
+	u.CreatedAt = fromMS(created)
+	return u, json.Unmarshal([]byte(roles), &u.Roles)
+}

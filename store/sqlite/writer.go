@@ -1,0 +1,230 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"hookline/internal/errs"
+)
+
+// writer owns the only connection that writes. Callers queue operations; its
+// goroutine commits whatever waits in one transaction.
+type writer struct {
+	path     string
+	db       *sql.DB
+	queue    chan *operation
+	stopped  chan struct{}
+	maxBatch int
+
+	mu     sync.RWMutex // held for reading while queueing, for writing to close
+	closed bool
+
+	// Only the writer's goroutine touches these.
+	tx      *tx
+	failing bool // the last commit failed
+}
+
+// The states of an operation: whoever moves it from queued decides.
+const (
+	opQueued int32 = iota
+	opRunning
+	opWithdrawn
+)
+
+// operation is one caller's atomic change.
+type operation struct {
+	run   func(*tx) error
+	state atomic.Int32
+	done  chan error
+	err   error
+}
+
+func newWriter(path string, db *sql.DB, conn *sql.Conn, o Options) *writer {
+	w := &writer{
+		path:     path,
+		db:       db,
+		queue:    make(chan *operation, o.Queue),
+		stopped:  make(chan struct{}),
+		maxBatch: o.MaxBatch,
+		tx:       newTx(conn),
+	}
+	go w.loop()
+	return w
+}
+
+// do queues run and waits until it is on disk or refused. A context that ends
+// while the operation waits withdraws it; one that has begun is waited for,
+// so that the answer is always true. run must return what SQLite tells it.
+func (w *writer) do(ctx context.Context, run func(*tx) error) error {
+	op := &operation{run: run, done: make(chan error, 1)}
+	if err := w.enqueue(ctx, op); err != nil {
+		return err
+	}
+	select {
+	case err := <-op.done:
+		return err
+	case <-ctx.Done():
+	}
+	if op.state.CompareAndSwap(opQueued, opWithdrawn) {
+		return ctx.Err()
+	}
+	return <-op.done
+}
+
+func (w *writer) enqueue(ctx context.Context, op *operation) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return errs.New(errs.CodeUnavailable, "cannot store: the store is closed").WithHint("the server is stopping; send it again")
+	}
+	select {
+	case w.queue <- op:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close refuses new operations, finishes those that wait and ends the goroutine.
+func (w *writer) close() error {
+	w.mu.Lock()
+	w.closed = true
+	close(w.queue)
+	w.mu.Unlock()
+	<-w.stopped
+	return w.tx.close()
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	for first := range w.queue {
+		w.commit(w.gather(first))
+	}
+}
+
+// gather takes what waits already. One yield lets callers who have just been
+// answered queue their next operation, which makes groups larger and nobody
+// slower.
+func (w *writer) gather(first *operation) []*operation {
+	runtime.Gosched()
+	batch := appendLive(nil, first)
+	for len(batch) < w.maxBatch {
+		select {
+		case op, open := <-w.queue:
+			if !open {
+				return batch
+			}
+			batch = appendLive(batch, op)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// appendLive leaves out an operation that its caller has withdrawn.
+func appendLive(batch []*operation, op *operation) []*operation {
+	if op.state.CompareAndSwap(opQueued, opRunning) {
+		return append(batch, op)
+	}
+	return batch
+}
+
+// commit runs a group and answers it. Nobody is answered before the outcome
+// of the commit is known: a refusal may rest on what a neighbour has written.
+func (w *writer) commit(batch []*operation) {
+	if len(batch) == 0 {
+		return
+	}
+	err := w.transact(batch)
+	w.failing = err != nil
+	for _, op := range batch {
+		if err != nil {
+			op.err = err
+		}
+		op.done <- op.err
+	}
+}
+
+// transact is one transaction around the group. Its error is that of every
+// operation; the errors of single ones are left in them.
+func (w *writer) transact(batch []*operation) error {
+	if err := w.begin(); err != nil {
+		return w.broken(err)
+	}
+	for _, op := range batch {
+		op.err = w.apply(op)
+		if f := failure(w.path, op.err); f != nil && f.Code != errs.CodeTooLarge {
+			w.tx.rollback() // SQLite may have ended the transaction by itself
+			return f
+		}
+	}
+	if _, err := w.tx.exec("COMMIT"); err != nil {
+		w.tx.rollback()
+		return w.broken(err)
+	}
+	return nil
+}
+
+// begin starts a transaction, on a new connection when the old one is of no
+// use any more.
+func (w *writer) begin() error {
+	_, err := w.tx.exec("BEGIN IMMEDIATE")
+	if err == nil {
+		return nil
+	}
+	_ = w.tx.close()
+	conn, connErr := w.db.Conn(context.Background())
+	if connErr != nil {
+		return errors.Join(err, connErr)
+	}
+	w.tx = newTx(conn)
+	_, err = w.tx.exec("BEGIN IMMEDIATE")
+	return err
+}
+
+// broken codes an error of the transaction itself.
+func (w *writer) broken(err error) error {
+	if f := failure(w.path, err); f != nil {
+		return f
+	}
+	return unavailable(w.path, err)
+}
+
+// apply runs one operation inside a savepoint, so that its failure takes back
+// its own changes only.
+func (w *writer) apply(op *operation) error {
+	if _, err := w.tx.exec("SAVEPOINT op"); err != nil {
+		return err
+	}
+	err := w.guarded(op)
+	if err != nil {
+		if _, undo := w.tx.exec("ROLLBACK TO op"); undo != nil {
+			return errors.Join(err, undo)
+		}
+	}
+	if _, release := w.tx.exec("RELEASE op"); release != nil {
+		return errors.Join(err, release)
+	}
+	return err
+}
+
+// guarded turns a panic of an operation, a defect, into its error: the
+// writer serves everybody and carries on.
+func (w *writer) guarded(op *operation) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("store operation panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return op.run(w.tx)
+}
