@@ -5,10 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"strconv"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"strconv"
 )
 
 const (

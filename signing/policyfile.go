@@ -2,13 +2,12 @@ package signing
 
 import (
 	"fmt"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
-
-	"hookline/internal/errs"
-	"hookline/internal/strict"
 )
 
 // policyFile is the YAML form. Pointers tell a missing key from a zero.

@@ -8,9 +8,8 @@ package signing
 
 import (
 	"crypto"
-	"time"
-
 	"hookline/hooks"
+	"time"
 )
 
 // Caps, checked before any cryptography.

@@ -3,11 +3,10 @@ package signing
 import (
 	"bytes"
 	"cmp"
-	"slices"
-	"time"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"slices"
+	"time"
 )
 
 // Verify is the one decision that server and peers share: the statement is

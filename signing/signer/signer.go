@@ -15,12 +15,11 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
-
-	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/signing"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
 const (
@@ -93,11 +92,17 @@ func fromPKCS8(der []byte) (*Signer, error) {
 	if !ok {
 		return nil, errs.New(errs.CodeKeyInvalid, "cannot sign with this kind of key")
 	}
-	pub, err := signing.NewPublicKey(s.Public())
+	return New(s)
+}
+
+// New wraps a key that is held elsewhere, P-256 or Ed25519: by an agent, a
+// token, or only in memory.
+func New(key crypto.Signer) (*Signer, error) {
+	pub, err := signing.NewPublicKey(key.Public())
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{key: s, public: pub}, nil
+	return &Signer{key: key, public: pub}, nil
 }
 
 // Public is the key's public half.
@@ -120,7 +125,7 @@ func (s *Signer) Sign(statement []byte) (file []byte, err error) {
 // sign makes a DER signature over the SHA-256 with P-256 and a pure Ed25519
 // one otherwise (cosign itself would make Ed25519ph, which nobody verifies).
 func (s *Signer) sign(pae []byte) ([]byte, error) {
-	if _, ok := s.key.(ed25519.PrivateKey); ok {
+	if _, ok := s.public.Key.(ed25519.PublicKey); ok {
 		return s.key.Sign(rand.Reader, pae, crypto.Hash(0))
 	}
 	sum := sha256.Sum256(pae)

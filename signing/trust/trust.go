@@ -10,7 +10,6 @@ package trust
 
 import (
 	"crypto/subtle"
-
 	"hookline/internal/errs"
 	"hookline/signing"
 )

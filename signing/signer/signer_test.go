@@ -1,0 +1,118 @@
+package signer_test
+
+import (
+	"bytes"
+	"encoding/pem"
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/signing"
+	"hookline/signing/signer"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestGenerateLoadSign(t *testing.T) {
+	private, public, err := signer.Generate([]byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(private, []byte("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")) {
+		t.Errorf("private key: %.60s", private)
+	}
+	s, err := signer.Load(private, []byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := signing.ParsePublicKey(public)
+	if err != nil || pub.ID != s.Public().ID {
+		t.Fatalf("public half: %v", err)
+	}
+	st := statement(t, string(pub.ID))
+	file, err := s.Sign(st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := signing.ParseFile(file)
+	if err != nil || f.Hint != pub.ID || !bytes.Equal(f.Payload, st) {
+		t.Errorf("file %+v, %v", f, err)
+	}
+	for _, wrong := range []string{"", "Correct horse", "correct horse\n"} {
+		if _, err := signer.Load(private, []byte(wrong)); !errs.Is(err, errs.CodeKeyInvalid) || !strings.Contains(err.Error(), "passphrase") {
+			t.Errorf("passphrase %q: %v", wrong, err)
+		}
+	}
+}
+
+func TestLoadRefusals(t *testing.T) {
+	private, public, err := signer.Generate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(private)
+	damaged := bytes.Clone(block.Bytes)
+	damaged[len(damaged)-10] ^= 1
+	costly := bytes.Replace(block.Bytes, []byte(`"N":65536`), []byte(`"N":1073741824`), 1)
+	if bytes.Equal(costly, block.Bytes) {
+		t.Fatal("the key does not hold N")
+	}
+	for name, b := range map[string][]byte{
+		"empty":             nil,
+		"text":              []byte("hello"),
+		"two keys":          append(bytes.Clone(private), private...),
+		"a public key":      public,
+		"a plain key":       []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+		"too long":          append(bytes.Clone(private), make([]byte, 20<<10)...),
+		"damaged":           repack(damaged),
+		"hours of work":     repack(costly),
+		"not even a box":    repack([]byte("{}")),
+		"box of other type": repack([]byte(`{"kdf":{"name":"md5"}}`)),
+	} {
+		if _, err := signer.Load(b, nil); !errs.Is(err, errs.CodeKeyInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func repack(b []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Bytes: b})
+}
+
+func TestSignRefusesWhatIsNoStatement(t *testing.T) {
+	private, _, err := signer.Generate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := signer.Load(private, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := statement(t, string(s.Public().ID))
+	for _, b := range [][]byte{nil, []byte("{}"), append(bytes.Clone(st), ' '), bytes.Replace(st, []byte(`"max_reports":1`), []byte(`"max_reports":0`), 1)} {
+		if _, err := s.Sign(b); err == nil {
+			t.Errorf("signed %.60q", b)
+		}
+	}
+}
+
+func statement(t *testing.T, author string) []byte {
+	t.Helper()
+	from := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	b, err := hooks.Statement{
+		Type:          hooks.StatementType,
+		Subject:       []hooks.Subject{{Name: hooks.ScriptName, Digest: hooks.SubjectDigest{SHA256: hooks.Digest(nil)}}},
+		PredicateType: hooks.PredicateType,
+		Predicate: hooks.Predicate{
+			Deployment: "d-" + strings.Repeat("0", 32), Hook: "h", Version: 1, Author: author,
+			Level: hooks.LevelPackage, Match: hooks.Match{Fingerprints: []string{}, Package: "nginx"},
+			Capabilities: hooks.Capabilities{FSRead: []string{}}, As: hooks.AsService,
+			Fields:    []hooks.DeclaredField{{Name: "A", Type: hooks.TypeInt, Class: hooks.ClassTechnical, MaxBytes: 8}},
+			NotBefore: from.Unix(), NotAfter: from.Add(time.Hour).Unix(),
+			MaxReports: 1, MaxRunsPerPeer: 1, MaxPercent: 100, MaxBytes: 100, MaxResultBytes: 100, MaxRuntimeMS: 100,
+		},
+	}.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
