@@ -1,0 +1,125 @@
+package guard
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
+)
+
+// What the owner answers when a hook wants to run.
+const (
+	HooksNo  = "no"
+	HooksAsk = "ask"
+	HooksYes = "yes"
+)
+
+const maxConfigBytes = 64 << 10
+
+// Config is the owner's own configuration. The zero value allows nothing.
+type Config struct {
+	SendReports bool     `yaml:"send_reports"`
+	AllowHooks  string   `yaml:"allow_hooks"`
+	Ceilings    Ceilings `yaml:"ceilings"`
+}
+
+// Ceilings are the owner's limits below what people signed. A zero member is
+// no ceiling, except Root: nothing runs as root unless the owner says so.
+type Ceilings struct {
+	Classes    []string      `yaml:"classes"`     // field classes that may leave; empty allows all
+	MaxRuntime time.Duration `yaml:"max_runtime"` // of one run
+	Raw        *bool         `yaml:"raw"`         // false keeps unredacted text in
+	Root       bool          `yaml:"root"`        // true lets hooks signed as root run
+}
+
+// ParseConfig reads the owner's configuration strictly.
+func ParseConfig(b []byte) (Config, error) {
+	c := Config{AllowHooks: HooksNo}
+	if len(strings.TrimSpace(string(b))) == 0 {
+		return c, nil
+	}
+	if err := strict.Decode(configFile, b, maxConfigBytes, &c); err != nil {
+		return Config{}, err
+	}
+	return c, c.validate()
+}
+
+func (c Config) validate() error {
+	if !slices.Contains([]string{HooksNo, HooksAsk, HooksYes}, c.AllowHooks) {
+		return errs.New(errs.CodeBadInput, "allow_hooks is %.40q, it must be no, ask or yes", c.AllowHooks).At("allow_hooks")
+	}
+	known := []hooks.FieldClass{hooks.ClassTechnical, hooks.ClassConfig, hooks.ClassLog, hooks.ClassNetwork, hooks.ClassPersonal}
+	for _, class := range c.Ceilings.Classes {
+		if !slices.Contains(known, hooks.FieldClass(class)) {
+			return errs.New(errs.CodeBadInput, "unknown field class %.40q", class).At("ceilings.classes").
+				WithHint("the classes are technical, config, log, network, personal")
+		}
+	}
+	if c.Ceilings.MaxRuntime < 0 {
+		return errs.New(errs.CodeBadInput, "max_runtime is negative").At("ceilings.max_runtime")
+	}
+	return nil
+}
+
+// YAML is the configuration as the guard writes it.
+func (c Config) YAML() []byte {
+	var b strings.Builder
+	b.WriteString("# What this machine takes part in. Change it with `hookline-peer allow`, or here\n" +
+		"# and restart hookline-peer.\n")
+	b.WriteString("send_reports: " + yesNo(c.SendReports) + "\n")
+	b.WriteString("allow_hooks: " + c.AllowHooks + " # no, ask or yes\n")
+	b.WriteString("# The owner's own limits, below what people signed.\nceilings:\n")
+	b.WriteString("  root: " + yesNo(c.Ceilings.Root) + " # whether a hook that was signed to run as root may\n")
+	if len(c.Ceilings.Classes) > 0 {
+		b.WriteString("  classes: [" + strings.Join(c.Ceilings.Classes, ", ") + "]\n")
+	}
+	if c.Ceilings.MaxRuntime > 0 {
+		b.WriteString("  max_runtime: " + strict.FormatDuration(c.Ceilings.MaxRuntime) + "\n")
+	}
+	if c.Ceilings.Raw != nil {
+		b.WriteString("  raw: " + yesNo(*c.Ceilings.Raw) + "\n")
+	}
+	return []byte(b.String())
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func loadConfig(dir string) (Config, error) {
+	b, err := readCapped(filepath.Join(dir, configFile), maxConfigBytes)
+	if os.IsNotExist(err) {
+		return Config{AllowHooks: HooksNo}, nil
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	return ParseConfig(b)
+}
+
+// over names what of a predicate is over the ceilings, "" where nothing is.
+func (c Ceilings) over(p hooks.Predicate) string {
+	if c.MaxRuntime > 0 && time.Duration(p.MaxRuntimeMS)*time.Millisecond > c.MaxRuntime {
+		return "a runtime of " + (time.Duration(p.MaxRuntimeMS) * time.Millisecond).String()
+	}
+	if p.As == hooks.AsRoot && !c.Root {
+		return "to run as root"
+	}
+	for _, f := range p.Fields {
+		if len(c.Classes) > 0 && !slices.Contains(c.Classes, string(f.Class)) {
+			return "field " + f.Name + " of class " + string(f.Class)
+		}
+		if f.Raw && c.Raw != nil && !*c.Raw {
+			return "unredacted field " + f.Name
+		}
+	}
+	return ""
+}

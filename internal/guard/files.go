@@ -1,0 +1,156 @@
+package guard
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"hookline/internal/errs"
+)
+
+// Names in the guard's folder.
+const (
+	pinFile    = "pin.json"
+	policyName = "policy.yaml"
+	configFile = "config.yaml"
+	stateName  = "state.json"
+	recordName = "record.jsonl"
+	reportsDir = "reports"
+	outboxDir  = "outbox"
+	lockName   = "lock"
+	// SocketName is the unix socket in the guard's folder.
+	SocketName = "guard.sock"
+)
+
+// writeAtomic replaces a file so that a crash leaves the old or the new one,
+// whole and on disk.
+func writeAtomic(dir, name string, b []byte) error {
+	temp, err := os.CreateTemp(dir, "."+name+".*")
+	if err != nil {
+		return writeError(err, name)
+	}
+	defer os.Remove(temp.Name()) // gone after the rename, harmless
+	_, err = temp.Write(b)
+	err = errors.Join(err, temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), filepath.Join(dir, name))
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return writeError(err, name)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func removeSynced(dir, name string) error {
+	if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// writeError tells a full disk apart.
+func writeError(err error, name string) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return errs.Wrap(errs.CodeStorageFull, err, "cannot write %s", name).WithHint("free space on the disk of the peer's state")
+	}
+	return errs.Wrap(errs.CodeInternal, err, "cannot write %s", name)
+}
+
+// readCapped reads a whole file of at most limit bytes.
+func readCapped(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, errs.New(errs.CodeTooLarge, "cannot read %s: it is larger than %d bytes", filepath.Base(path), limit)
+	}
+	return b, nil
+}
+
+// encode is the JSON of files and record lines: HTML escaping off, no newline.
+func encode(v any) ([]byte, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, errs.Wrap(errs.CodeInternal, err, "cannot encode")
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+// decodeOwn decodes a file that a guard wrote; unknown keys mean that a newer
+// one did, and guessing could forget a count.
+func decodeOwn(name string, b []byte, into any) error {
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return errs.Wrap(errs.CodeBadInput, err, "cannot read the guard's own file").At(name).
+			WithHint("restore it from a copy, or enrol this machine anew; nothing runs until then")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errs.New(errs.CodeBadInput, "the guard's own file has something behind its end").At(name)
+	}
+	return nil
+}
+
+// prepare makes the guard's folders. Others may pass through to the socket
+// where the guard is root's, and see nothing else.
+func prepare(dir string) error {
+	mode := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		mode = 0o711
+	}
+	for _, d := range []struct {
+		path string
+		mode os.FileMode
+	}{{dir, mode}, {filepath.Join(dir, reportsDir), 0o700}, {filepath.Join(dir, outboxDir), 0o700}} {
+		if err := os.MkdirAll(d.path, d.mode); err != nil {
+			return errs.Wrap(errs.CodeForbidden, err, "cannot make the guard's folder").
+				WithHint("run it as the user who owns the state folder, or give another --state")
+		}
+		// The umask may have taken bits away, an older folder may have more.
+		if err := os.Chmod(d.path, d.mode); err != nil {
+			return errs.Wrap(errs.CodeForbidden, err, "cannot set the mode of the guard's folder")
+		}
+	}
+	return nil
+}
+
+// lock keeps a second guard, or an enrolment, out of the folder until it is
+// closed or the process ends.
+func lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, errs.Wrap(errs.CodeForbidden, err, "cannot open the guard's lock").
+			WithHint("run it as root or as the user who owns the state folder")
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errs.Wrap(errs.CodeConflict, err, "cannot lock the guard's folder: a guard is running").
+			WithHint("stop hookline-peer run first")
+	}
+	return f, nil
+}

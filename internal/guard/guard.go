@@ -1,0 +1,177 @@
+// Package guard is the half of hookline-peer that decides. It has no network:
+// it holds the pinned trust anchor and policy, the run counters, the owner's
+// opt-ins and the record of what ran and what left; it verifies the raw bytes
+// of every hook job again, starts the sandbox, and hands the network side
+// nothing but reports that local users filed and results that it checked.
+//
+// The other half (package peer) talks to the server and is started by the
+// guard as its child; whatever it says is hostile input (Serve). The owner's
+// commands come over a unix socket (Listen).
+//
+// Order is what makes the record worth something: a decision is in the record
+// before anything about it leaves, a run is counted on disk before it starts,
+// and a report or result is on disk before anybody is told that it is kept.
+package guard
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"hookline/hooks"
+	"hookline/internal/guardwire"
+	"hookline/sandbox"
+	"hookline/signing"
+)
+
+// Sandbox runs one verified hook.
+type Sandbox interface {
+	Run(ctx context.Context, t sandbox.Task) (sandbox.Outcome, error)
+}
+
+// Options are what a guard is given.
+type Options struct {
+	Dir     string // the guard's own folder
+	Facts   hooks.Facts
+	Redact  sandbox.Redaction
+	Sandbox func(reporter int) Sandbox // of the user who owns the report
+	Now     func() time.Time
+	Log     *slog.Logger
+	// OnConnected is called when the network side's stream opens; it must not block.
+	OnConnected func()
+}
+
+// Guard decides about hook runs. Its methods may be called concurrently.
+type Guard struct {
+	opts   Options
+	pin    Pin
+	policy *signing.Policy
+	record *Record
+	held   *os.File
+	// refusals slows a server down that keeps sending what is refused: each
+	// refusal is a line in a record that only holds so many.
+	refusals *rate.Limiter
+
+	mu        sync.Mutex
+	config    Config
+	ledger    *ledger
+	shelf     *shelf
+	outbox    *outbox
+	running   map[string]context.CancelCauseFunc
+	recent    recentJobs
+	link      *link
+	connected bool
+	trouble   string
+	serving   bool
+	childPID  int
+
+	runs sync.WaitGroup
+}
+
+// Open opens the guard's folder and locks it. Runs that were counted and
+// never ended are ended now, as interrupted.
+func Open(opts Options) (*Guard, error) {
+	if !Enrolled(opts.Dir) {
+		_, _, err := loadPin(opts.Dir)
+		return nil, err
+	}
+	if err := prepare(opts.Dir); err != nil {
+		return nil, err
+	}
+	held, err := lock(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guard{
+		opts: opts, held: held, running: map[string]context.CancelCauseFunc{},
+		refusals: rate.NewLimiter(2, 300), trouble: "not started",
+	}
+	if err := g.load(); err != nil {
+		held.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Guard) load() (err error) {
+	dir := g.opts.Dir
+	if g.pin, g.policy, err = loadPin(dir); err != nil {
+		return err
+	}
+	if g.config, err = loadConfig(dir); err != nil {
+		return err
+	}
+	if g.ledger, err = openLedger(dir); err != nil {
+		return err
+	}
+	if g.shelf, err = openShelf(dir); err != nil {
+		return err
+	}
+	if g.outbox, err = openOutbox(dir); err != nil {
+		return err
+	}
+	if g.record, err = OpenRecord(dir, g.ledger.now.Record, g.opts.Now); err != nil {
+		return err
+	}
+	return g.endInterrupted()
+}
+
+// Close waits for the runs under way to end, cancelled, and closes the folder.
+func (g *Guard) Close() error {
+	g.mu.Lock()
+	for _, cancel := range g.running {
+		cancel(errStopping)
+	}
+	g.mu.Unlock()
+	g.runs.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// The head that the state remembers is what finds a cut record.
+	err := g.ledger.update(func(s *State) { s.Record = g.record.Head() })
+	return errors.Join(err, g.record.Close(), g.held.Close())
+}
+
+// Pin is what this guard trusts.
+func (g *Guard) Pin() Pin { return g.pin }
+
+// socketPath is where the owner's commands knock.
+func (g *Guard) socketPath() string { return filepath.Join(g.opts.Dir, SocketName) }
+
+func (g *Guard) now() time.Time { return g.opts.Now().UTC() }
+
+// stateMessage is what the server may know about this peer.
+func (g *Guard) stateMessage() guardwire.Message {
+	return guardwire.Message{Kind: guardwire.KindState, State: &guardwire.State{
+		Facts: g.opts.Facts, SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks,
+	}}
+}
+
+// recentJobs remembers the newest job ids that ended, so that a job sent twice
+// is not run twice.
+type recentJobs struct {
+	seen  map[string]bool
+	order []string
+}
+
+const maxRecent = 1024
+
+func (r *recentJobs) add(id string) {
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	if r.seen[id] {
+		return
+	}
+	if len(r.order) >= maxRecent {
+		delete(r.seen, r.order[0])
+		r.order = r.order[1:]
+	}
+	r.seen[id] = true
+	r.order = append(r.order, id)
+}

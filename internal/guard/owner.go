@@ -1,0 +1,303 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
+
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+)
+
+const (
+	maxOwnerConns = 32
+	ownerTimeout  = 20 * time.Second
+	maxLogReply   = 1 << 20
+)
+
+// Caller is who asks, as the kernel says.
+type Caller struct {
+	UID int
+	PID int
+}
+
+// Listen opens the owner's socket. Where the guard is root's, every local user
+// may knock, to file reports; who may do what is decided by the kernel's word
+// about the caller, not by the socket's mode.
+func (g *Guard) Listen() (*net.UnixListener, error) {
+	path := g.socketPath()
+	// The lock is ours: a socket that is left is a dead guard's.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, writeError(err, SocketName)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, errs.Wrap(errs.CodeUnavailable, err, "cannot open the owner's socket").
+			WithHint("the path of the state folder may be too long for a socket (107 bytes)")
+	}
+	mode := os.FileMode(0o600)
+	if os.Geteuid() == 0 {
+		mode = 0o666
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		l.Close()
+		return nil, writeError(err, SocketName)
+	}
+	return l, nil
+}
+
+// Answer serves the owner's socket until ctx ends.
+func (g *Guard) Answer(ctx context.Context, l *net.UnixListener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	places := make(chan struct{}, maxOwnerConns)
+	for {
+		conn, err := l.AcceptUnix()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return errs.Wrap(errs.CodeInternal, err, "cannot take the owner's requests")
+		}
+		select {
+		case places <- struct{}{}:
+			go func() {
+				defer func() { <-places }()
+				g.answer(conn)
+			}()
+		default:
+			conn.Close() // too many at a time: the caller tries again
+		}
+	}
+}
+
+func (g *Guard) answer(conn *net.UnixConn) {
+	defer conn.Close()
+	// A caller that does not read or write is let go.
+	if err := conn.SetDeadline(time.Now().Add(ownerTimeout)); err != nil {
+		return
+	}
+	caller, err := peerOf(conn)
+	if err != nil {
+		return
+	}
+	var req guardwire.Request
+	reply := guardwire.Reply{}
+	if err := guardwire.ReadFrame(conn, &req); err != nil {
+		reply = errorReply(err)
+	} else {
+		reply = g.Handle(caller, req)
+	}
+	// The caller may have gone away.
+	_ = guardwire.WriteFrame(conn, reply)
+}
+
+func peerOf(conn *net.UnixConn) (Caller, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return Caller{}, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err := errors.Join(err, credErr); err != nil {
+		return Caller{}, err
+	}
+	return Caller{UID: int(cred.Uid), PID: int(cred.Pid)}, nil
+}
+
+// Handle does one owner's request; the reply carries a code where it was
+// refused.
+func (g *Guard) Handle(caller Caller, req guardwire.Request) guardwire.Reply {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.mayAsk(caller, req.Op); err != nil {
+		return errorReply(err)
+	}
+	reply, err := g.perform(caller, req)
+	if err != nil {
+		if errs.CodeOf(err) == errs.CodeInternal {
+			g.opts.Log.Error("cannot do the owner's request", "op", string(req.Op), "error", err)
+		}
+		return errorReply(err)
+	}
+	return reply
+}
+
+// mayAsk lets root and the guard's own user ask everything, others file
+// reports, and the network side nothing, though it may run as the same user.
+func (g *Guard) mayAsk(caller Caller, op guardwire.Op) error {
+	if g.childPID != 0 && caller.PID == g.childPID {
+		return errs.New(errs.CodeForbidden, "the network side may not ask")
+	}
+	if isOwner(caller) || op == guardwire.OpFile {
+		return nil
+	}
+	return errs.New(errs.CodeForbidden, "cannot do this as user %d: it is for the owner of the peer", caller.UID).
+		WithHint("run it as root or as user %d", os.Geteuid())
+}
+
+func isOwner(c Caller) bool { return c.UID == 0 || c.UID == os.Geteuid() }
+
+func (g *Guard) perform(caller Caller, req guardwire.Request) (guardwire.Reply, error) {
+	switch req.Op {
+	case guardwire.OpFile:
+		return g.fileReport(caller, req)
+	case guardwire.OpStatus:
+		return guardwire.Reply{Status: g.status()}, nil
+	case guardwire.OpPending:
+		return guardwire.Reply{Pending: g.ledger.now.sortedPending()}, nil
+	case guardwire.OpAllowOnce, guardwire.OpDeny:
+		return g.answerPending(caller, req)
+	case guardwire.OpAllow:
+		return g.allow(caller, req)
+	case guardwire.OpLog:
+		lines, more, err := g.record.Lines(req.After, req.JobID, maxLogReply)
+		return guardwire.Reply{Lines: lines, More: more}, err
+	}
+	return guardwire.Reply{}, errs.New(errs.CodeBadInput, "unknown request %.40q", string(req.Op)).At("op")
+}
+
+func errorReply(err error) guardwire.Reply {
+	e, ok := errs.As(err)
+	if !ok {
+		return guardwire.Reply{Code: string(errs.CodeInternal), Message: "internal error; see the log of hookline-peer run"}
+	}
+	plain := *e
+	plain.Field = ""
+	return guardwire.Reply{Code: string(e.Code), Message: plain.Error(), Field: e.Field, Hint: e.Hint}
+}
+
+// fileReport keeps a report for the server: own copy, then outbox, both on
+// disk before the caller hears the id.
+func (g *Guard) fileReport(caller Caller, req guardwire.Request) (guardwire.Reply, error) {
+	if !g.config.SendReports {
+		return guardwire.Reply{}, errs.New(errs.CodeNotOptedIn, "cannot file the report: the owner has not allowed reports to be sent").
+			WithHint("hookline-peer allow --send-reports=yes")
+	}
+	if err := req.Report.Validate(); err != nil {
+		return guardwire.Reply{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return guardwire.Reply{}, err
+	}
+	k := Kept{
+		ID: id.String(), UID: caller.UID, Source: cut(req.Source, 32),
+		FiledAt: g.now().Truncate(time.Millisecond), Report: req.Report,
+	}
+	if err := g.shelf.add(k, g.pinned, !isOwner(caller)); err != nil {
+		return guardwire.Reply{}, err
+	}
+	if err := g.recordReport(k); err != nil {
+		return guardwire.Reply{}, err
+	}
+	if err := g.outbox.addReport(k.ID); err != nil {
+		return guardwire.Reply{}, err
+	}
+	g.pumpLocked()
+	return guardwire.Reply{ID: k.ID}, nil
+}
+
+// pinned reports whether an own copy must stay.
+func (g *Guard) pinned(id string) bool { return g.outbox.reports[id] || g.ledger.now.pins(id) }
+
+// recordReport notes which fields leave; their values are in the own copy.
+func (g *Guard) recordReport(k Kept) error {
+	names := keys(k.Report)
+	slices.Sort(names)
+	fields, err := encode(names)
+	if err != nil {
+		return err
+	}
+	return g.record.Append(Entry{Kind: KindReport, JobID: k.ID, Decision: "filed", Reason: k.Source, Fields: fields, UID: &k.UID})
+}
+
+func (g *Guard) status() *guardwire.Status {
+	head := g.record.Head()
+	return &guardwire.Status{
+		Deployment: g.pin.Anchor.Deployment, PeerID: g.pin.PeerID(), Profile: string(g.pin.Profile),
+		PolicyDigest: g.pin.Anchor.PolicyDigest, EnrolledAt: g.pin.EnrolledAt,
+		Running: g.serving, Connected: g.connected, Trouble: g.trouble,
+		SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks,
+		Outbox: g.outbox.len(), Reports: len(g.shelf.index), Pending: len(g.ledger.now.Pending), Runs: len(g.running),
+		RecordLines: head.Seq, RecordIntact: g.record.Intact(),
+	}
+}
+
+// answerPending takes the owner's yes or no to a run that waits.
+func (g *Guard) answerPending(caller Caller, req guardwire.Request) (guardwire.Reply, error) {
+	i := slices.IndexFunc(g.ledger.now.Pending, func(p guardwire.Pending) bool { return p.ID == req.ID })
+	if i < 0 {
+		return guardwire.Reply{}, errs.New(errs.CodeNotFound, "no run with the id %.40q waits", req.ID).WithHint("hookline-peer pending")
+	}
+	p := g.ledger.now.Pending[i]
+	pair := Pair{Digest: p.Digest, OriginalID: p.OriginalID}
+	yes := req.Op == guardwire.OpAllowOnce
+	if yes && g.config.AllowHooks == HooksNo {
+		return guardwire.Reply{}, errs.New(errs.CodeNotOptedIn, "cannot allow the run: hooks are not allowed on this machine").
+			WithHint("hookline-peer allow --hooks=ask")
+	}
+	e := Entry{
+		Kind: KindOwner, OriginalID: p.OriginalID, Hook: p.Hook, Version: p.Version, Digest: p.Digest,
+		Decision: map[bool]string{true: "allow-once", false: "deny"}[yes], UID: &caller.UID,
+	}
+	if err := g.record.Append(e); err != nil {
+		return guardwire.Reply{}, err
+	}
+	err := g.ledger.update(func(s *State) {
+		s.Pending = slices.Delete(s.Pending, i, i+1)
+		if !yes {
+			s.Denied = append(s.Denied, pair)
+			return
+		}
+		s.Grants = append(s.Grants, Grant{Pair: pair, At: g.now(), NotAfter: p.NotAfter})
+	})
+	if err != nil {
+		return guardwire.Reply{}, err
+	}
+	if yes && g.connected {
+		g.sendLocked(claim(pair))
+	}
+	return guardwire.Reply{ID: p.ID, Pending: []guardwire.Pending{p}}, nil
+}
+
+// allow changes the opt-ins. A no to hooks stops the runs under way.
+func (g *Guard) allow(caller Caller, req guardwire.Request) (guardwire.Reply, error) {
+	next := g.config
+	if req.SendReports != nil {
+		next.SendReports = *req.SendReports
+	}
+	if req.AllowHooks != nil {
+		next.AllowHooks = *req.AllowHooks
+	}
+	if err := next.validate(); err != nil {
+		return guardwire.Reply{}, err
+	}
+	if next.SendReports == g.config.SendReports && next.AllowHooks == g.config.AllowHooks {
+		return guardwire.Reply{Status: g.status()}, nil
+	}
+	e := Entry{Kind: KindSettings, UID: &caller.UID, Reason: "send_reports: " + yesNo(next.SendReports) + ", allow_hooks: " + next.AllowHooks}
+	if err := g.record.Append(e); err != nil {
+		return guardwire.Reply{}, err
+	}
+	if err := writeAtomic(g.opts.Dir, configFile, next.YAML()); err != nil {
+		return guardwire.Reply{}, err
+	}
+	g.config = next
+	if next.AllowHooks == HooksNo {
+		for _, cancel := range g.running {
+			cancel(errOptedOut)
+		}
+	}
+	g.sendLocked(g.stateMessage())
+	return guardwire.Reply{Status: g.status()}, nil
+}

@@ -1,0 +1,345 @@
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+	"hookline/sandbox"
+)
+
+// Causes of a cancelled run.
+var (
+	errStopping  = errors.New("the guard stopped")
+	errCancelled = errors.New("the server cancelled the job")
+	errOptedOut  = errors.New("the owner withdrew the permission")
+)
+
+// onRun takes one hook job: decide, record, count, and start it. It waits for
+// nothing but the disk, and for the rate of refusals.
+func (g *Guard) onRun(ctx context.Context, m guardwire.Message) error {
+	if !validID(m.JobID) {
+		return errs.New(errs.CodeBadInput, "the job id %.40q is no UUID", m.JobID).At("job_id")
+	}
+	if g.known(m.JobID) {
+		g.send(guardwire.Message{Kind: guardwire.KindAck, JobID: m.JobID})
+		g.pump()
+		return nil
+	}
+	q, refusal := g.admit(m)
+	// Acknowledged only now: the server must not see a job taken that a full
+	// disk, or a crash, could still make this peer forget.
+	g.send(guardwire.Message{Kind: guardwire.KindAck, JobID: m.JobID})
+	if refusal == nil {
+		g.start(ctx, q)
+		return nil
+	}
+	g.finish(refused(q, refusal))
+	// A server that keeps sending what is refused is slowed down.
+	return g.refusals.Wait(ctx)
+}
+
+// known reports whether this job was taken before.
+func (g *Guard) known(jobID string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, running := g.running[jobID]
+	if g.outbox.has(jobID) {
+		delete(g.outbox.sent, jobID) // the server asks: answer again
+	}
+	return running || g.outbox.has(jobID) || g.recent.seen[jobID]
+}
+
+// admit decides and, where the run may start, counts it on disk. The decision
+// is in the record when admit returns; the error is the refusal.
+func (g *Guard) admit(m guardwire.Message) (*inquiry, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := &inquiry{
+		jobID: m.JobID, run: *m.Run, config: g.config, pin: g.pin, policy: g.policy,
+		state: &g.ledger.now, shelf: g.shelf, running: len(g.running), now: g.now(),
+	}
+	refusal := q.decide()
+	switch {
+	case refusal == nil:
+		refusal = g.count(q)
+	case errs.Is(refusal, errs.CodeWaitsForOwner):
+		if err := g.ledger.update(func(s *State) { s.ask(q.question()) }); err != nil {
+			refusal = err
+		}
+	}
+	if err := g.record.Append(decided(q, refusal)); err != nil {
+		g.opts.Log.Error("cannot record a decision", "job", q.jobID, "error", err)
+		// Nothing runs that is not in the record.
+		return q, errors.Join(err, g.uncount(q, refusal))
+	}
+	if refusal == nil {
+		g.running[q.jobID] = func(error) {} // its place, until start sets the real one
+	}
+	return q, refusal
+}
+
+func (g *Guard) count(q *inquiry) error {
+	p := q.predicate()
+	r := Running{Pair: q.pair(), JobID: q.jobID, Hook: p.Hook}
+	return g.ledger.update(func(s *State) {
+		s.expire(q.now)
+		s.begin(r, p.Version, q.question().NotAfter, q.now)
+		s.Record = g.record.Head()
+	})
+}
+
+// uncount forgets that a counted run is under way; that it was counted stays.
+func (g *Guard) uncount(q *inquiry, refusal error) error {
+	if refusal != nil {
+		return nil
+	}
+	return g.ledger.update(func(s *State) { s.end(q.jobID) })
+}
+
+func decided(q *inquiry, refusal error) Entry {
+	e := q.entry()
+	switch {
+	case refusal == nil:
+		e.Decision = "run"
+	case errs.Is(refusal, errs.CodeWaitsForOwner):
+		e.Decision = "deferred"
+	default:
+		e.Decision = "refused"
+	}
+	if refusal != nil {
+		e.Code, e.Reason = string(errs.CodeOf(refusal)), reasonOf(refusal)
+	}
+	return e
+}
+
+// reasonOf is what may be said about an error outside: coded errors as they
+// are, others not at all.
+func reasonOf(err error) string {
+	if e, ok := errs.As(err); ok && e.Code != errs.CodeInternal {
+		return cut(e.Error(), 500)
+	}
+	return "internal error"
+}
+
+func cut(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+func refused(q *inquiry, refusal error) guardwire.Message {
+	outcome := hooks.OutcomeRefused
+	if errs.Is(refusal, errs.CodeWaitsForOwner) {
+		outcome = hooks.OutcomeDeferred
+	}
+	return guardwire.Message{
+		Kind: guardwire.KindFinish, JobID: q.jobID, Code: string(errs.CodeOf(refusal)), Reason: reasonOf(refusal),
+		Finish: &guardwire.Finish{Outcome: outcome},
+	}
+}
+
+// start runs an admitted hook in the background.
+func (g *Guard) start(ctx context.Context, q *inquiry) {
+	// A stream that breaks does not end the run, nor does the network side.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	g.mu.Lock()
+	g.running[q.jobID] = cancel
+	g.mu.Unlock()
+	g.runs.Go(func() {
+		defer cancel(nil)
+		g.execute(ctx, q)
+	})
+}
+
+func (g *Guard) execute(ctx context.Context, q *inquiry) {
+	out, err := g.opts.Sandbox(q.original.UID).Run(ctx, sandbox.Task{
+		Script: q.verified.Script(), Predicate: q.predicate(), Report: q.original.Report.Clone(),
+		Facts: g.opts.Facts, Redact: g.opts.Redact, Now: q.now,
+	})
+	m := g.conclude(ctx, q, out, err)
+	entry := ended(q, out, m)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// The last moment before anything leaves: the owner may have said no
+	// while the hook ran, and what cannot be recorded stays here.
+	if g.config.AllowHooks == HooksNo {
+		m, entry = g.withhold(q, entry, errs.New(errs.CodeNotOptedIn, "the owner withdrew the permission while the hook ran"))
+	}
+	if err := g.record.Append(entry); err != nil {
+		g.opts.Log.Error("cannot record an outcome", "job", q.jobID, "error", err)
+		m, _ = g.withhold(q, entry, err)
+	}
+	g.settle(m)
+}
+
+// withhold turns an end into one that carries nothing.
+func (g *Guard) withhold(q *inquiry, e Entry, err error) (guardwire.Message, Entry) {
+	m := failed(q, err)
+	e.Fields, e.Outcome, e.Code, e.Reason = nil, string(m.Finish.Outcome), m.Code, m.Reason
+	return m, e
+}
+
+// conclude makes the answer of a run's end; what the hook brought is checked
+// against the statement and the own copy before it can leave.
+func (g *Guard) conclude(ctx context.Context, q *inquiry, out sandbox.Outcome, err error) guardwire.Message {
+	if cause := context.Cause(ctx); cause != nil {
+		code := errs.CodeRunCancelled
+		if errors.Is(cause, errStopping) {
+			code = errs.CodeRunInterrupted
+		}
+		return failed(q, errs.New(code, "the run was stopped: %s", cause))
+	}
+	switch {
+	case err != nil:
+		return failed(q, err)
+	case out.Code != "":
+		m := failed(q, errs.New(errs.Code(out.Code), "the hook failed"))
+		m.Reason = hookError(out)
+		m.Finish.HookError = m.Reason
+		return m
+	case len(out.Fields) == 0:
+		return guardwire.Message{Kind: guardwire.KindFinish, JobID: q.jobID, Finish: &guardwire.Finish{Outcome: hooks.OutcomeEmpty}}
+	}
+	fields, err := checkedFields(q, out.Fields)
+	if err != nil {
+		return failed(q, err)
+	}
+	return guardwire.Message{
+		Kind: guardwire.KindFinish, JobID: q.jobID,
+		Finish: &guardwire.Finish{Outcome: hooks.OutcomeReceived, Fields: fields},
+	}
+}
+
+func checkedFields(q *inquiry, fields hooks.Fields) ([]byte, error) {
+	if err := hooks.CheckNew(fields, q.predicate(), q.original.Report); err != nil {
+		return nil, err
+	}
+	b, err := fields.Canonical()
+	if err != nil {
+		return nil, err
+	}
+	if most := q.predicate().MaxResultBytes; int64(len(b)) > most {
+		return nil, errs.New(errs.CodeResultTooBig, "the result has %d bytes, %d were signed", len(b), most)
+	}
+	return b, nil
+}
+
+// hookError is the text of HookError_<hook>: code, line, and what Lua said,
+// which the sandbox has redacted.
+func hookError(out sandbox.Outcome) string {
+	text := out.Code
+	if out.Line > 0 {
+		text = fmt.Sprintf("%s: line %d", text, out.Line)
+	}
+	if out.Error != "" {
+		text += ": " + out.Error
+	}
+	return cut(text, sandbox.MaxErrorBytes)
+}
+
+func failed(q *inquiry, err error) guardwire.Message {
+	return guardwire.Message{
+		Kind: guardwire.KindFinish, JobID: q.jobID, Code: string(errs.CodeOf(err)), Reason: reasonOf(err),
+		Finish: &guardwire.Finish{Outcome: hooks.OutcomeFailed},
+	}
+}
+
+// ended is a run's line in the record, with the exact bytes that will leave.
+func ended(q *inquiry, out sandbox.Outcome, m guardwire.Message) Entry {
+	e := q.entry()
+	e.Kind, e.Outcome, e.Code, e.Reason = KindOutcome, string(m.Finish.Outcome), m.Code, m.Reason
+	e.Fields, e.Denied = json.RawMessage(m.Finish.Fields), out.Denied
+	for _, c := range out.Calls {
+		e.Reads = append(e.Reads, Read{Name: c.Name, Arg: c.Arg, Code: c.Code, Bytes: c.Bytes})
+	}
+	return e
+}
+
+// finish keeps the end of a job until the server has confirmed it, and sends it.
+func (g *Guard) finish(m guardwire.Message) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.settle(m)
+}
+
+// settle is finish under the lock: outbox first, then the run is over, then out.
+func (g *Guard) settle(m guardwire.Message) {
+	dropped, err := g.outbox.addFinish(m)
+	for _, id := range dropped {
+		g.note(Entry{Kind: KindDiscarded, JobID: id, Reason: "the end of this run waited too long for the server"})
+	}
+	if err != nil {
+		g.opts.Log.Error("cannot keep the end of a run", "job", m.JobID, "error", err)
+		// A result that is not kept does not leave; that it was refused may.
+		m.Finish = &guardwire.Finish{Outcome: withoutResult(m.Finish.Outcome)}
+		if m.Code == "" {
+			m.Code, m.Reason = string(errs.CodeOf(err)), reasonOf(err)
+		}
+		g.outbox.hold(m)
+	}
+	_, counted := g.running[m.JobID]
+	delete(g.running, m.JobID)
+	g.recent.add(m.JobID)
+	if counted {
+		if err := g.ledger.update(func(s *State) { s.end(m.JobID) }); err != nil {
+			g.opts.Log.Error("cannot note the end of a run", "job", m.JobID, "error", err)
+		}
+	}
+	g.pumpLocked()
+}
+
+func withoutResult(o hooks.Outcome) hooks.Outcome {
+	if o == hooks.OutcomeReceived {
+		return hooks.OutcomeFailed
+	}
+	return o
+}
+
+// note writes a line that nothing waits for.
+func (g *Guard) note(e Entry) {
+	if err := g.record.Append(e); err != nil {
+		g.opts.Log.Error("cannot write to the record", "error", err)
+	}
+}
+
+// endInterrupted ends the runs that were counted when the guard died.
+func (g *Guard) endInterrupted() error {
+	for _, r := range g.ledger.now.Running {
+		if !g.outbox.has(r.JobID) {
+			m := guardwire.Message{
+				Kind: guardwire.KindFinish, JobID: r.JobID, Code: string(errs.CodeRunInterrupted),
+				Reason: "the guard stopped while the hook ran", Finish: &guardwire.Finish{Outcome: hooks.OutcomeFailed},
+			}
+			entry := Entry{
+				Kind: KindOutcome, JobID: r.JobID, OriginalID: r.OriginalID, Hook: r.Hook, Digest: r.Digest,
+				Outcome: string(hooks.OutcomeFailed), Code: m.Code, Reason: m.Reason,
+			}
+			if err := g.record.Append(entry); err != nil {
+				return err
+			}
+			if _, err := g.outbox.addFinish(m); err != nil {
+				return err
+			}
+		}
+		g.recent.add(r.JobID)
+	}
+	if len(g.ledger.now.Running) == 0 {
+		return nil
+	}
+	return g.ledger.update(func(s *State) { s.Running = nil })
+}
+
+func (g *Guard) onCancel(jobID string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if cancel, ok := g.running[jobID]; ok {
+		cancel(errCancelled)
+	}
+}
