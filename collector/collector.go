@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/enroll"
 	"hookline/internal/jobs"
 )
 
@@ -115,7 +116,7 @@ type Repairs interface {
 	Leases(ctx context.Context, after string, limit int) ([]Lease, error)
 	// Overdue lists pending jobs whose deadline is before now, by id, keyset.
 	Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error)
-	// ActivePast lists active activations whose deadline is before now.
+	// ActivePast lists active activations whose deadline is before now; with a time far ahead, all of them.
 	ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error)
 	// Unsent lists a peer's pending hook jobs that were never sent, oldest first.
 	Unsent(ctx context.Context, peerID string, limit int) ([]jobs.Job, error)
@@ -126,6 +127,20 @@ type Repairs interface {
 // Dispatch is what a peer needs to run a hook: the very bytes that people signed.
 type Dispatch struct {
 	Job        jobs.Job
+	Statement  []byte
+	Script     []byte
+	Signatures [][]byte
+}
+
+// Peers is what the collector asks about peers.
+type Peers interface {
+	Peer(ctx context.Context, id string) (enroll.Peer, error) // errs.CodeNotFound
+	// Peers lists by id, keyset.
+	Peers(ctx context.Context, after string, limit int) ([]enroll.Peer, error)
+}
+
+// Signed is the content of an approved version, as people signed it.
+type Signed struct {
 	Statement  []byte
 	Script     []byte
 	Signatures [][]byte

@@ -1,0 +1,441 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hookline/hooks"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// Bounds of one look into the store.
+const (
+	maxActive        = 1000 // active activations looked at
+	originalsPerPeer = 50   // newest matching originals of one peer
+	keysAtOnce       = 400
+	peersAtOnce      = 200
+)
+
+// farAhead is later than any deadline: a policy bounds lifetimes to 14 days.
+const farAhead = 30 * 24 * time.Hour
+
+// MatchOriginal asks the peer of an original job for every active version
+// that matches it. Refusals are the normal case and no error; errors are the
+// store's.
+func (c *Collector) MatchOriginal(ctx context.Context, original jobs.Job) error {
+	acts, err := c.Activations.ActiveByKeys(ctx, hooks.MatchKeys(original.Report))
+	if err != nil || len(acts) == 0 {
+		return err
+	}
+	peer, err := c.Peers.Peer(ctx, original.PeerID)
+	if err != nil {
+		return err
+	}
+	var broken []error
+	for _, a := range acts {
+		o, err := c.offer(ctx, a)
+		if err == nil {
+			err = c.try(ctx, o, peer, original)
+		}
+		broken = append(broken, uncoded(err))
+	}
+	return errors.Join(broken...)
+}
+
+// try asks once. A refusal that may pass by itself puts the original into
+// the backlog; the refusal is returned.
+func (c *Collector) try(ctx context.Context, o offer, peer enroll.Peer, original jobs.Job) error {
+	q, err := c.question(ctx, o, peer, original)
+	if err == nil {
+		_, err = c.ask(ctx, q)
+	}
+	if passes(err) {
+		c.backlog.add(o.act.Digest, candidate{original: original.ID, peer: peer.ID, created: original.CreatedAt})
+	}
+	return err
+}
+
+// passes reports whether a refusal may be gone a little later while the peer
+// stays connected. What ends with a new hello is left to it.
+func passes(err error) bool {
+	switch errs.CodeOf(err) {
+	case errs.CodeRateLimited, errs.CodePeerBusy, errs.CodeLeasesOut, errs.CodeInternal, errs.CodeUnavailable, errs.CodeStorageFull:
+		return true
+	case errs.CodeQuantityReached: // leases that are out may come back
+		return true
+	default:
+		return false
+	}
+}
+
+// versionWide reports whether a refusal stands for every other original of
+// the same version too.
+func versionWide(err error) bool {
+	switch errs.CodeOf(err) {
+	case errs.CodeHookNotActive, errs.CodeDeadlineReached, errs.CodeQuantityReached, errs.CodeLeasesOut,
+		errs.CodeRateLimited, errs.CodeExpired, errs.CodeNotYetValid, errs.CodeBytesReached:
+		return true
+	default:
+		return false
+	}
+}
+
+// uncoded keeps the errors that are nobody's answer.
+func uncoded(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch errs.CodeOf(err) {
+	case errs.CodeInternal, errs.CodeUnavailable, errs.CodeStorageFull:
+		return err
+	default:
+		return nil
+	}
+}
+
+// ask makes the checks, takes the lease, stores the job and sends it, in this
+// order. A crash in between leaves a lease without a job or a job that was
+// not sent: Recover and the peer's next hello put either right.
+func (c *Collector) ask(ctx context.Context, q *question) (jobs.Job, error) {
+	if err := q.refusal(); err != nil {
+		return jobs.Job{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	version := q.act.Digest
+	if !c.rates.take(version, q.act.Rollout.PerMinute, q.now) {
+		return jobs.Job{}, errs.New(errs.CodeRateLimited, "the minute has had its %d leases", q.act.Rollout.PerMinute)
+	}
+	if err := c.Activations.TakeLease(ctx, version, id.String(), q.now); err != nil {
+		c.rates.giveBack(version)
+		return jobs.Job{}, err
+	}
+	j := q.job(id.String())
+	if err := c.Jobs.AddHookJob(ctx, j); err != nil {
+		return jobs.Job{}, c.notStored(ctx, j, err)
+	}
+	return c.send(ctx, j, q.signed)
+}
+
+// job is the hook job that the question asks for.
+func (q *question) job(id string) jobs.Job {
+	trigger := "match"
+	if q.claimed {
+		trigger = "claim"
+	}
+	return jobs.Job{
+		ID: id, PeerID: q.peer.ID, Workload: jobs.WorkHook, Status: jobs.Pending, TriggeredBy: trigger,
+		CreatedAt: q.now, Deadline: jobs.DeadlineOf(q.now, q.act.Deadline), ProblemID: q.original.ProblemID,
+		OriginalID: q.original.ID, Hook: q.act.Hook, Version: q.act.Digest,
+		Slot: jobs.OpenSlot(q.act.Digest, q.original.ID),
+	}
+}
+
+// notStored gives the lease back where the store refused the job. After any
+// other error nobody knows whether the job is there: the lease stays out
+// until the sweep has looked.
+func (c *Collector) notStored(ctx context.Context, j jobs.Job, cause error) error {
+	switch errs.CodeOf(cause) {
+	case errs.CodeAlreadyAsked, errs.CodePeerBusy, errs.CodeConflict:
+	default:
+		return cause
+	}
+	now := c.now()
+	if _, _, err := c.Activations.SettleLease(context.WithoutCancel(ctx), j.Version, j.ID, hooks.OutcomeCancelled, 0, now); err != nil {
+		c.warn(ctx, "a lease waits for the sweep", "job", j.ID, "error", err)
+	}
+	return cause
+}
+
+// send hands a stored job to its peer. A peer that is not there fails the job
+// at once; after any other error the job stays unsent, for Resume or its
+// deadline.
+func (c *Collector) send(ctx context.Context, j jobs.Job, s Signed) (jobs.Job, error) {
+	if j.Overdue(c.now()) {
+		return c.end(ctx, j, timedOut())
+	}
+	err := c.Sender.Send(ctx, Dispatch{Job: j, Statement: s.Statement, Script: s.Script, Signatures: s.Signatures})
+	if errs.Is(err, errs.CodePeerNotConnected) {
+		ended, endErr := c.end(ctx, j, cancelled(errs.CodePeerNotConnected, "the peer was not connected when the job was sent"))
+		return ended, errors.Join(err, endErr)
+	}
+	if err != nil {
+		return j, err
+	}
+	j.SentAt = c.now()
+	_, err = c.Jobs.MarkSent(ctx, j.ID, j.SentAt)
+	return j, err
+}
+
+// Resume sends a peer's stored jobs that were never sent, oldest first: a
+// crash or a lost stream came between. One whose version is not active any
+// more is cancelled, one past its deadline has timed out. What was sent is
+// not sent again: the peer has it, or its deadline ends it.
+func (c *Collector) Resume(ctx context.Context, peerID string) error {
+	unsent, err := c.Repairs.Unsent(ctx, peerID, 4*jobs.MaxHooksPerPeer)
+	if err != nil {
+		return err
+	}
+	for _, j := range unsent {
+		if err := uncoded(c.resume(ctx, j)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Collector) resume(ctx context.Context, j jobs.Job) error {
+	a, err := c.Queries.Activation(ctx, j.Version)
+	if err != nil {
+		return err
+	}
+	if a.State != hooks.StateActive {
+		_, err := c.end(ctx, j, cancelled(errs.CodeHookNotActive, "the version became "+string(a.State)+" before the job was sent"))
+		return err
+	}
+	s, err := c.Signed(ctx, j.Version)
+	if err != nil {
+		return err
+	}
+	_, err = c.send(ctx, j, s)
+	return err
+}
+
+// Claim asks again for a version and original that the peer had deferred: its
+// owner said yes. The same checks are made, and a new job is sent; a refusal
+// says why not.
+func (c *Collector) Claim(ctx context.Context, peerID, version, originalID string) error {
+	if !validID(originalID) {
+		return errNotYours()
+	}
+	original, err := c.Queries.Job(ctx, originalID)
+	if errs.Is(err, errs.CodeNotFound) || err == nil && (original.PeerID != peerID || original.Workload == jobs.WorkHook) {
+		return errNotYours()
+	}
+	if err != nil {
+		return err
+	}
+	peer, err := c.Peers.Peer(ctx, peerID)
+	if err != nil {
+		return err
+	}
+	a, err := c.Queries.Activation(ctx, version)
+	if errs.Is(err, errs.CodeNotFound) {
+		return errs.New(errs.CodeHookNotActive, "the version is not active")
+	}
+	if err != nil {
+		return err
+	}
+	o, err := c.offer(ctx, a)
+	if err != nil {
+		return err
+	}
+	q, err := c.question(ctx, o, peer, original)
+	if err != nil {
+		return err
+	}
+	q.claimed = true
+	_, err = c.ask(ctx, q)
+	return err
+}
+
+// active lists the active activations, the next to end first.
+func (c *Collector) active(ctx context.Context) ([]hooks.Activation, error) {
+	return c.Repairs.ActivePast(ctx, c.now().Add(farAhead), maxActive)
+}
+
+// MatchPeer asks a connected peer about its newest originals for every active
+// version that matches, newest first. Its hello brings it here.
+func (c *Collector) MatchPeer(ctx context.Context, peerID string) error {
+	if !c.Sender.Connected(peerID) {
+		return nil
+	}
+	acts, err := c.active(ctx)
+	if err != nil || len(acts) == 0 {
+		return err
+	}
+	originals, err := c.originals(ctx, peerID, acts)
+	if err != nil || len(originals) == 0 {
+		return err
+	}
+	peer, err := c.Peers.Peer(ctx, peerID)
+	if err != nil {
+		return err
+	}
+	byKey := indexByKey(acts)
+	offers := map[string]offer{}
+	for _, original := range originals {
+		for _, a := range matching(byKey, original) {
+			if err := uncoded(c.tryOffer(ctx, offers, a, peer, original)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tryOffer is try with the offers of one pass read once.
+func (c *Collector) tryOffer(ctx context.Context, offers map[string]offer, a hooks.Activation, peer enroll.Peer, original jobs.Job) error {
+	o, ok := offers[a.Digest]
+	if !ok {
+		var err error
+		if o, err = c.offer(ctx, a); err != nil {
+			return err
+		}
+		offers[a.Digest] = o
+	}
+	return c.try(ctx, o, peer, original)
+}
+
+func indexByKey(acts []hooks.Activation) map[string][]hooks.Activation {
+	byKey := map[string][]hooks.Activation{}
+	for _, a := range acts {
+		for _, k := range a.Keys {
+			byKey[k] = append(byKey[k], a)
+		}
+	}
+	return byKey
+}
+
+// matching lists the activations that share a key with an original, each once.
+func matching(byKey map[string][]hooks.Activation, original jobs.Job) []hooks.Activation {
+	var out []hooks.Activation
+	for _, k := range hooks.MatchKeys(original.Report) {
+		for _, a := range byKey[k] {
+			same := func(b hooks.Activation) bool { return b.Digest == a.Digest }
+			if !slices.ContainsFunc(out, same) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// originals lists a peer's newest originals with a key of the activations,
+// newest first, each once.
+func (c *Collector) originals(ctx context.Context, peerID string, acts []hooks.Activation) ([]jobs.Job, error) {
+	var keys []string
+	for _, a := range acts {
+		keys = append(keys, a.Keys...)
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	found := map[string]jobs.Job{}
+	for chunk := range slices.Chunk(keys, keysAtOnce) {
+		list, err := c.Repairs.Originals(ctx, peerID, chunk, originalsPerPeer)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range list {
+			found[j.ID] = j
+		}
+	}
+	all := make([]jobs.Job, 0, len(found))
+	for _, j := range found {
+		all = append(all, j)
+	}
+	slices.SortFunc(all, func(a, b jobs.Job) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all[:min(len(all), originalsPerPeer)], nil
+}
+
+// MatchActivation asks the connected peers about their recent originals that
+// match the version, newest first, at the rollout's rate: what has no room
+// now waits in the backlog. Where more than the backlog holds match, they are
+// asked in portions, and the sweep goes on with the rest: what was asked
+// before drops out, so that each look comes further.
+func (c *Collector) MatchActivation(ctx context.Context, version string) error {
+	a, err := c.Queries.Activation(ctx, version)
+	if err != nil || a.State != hooks.StateActive {
+		return err
+	}
+	after := ""
+	for {
+		peers, err := c.Peers.Peers(ctx, after, peersAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, p := range peers {
+			if room, err := c.gather(ctx, a, p.ID); err != nil || !room {
+				return err
+			}
+		}
+		if len(peers) < peersAtOnce {
+			return c.drain(ctx, version)
+		}
+		after = peers[len(peers)-1].ID
+	}
+}
+
+// gather puts one connected peer's matching originals into the backlog. Where
+// it is full, some are asked first; room is false where that did not help.
+func (c *Collector) gather(ctx context.Context, a hooks.Activation, peerID string) (room bool, err error) {
+	if !c.Sender.Connected(peerID) {
+		return true, nil
+	}
+	originals, err := c.originals(ctx, peerID, []hooks.Activation{a})
+	if err != nil {
+		return false, err
+	}
+	all := make([]candidate, 0, len(originals))
+	for _, j := range originals {
+		all = append(all, candidate{original: j.ID, peer: peerID, created: j.CreatedAt})
+	}
+	if c.backlog.add(a.Digest, all...) {
+		return true, nil
+	}
+	if err := c.drain(ctx, a.Digest); err != nil {
+		return false, err
+	}
+	return c.backlog.add(a.Digest, all...), nil
+}
+
+// drain asks what waits for a version until something stands against all.
+func (c *Collector) drain(ctx context.Context, version string) error {
+	waiting, stale := c.backlog.take(version)
+	if stale {
+		c.backlog.markStale(version)
+	}
+	for i, w := range waiting {
+		err := c.askWaiting(ctx, version, w)
+		if errs.Is(err, errs.CodeHookNotActive) {
+			return nil // what waits goes with the version
+		}
+		if versionWide(err) || uncoded(err) != nil {
+			c.backlog.add(version, waiting[i:]...)
+			return uncoded(err)
+		}
+	}
+	return nil
+}
+
+// askWaiting reads everything anew: the backlog may be minutes old.
+func (c *Collector) askWaiting(ctx context.Context, version string, w candidate) error {
+	if !c.Sender.Connected(w.peer) {
+		return nil
+	}
+	a, err := c.Queries.Activation(ctx, version)
+	if err != nil {
+		return err
+	}
+	o, err := c.offer(ctx, a)
+	if err != nil {
+		return err
+	}
+	original, err := c.Queries.Job(ctx, w.original)
+	if err != nil {
+		return err
+	}
+	peer, err := c.Peers.Peer(ctx, w.peer)
+	if err != nil {
+		return err
+	}
+	return c.try(ctx, o, peer, original)
+}

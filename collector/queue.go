@@ -1,0 +1,270 @@
+package collector
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bounds of what waits in memory. What is over them is not lost, only found
+// again from the store.
+const (
+	maxQueue   = 4096
+	maxBacklog = 5000 // of one version
+)
+
+type taskKind int
+
+const (
+	taskOriginal taskKind = iota // match one new report
+	taskPeer                     // a peer said hello
+	taskVersion                  // a version became active
+)
+
+type task struct {
+	kind taskKind
+	id   string
+}
+
+// queue holds tasks for the workers, each once. It keeps ids, not reports,
+// so that its memory is bounded by its length.
+type queue struct {
+	mu     sync.Mutex
+	tasks  []task
+	queued map[task]bool
+	ready  chan struct{}
+	full   bool // a task was dropped since the last sweep
+}
+
+// add reports whether the task has a place.
+func (q *queue) add(t task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.queued[t] {
+		return true
+	}
+	if len(q.tasks) >= maxQueue {
+		q.full = true
+		return false
+	}
+	if q.queued == nil {
+		q.queued = map[task]bool{}
+	}
+	q.queued[t] = true
+	q.tasks = append(q.tasks, t)
+	q.wake()
+	return true
+}
+
+// wake tells one waiting worker; the caller holds mu.
+func (q *queue) wake() {
+	select {
+	case q.signal() <- struct{}{}:
+	default:
+	}
+}
+
+// signal makes the channel on first use; the caller holds mu.
+func (q *queue) signal() chan struct{} {
+	if q.ready == nil {
+		q.ready = make(chan struct{}, 1)
+	}
+	return q.ready
+}
+
+// take returns the oldest task; where there is none, the channel that tells
+// of the next.
+func (q *queue) take() (task, bool, <-chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.tasks) == 0 {
+		return task{}, false, q.signal()
+	}
+	t := q.tasks[0]
+	q.tasks = q.tasks[1:]
+	delete(q.queued, t)
+	if len(q.tasks) > 0 {
+		q.wake()
+	}
+	return t, true, nil
+}
+
+// wasFull tells whether tasks were dropped since it was asked last.
+func (q *queue) wasFull() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	full := q.full
+	q.full = false
+	return full
+}
+
+func (c *Collector) enqueue(t task) {
+	if !c.queue.add(t) && t.kind == taskVersion {
+		c.backlog.markStale(t.id)
+	}
+}
+
+// candidate is an original that a version may be asked about.
+type candidate struct {
+	original string
+	peer     string
+	created  time.Time
+}
+
+// backlog holds, per version, the originals that could not be asked when
+// their turn came: rate reached, peer busy, all leases out. The sweep asks
+// them, newest first, as room comes.
+type backlog struct {
+	mu    sync.Mutex
+	piles map[string]*pile
+}
+
+type pile struct {
+	waiting map[string]candidate // by original
+	stale   bool                 // some were dropped: look into the store when these are done
+}
+
+func (b *backlog) pile(version string) *pile {
+	if b.piles == nil {
+		b.piles = map[string]*pile{}
+	}
+	p := b.piles[version]
+	if p == nil {
+		p = &pile{waiting: map[string]candidate{}}
+		b.piles[version] = p
+	}
+	return p
+}
+
+// add reports whether all have a place; otherwise the sweep will look into
+// the store for this version.
+func (b *backlog) add(version string, all ...candidate) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pile(version)
+	for _, c := range all {
+		if len(p.waiting) >= maxBacklog {
+			p.stale = true
+			return false
+		}
+		p.waiting[c.original] = c
+	}
+	return true
+}
+
+// rescan tells, once, that nothing waits any more but the store has to be
+// looked into.
+func (b *backlog) rescan(version string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.piles[version]
+	if p == nil || !p.stale || len(p.waiting) > 0 {
+		return false
+	}
+	delete(b.piles, version)
+	return true
+}
+
+// markStale has the sweep look into the store for this version.
+func (b *backlog) markStale(version string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pile(version).stale = true
+}
+
+// versions lists those that something waits for.
+func (b *backlog) versions() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for v := range b.piles {
+		out = append(out, v)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// take empties a version's pile, newest first.
+func (b *backlog) take(version string) (all []candidate, stale bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.piles[version]
+	if p == nil {
+		return nil, false
+	}
+	delete(b.piles, version)
+	for _, c := range p.waiting {
+		all = append(all, c)
+	}
+	newestFirst(all)
+	return all, p.stale
+}
+
+func newestFirst(all []candidate) {
+	slices.SortFunc(all, func(a, b candidate) int {
+		if n := b.created.Compare(a.created); n != 0 {
+			return n
+		}
+		return strings.Compare(b.original, a.original)
+	})
+}
+
+// rates remembers the leases of the last minute per version, so that no
+// minute has more than the rollout allows. It is this server's memory: after
+// a restart the minute begins anew.
+type rates struct {
+	mu    sync.Mutex
+	taken map[string][]time.Time
+}
+
+// take counts one lease where the minute has room.
+func (r *rates) take(version string, perMinute int64, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	recent := r.recent(version, now)
+	if int64(len(recent)) >= perMinute {
+		return false
+	}
+	if r.taken == nil {
+		r.taken = map[string][]time.Time{}
+	}
+	r.taken[version] = append(recent, now)
+	return true
+}
+
+// giveBack undoes the last take: there was no lease.
+func (r *rates) giveBack(version string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.taken[version]); n > 0 {
+		r.taken[version] = r.taken[version][:n-1]
+	}
+}
+
+// recent drops what is older than a minute; the caller holds mu.
+func (r *rates) recent(version string, now time.Time) []time.Time {
+	all := r.taken[version]
+	i := 0
+	for i < len(all) && now.Sub(all[i]) >= time.Minute {
+		i++
+	}
+	if i == len(all) {
+		delete(r.taken, version)
+		return nil
+	}
+	return slices.Delete(all, 0, i)
+}
+
+// full reports whether the minute has no room.
+func (r *rates) full(version string, perMinute int64, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var n int64
+	for _, t := range r.taken[version] {
+		if now.Sub(t) < time.Minute {
+			n++
+		}
+	}
+	return n >= perMinute
+}

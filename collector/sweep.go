@@ -1,0 +1,221 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// Pace of the background work.
+const (
+	SweepEvery = 2 * time.Second
+	workers    = 8
+	pageSize   = 200
+	// leaseGrace is how old a lease must be before the running sweep looks for
+	// its job: the two are stored one after the other.
+	leaseGrace = time.Minute
+)
+
+// Run recovers, then matches and sweeps until ctx is over. It returns the
+// error of the recovery, or nil once everything that it started has ended.
+func (c *Collector) Run(ctx context.Context) error {
+	if err := c.Recover(ctx); err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() { c.work(ctx) })
+	}
+	all.Go(func() { c.sweepLoop(ctx) })
+	all.Wait()
+	return nil
+}
+
+// work takes tasks until ctx is over.
+func (c *Collector) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		t, ok, ready := c.queue.take()
+		if ok {
+			if err := c.do(ctx, t); err != nil && ctx.Err() == nil {
+				c.warn(ctx, "cannot match", "id", t.id, "error", err)
+			}
+			continue
+		}
+		select {
+		case <-ready:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (c *Collector) do(ctx context.Context, t task) error {
+	switch t.kind {
+	case taskPeer:
+		return errors.Join(c.Resume(ctx, t.id), c.MatchPeer(ctx, t.id))
+	case taskVersion:
+		return c.MatchActivation(ctx, t.id)
+	default:
+		j, err := c.Queries.Job(ctx, t.id)
+		if err != nil {
+			return err
+		}
+		return c.MatchOriginal(ctx, j)
+	}
+}
+
+func (c *Collector) sweepLoop(ctx context.Context) {
+	tick := c.Tick
+	if tick == nil {
+		t := time.NewTicker(SweepEvery)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+			c.warn(ctx, "the sweep was not complete", "error", err)
+		}
+	}
+}
+
+// Recover puts right what a crash left between two steps, from the jobs,
+// which are the only truth: for every lease without a job it inserts a failed
+// job under the lease's id (code lost-before-store), so that a stalled sender
+// collides and never sends; a lease whose job is decided is settled with that
+// decision; overdue jobs time out; activations past a bound expire. It may
+// run at any time, on any server, and any number of times.
+func (c *Collector) Recover(ctx context.Context) error { return c.repair(ctx, 0) }
+
+// Sweep is Recover for a running server, which leaves the youngest leases to
+// their senders, and asks what waits in the backlog. Each step is tried, the
+// errors are joined.
+func (c *Collector) Sweep(ctx context.Context) error {
+	return errors.Join(c.repair(ctx, leaseGrace), c.askBacklog(ctx))
+}
+
+func (c *Collector) repair(ctx context.Context, grace time.Duration) error {
+	c.sweeping.Lock()
+	defer c.sweeping.Unlock()
+	return errors.Join(c.repairOverdue(ctx), c.repairLeases(ctx, grace), c.repairActive(ctx))
+}
+
+// repairOverdue fails what nobody answered, whether or not anybody looks.
+func (c *Collector) repairOverdue(ctx context.Context) error {
+	after := ""
+	for {
+		list, err := c.Repairs.Overdue(ctx, c.now(), after, pageSize)
+		if err != nil {
+			return err
+		}
+		for _, j := range list {
+			if _, err := c.end(ctx, j, timedOut()); err != nil {
+				return err
+			}
+		}
+		if len(list) < pageSize {
+			return nil
+		}
+		after = list[len(list)-1].ID
+	}
+}
+
+func (c *Collector) repairLeases(ctx context.Context, grace time.Duration) error {
+	after := ""
+	for {
+		list, err := c.Repairs.Leases(ctx, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for _, l := range list {
+			if grace > 0 && c.now().Sub(l.TakenAt) < grace {
+				continue
+			}
+			if err := c.repairLease(ctx, l); err != nil {
+				return err
+			}
+		}
+		if len(list) < pageSize {
+			return nil
+		}
+		after = list[len(list)-1].ID
+	}
+}
+
+func (c *Collector) repairLease(ctx context.Context, l Lease) error {
+	j, err := c.Queries.Job(ctx, l.ID)
+	if errs.Is(err, errs.CodeNotFound) {
+		j, err = c.lost(ctx, l)
+	}
+	if err != nil || !j.Final() {
+		return err
+	}
+	return c.settle(ctx, j)
+}
+
+// lost inserts the failed job of a lease that has none. Where its sender came
+// first after all, that job stands.
+func (c *Collector) lost(ctx context.Context, l Lease) (jobs.Job, error) {
+	a, err := c.Queries.Activation(ctx, l.Version)
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	now := c.now()
+	j := jobs.Job{
+		ID: l.ID, Workload: jobs.WorkHook, Status: jobs.Failed, TriggeredBy: "recovery",
+		CreatedAt: l.TakenAt, Deadline: l.TakenAt, CompletedAt: now, Outcome: hooks.OutcomeCancelled,
+		FailedCode: string(errs.CodeLostLease), FailedText: "the server stopped between lease and job",
+		Hook: a.Hook, Version: l.Version, Slot: l.ID,
+	}
+	err = c.Jobs.AddHookJob(ctx, j)
+	if errs.Is(err, errs.CodeConflict) {
+		return c.Queries.Job(ctx, l.ID)
+	}
+	return j, err
+}
+
+// repairActive concludes activations whose last lease was settled just before
+// a crash, and those past their deadline.
+func (c *Collector) repairActive(ctx context.Context) error {
+	acts, err := c.active(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range acts {
+		if err := c.conclude(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askBacklog asks what waits. Where tasks were dropped from the full queue it
+// looks for their originals in the store, through every active version.
+func (c *Collector) askBacklog(ctx context.Context) error {
+	if c.queue.wasFull() {
+		acts, err := c.active(ctx)
+		if err != nil {
+			return err
+		}
+		for _, a := range acts {
+			c.backlog.markStale(a.Digest)
+		}
+	}
+	var broken []error
+	for _, version := range c.backlog.versions() {
+		if c.backlog.rescan(version) {
+			broken = append(broken, c.MatchActivation(ctx, version))
+			continue
+		}
+		broken = append(broken, c.drain(ctx, version))
+	}
+	return errors.Join(broken...)
+}

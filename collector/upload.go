@@ -1,0 +1,283 @@
+package collector
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// MaxChunkBytes is the largest chunk of an upload.
+const MaxChunkBytes = 64 << 10
+
+// How long an upload waits for room that other uploads have reserved.
+const (
+	reserveFirstWait = 20 * time.Millisecond
+	reserveLongWait  = 500 * time.Millisecond
+	reservePatience  = 5 * time.Second
+)
+
+// Upload brings the new fields of one hook job: Write for each chunk, then
+// Commit; Abort in any case at the end (it does nothing after Commit). It is
+// for one goroutine. Nothing is stored before Commit.
+type Upload struct {
+	c      *Collector
+	ctx    context.Context // the stream's, for the whole upload
+	job    jobs.Job
+	pred   hooks.Predicate
+	buf    []byte
+	room   int64 // reserved on the lease, by this upload and those that broke off
+	locked bool
+}
+
+// uploads are the jobs that are being uploaded, so that two streams of one
+// peer cannot mix their bytes.
+type uploads struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (u *uploads) lock(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ids[id] {
+		return false
+	}
+	if u.ids == nil {
+		u.ids = map[string]bool{}
+	}
+	u.ids[id] = true
+	return true
+}
+
+func (u *uploads) unlock(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.ids, id)
+}
+
+// NewUpload starts an upload for a job of this peer. A job that is decided
+// already, or is past its deadline and therefore decided now, takes no bytes:
+// Decided tells, Write drops what comes, and Commit returns the decision.
+// errs.CodeNotFound for a job that is not this peer's; errs.CodeUnavailable
+// while another upload of the same job is under way. ctx must live as long as
+// the upload.
+func (c *Collector) NewUpload(ctx context.Context, peerID, jobID string) (*Upload, error) {
+	j, err := c.hookJob(ctx, peerID, jobID)
+	if err != nil {
+		return nil, err
+	}
+	u := &Upload{c: c, ctx: ctx, job: j}
+	if j.Overdue(c.now()) {
+		if u.job, err = c.end(ctx, j, timedOut()); err != nil {
+			return nil, err
+		}
+	}
+	if u.job.Final() {
+		return u, nil
+	}
+	if !c.uploads.lock(jobID) {
+		return nil, errs.New(errs.CodeUnavailable, "another upload of this job is under way").WithHint("try again shortly")
+	}
+	u.locked = true
+	if err := u.open(); err != nil {
+		u.Abort(ctx)
+		return nil, err
+	}
+	return u, nil
+}
+
+// open reads what the upload is held against.
+func (u *Upload) open() error {
+	s, err := u.c.Signed(u.ctx, u.job.Version)
+	if err != nil {
+		return err
+	}
+	st, err := hooks.ParseStatement(s.Statement)
+	if err != nil {
+		return err
+	}
+	u.pred = st.Predicate
+	u.room, err = u.c.reserved(u.ctx, u.job.ID)
+	return err
+}
+
+// reserved reads what broken uploads have left reserved on a lease: the next
+// one uses it up before it reserves more.
+func (c *Collector) reserved(ctx context.Context, lease string) (int64, error) {
+	list, err := c.Repairs.Leases(ctx, lease[:len(lease)-1], 1) // the first id not below the prefix
+	if err != nil || len(list) == 0 || list[0].ID != lease {
+		return 0, err
+	}
+	return list[0].Reserved, nil
+}
+
+// Decided reports whether the job was decided, and how: bytes are in vain.
+func (u *Upload) Decided() (jobs.Job, bool) { return u.job, u.job.Final() }
+
+// Write takes the next chunk (at most 64 KiB) and reserves its bytes. Where
+// the signed max_result_bytes is passed, or the activation's bytes have run
+// out, the job is decided as failed, nothing is kept, and the error says so;
+// in the second case the activation expires with reason size. Where only
+// other uploads are in the way it waits a few seconds, then answers
+// errs.CodeRateLimited: the job stays pending, and the peer may try again.
+func (u *Upload) Write(chunk []byte) error {
+	if len(chunk) > MaxChunkBytes {
+		return errs.New(errs.CodeTooLarge, "a chunk is at most %d bytes", MaxChunkBytes)
+	}
+	if u.job.Final() || len(chunk) == 0 {
+		return nil
+	}
+	total := int64(len(u.buf) + len(chunk))
+	if most := min(u.pred.MaxResultBytes, hooks.MaxResultBytes); total > most {
+		return u.cut(errs.New(errs.CodeResultTooBig, "the result is longer than the signed %d bytes", most))
+	}
+	if err := u.reserve(total); err != nil {
+		return err
+	}
+	u.buf = append(u.buf, chunk...)
+	return nil
+}
+
+// cut ends the job for good; the cause is what the peer hears.
+func (u *Upload) cut(cause error) error {
+	u.buf = nil
+	j, err := u.c.end(u.ctx, u.job, failed(cause))
+	if err != nil {
+		return err
+	}
+	u.job = j
+	return cause
+}
+
+// reserve makes sure that total bytes are reserved on the lease.
+func (u *Upload) reserve(total int64) error {
+	if total <= u.room {
+		return nil
+	}
+	c, patience := u.c, u.c.now().Add(reservePatience)
+	for wait := reserveFirstWait; ; wait = min(2*wait, reserveLongWait) {
+		err := c.Activations.Reserve(u.ctx, u.job.Version, u.job.ID, total-u.room)
+		switch errs.CodeOf(err) {
+		case "":
+			u.room = total
+			return nil
+		case errs.CodeBytesReached:
+			return u.outOfBytes(err)
+		case errs.CodeNotFound:
+			return u.leaseGone()
+		case errs.CodeRateLimited:
+			if !c.now().Before(patience) {
+				return err
+			}
+			if err := c.wait(u.ctx, wait); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// outOfBytes keeps nothing of the result and expires the activation.
+func (u *Upload) outOfBytes(cause error) error {
+	version := u.job.Version
+	cause = u.cut(cause)
+	if err := u.c.move(context.WithoutCancel(u.ctx), version, hooks.StateActive, hooks.EventExpire, errs.CodeBytesReached); err != nil {
+		return err
+	}
+	return cause
+}
+
+// leaseGone happens where the job was decided meanwhile, by its deadline.
+func (u *Upload) leaseGone() error {
+	j, err := u.c.Queries.Job(u.ctx, u.job.ID)
+	if err != nil {
+		return err
+	}
+	u.job, u.buf = j, nil
+	if !j.Final() {
+		return errs.New(errs.CodeInternal, "job %s is pending without a lease", j.ID)
+	}
+	return nil
+}
+
+// wait is Wait, by the wall clock where none was given.
+func (c *Collector) wait(ctx context.Context, d time.Duration) error {
+	if c.Wait != nil {
+		return c.Wait(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Commit checks the fields against the signed declaration and the original
+// report again, stores them hidden, decides the job and settles the lease.
+// The job that it returns is the answer, whatever it says: received; empty
+// where there is no field; failed where a field may not be; or the decision
+// that was there before. On an error the job may still be pending: the peer
+// sends the same again.
+func (u *Upload) Commit(ctx context.Context) (jobs.Job, error) {
+	defer u.Abort(ctx)
+	c := u.c
+	switch {
+	case u.job.Final():
+		return u.job, c.settle(context.WithoutCancel(ctx), u.job)
+	case u.job.Overdue(c.now()):
+		return c.end(ctx, u.job, timedOut())
+	}
+	original, err := c.Queries.Job(ctx, u.job.OriginalID)
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	d, err := u.judge(original)
+	if err != nil {
+		return c.end(ctx, u.job, failed(err))
+	}
+	if d.Outcome == hooks.OutcomeReceived {
+		if err := c.Results.AddHidden(ctx, u.result(original)); err != nil {
+			return jobs.Job{}, err
+		}
+	}
+	return c.end(ctx, u.job, d)
+}
+
+// judge decides on the bytes; an error is a decision against them.
+func (u *Upload) judge(original jobs.Job) (jobs.Decision, error) {
+	f, err := hooks.ParseFields(u.buf, u.pred.Fields)
+	if err != nil {
+		return jobs.Decision{}, err
+	}
+	if len(f) == 0 {
+		return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeEmpty}, nil
+	}
+	if err := hooks.CheckNew(f, u.pred, original.Report); err != nil {
+		return jobs.Decision{}, err
+	}
+	return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived, Bytes: int64(len(u.buf))}, nil
+}
+
+func (u *Upload) result(original jobs.Job) Result {
+	return Result{
+		ID: u.job.ID, JobID: original.ID, Hook: u.job.Hook, Version: u.job.Version, PeerID: u.job.PeerID,
+		ProblemID: original.ProblemID, Fields: u.buf, Bytes: int64(len(u.buf)), CreatedAt: u.c.now(),
+	}
+}
+
+// Abort gives the upload up. The job stays pending until its deadline, so
+// that the peer can upload again; what was reserved stays with the lease.
+func (u *Upload) Abort(context.Context) {
+	if u.locked {
+		u.c.uploads.unlock(u.job.ID)
+		u.locked = false
+	}
+}
