@@ -94,4 +94,3 @@ func (p *Peer) AwaitRefusal(ctx context.Context, user, original string) (Record,
 	})
 	return found, err
 }
-
