@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+
+	"hookline/collector"
+	"hookline/internal/api"
+	"hookline/internal/jobs"
+)
+
+// maxBeside caps the hook jobs and results shown beside one original job. At
+// most one result a version and original exists, so people see all of them.
+const maxBeside = 200
+
+type jobsQuery struct {
+	listing
+	Workload string `query:"workload" enum:"report,bundle,hook"`
+	Status   string `query:"status" enum:"pending,succeeded,failed"`
+	Peer     string `query:"peer" maxLength:"128"`
+	Problem  string `query:"problem" maxLength:"128"`
+	Original string `query:"original" maxLength:"128" doc:"hook jobs of this original job"`
+	Version  string `query:"version" maxLength:"128" doc:"hook jobs of this version digest"`
+}
+
+func (s *service) listJobs(ctx context.Context, in *jobsQuery) (api.Page[api.Job], error) {
+	return s.jobsPage(ctx, jobs.Filter{
+		Workload: jobs.Workload(in.Workload), Status: jobs.Status(in.Status), PeerID: in.Peer, ProblemID: in.Problem,
+		Original: in.Original, Version: in.Version, After: in.After, Limit: in.Limit,
+	})
+}
+
+func (s *service) listPeerJobs(ctx context.Context, in *struct {
+	idPath
+	listing
+},
+) (api.Page[api.Job], error) {
+	if _, err := s.Peers.Peer(ctx, in.ID); err != nil {
+		return api.Page[api.Job]{}, err
+	}
+	return s.jobsPage(ctx, jobs.Filter{PeerID: in.ID, After: in.After, Limit: in.Limit})
+}
+
+func (s *service) jobsPage(ctx context.Context, f jobs.Filter) (api.Page[api.Job], error) {
+	list, err := s.Queries.Jobs(ctx, f)
+	return page(list, err, f.Limit, func(j jobs.Job) (api.Job, string) { return jobOf(j), j.ID })
+}
+
+func (s *service) getJob(ctx context.Context, in *idPath) (api.Job, error) {
+	j, err := s.Queries.Job(ctx, in.ID)
+	if err != nil {
+		return api.Job{}, err
+	}
+	out := jobOf(j)
+	if j.Workload == jobs.WorkHook {
+		return out, nil
+	}
+	hookJobs, err := s.Queries.Jobs(ctx, jobs.Filter{Original: j.ID, Limit: maxBeside})
+	if err != nil {
+		return api.Job{}, fmt.Errorf("hook jobs of %s: %w", j.ID, err)
+	}
+	for _, h := range hookJobs {
+		out.HookJobs = append(out.HookJobs, jobOf(h))
+	}
+	results, err := s.Results.Results(ctx, collector.ResultFilter{JobID: j.ID, Limit: maxBeside})
+	if err != nil {
+		return api.Job{}, fmt.Errorf("results of %s: %w", j.ID, err)
+	}
+	for _, r := range results {
+		out.Results = append(out.Results, resultOf(r))
+	}
+	return out, nil
+}
+
+type resultsQuery struct {
+	listing
+	Job     string `query:"job" maxLength:"128" doc:"the original job"`
+	Hook    string `query:"hook" maxLength:"64"`
+	Version string `query:"version" maxLength:"128"`
+	Problem string `query:"problem" maxLength:"128"`
+}
+
+func (s *service) listResults(ctx context.Context, in *resultsQuery) (api.Page[api.Result], error) {
+	list, err := s.Results.Results(ctx, collector.ResultFilter{
+		JobID: in.Job, Hook: in.Hook, Version: in.Version, ProblemID: in.Problem, After: in.After, Limit: in.Limit,
+	})
+	return page(list, err, in.Limit, func(r collector.Result) (api.Result, string) { return resultOf(r), r.ID })
+}
+
+func (s *service) getResult(ctx context.Context, in *idPath) (api.Result, error) {
+	r, err := s.Results.Result(ctx, in.ID)
+	return resultOf(r), err
+}
+
+func (s *service) listProblems(ctx context.Context, in *listing) (api.Page[api.ProblemBucket], error) {
+	list, err := s.Queries.Problems(ctx, in.After, in.Limit)
+	return page(list, err, in.Limit, func(p collector.Problem) (api.ProblemBucket, string) {
+		return problemBucketOf(p), fmt.Sprintf("%d/%s", p.LastSeen.UnixMilli(), p.ID)
+	})
+}
+
+func (s *service) getProblem(ctx context.Context, in *idPath) (api.ProblemBucket, error) {
+	p, err := s.Queries.Problem(ctx, in.ID)
+	return problemBucketOf(p), err
+}
+
+func (s *service) explain(ctx context.Context, in *struct {
+	idPath
+	Version string `query:"version" maxLength:"128" doc:"version digest; may be left out for a hook job"`
+},
+) (api.Explanation, error) {
+	e, err := s.Collector.Explain(ctx, in.ID, in.Version)
+	out := api.Explanation{
+		JobID: e.JobID, Hook: e.Hook, Version: e.Version, Verdict: e.Verdict, Code: e.Code, HookJob: e.HookJob,
+		Checks: make([]api.ExplainStep, 0, len(e.Checks)),
+	}
+	for _, c := range e.Checks {
+		out.Checks = append(out.Checks, api.ExplainStep{Check: c.Name, OK: c.OK, Note: c.Note})
+	}
+	return out, err
+}

@@ -1,0 +1,216 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// maxBeside caps the results and runs on one page.
+const maxBeside = 200
+
+// versionRef names a hook version; Number is 0 where it is not known.
+type versionRef struct {
+	Hook   string
+	Number int64
+	Digest string
+}
+
+// group is what one hook job brought.
+type group struct {
+	Version versionRef
+	JobID   string
+	At      time.Time
+	Fields  fieldTable
+}
+
+// run is one hook job in short.
+type run struct {
+	ID        string
+	Version   versionRef
+	State     string
+	Code      string
+	Text      string
+	HookError string
+	Ended     time.Time
+}
+
+type jobPage struct {
+	base
+	Job      jobs.Job
+	Peer     string
+	Heading  string
+	Subject  string
+	Original fieldTable
+	Groups   []group
+	NewCount int
+	Runs     []run
+}
+
+func (s *site) job(w http.ResponseWriter, r *http.Request, p auth.Principal) error {
+	j, err := s.Queries.Job(r.Context(), chi.URLParam(r, "id"))
+	if err != nil {
+		return err
+	}
+	if j.Workload == jobs.WorkHook {
+		return s.hookJob(w, r, p, j)
+	}
+	page := jobPage{base: s.base("Report "+j.ID, p), Job: j, Heading: headingOf(j.Report), Subject: visible(j.Fingerprint)}
+	page.Original = fieldTable{Caption: "The report as the peer filed it", Fields: reportFields(j.Report)}
+	if page.Peer, err = s.peerName(r.Context(), j.PeerID); err != nil {
+		return err
+	}
+	numbers := s.numbers()
+	if page.Groups, err = s.groups(r.Context(), j.ID, numbers); err != nil {
+		return err
+	}
+	for _, g := range page.Groups {
+		page.NewCount += len(g.Fields.Fields)
+	}
+	list, err := s.Queries.Jobs(r.Context(), jobs.Filter{Original: j.ID, Limit: maxBeside})
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		one, err := runOf(r.Context(), h, numbers)
+		if err != nil {
+			return err
+		}
+		page.Runs = append(page.Runs, one)
+	}
+	return s.render(w, http.StatusOK, "job", page)
+}
+
+// headingOf says in a few words what happened.
+func headingOf(r hooks.Report) string {
+	program := r[hooks.FieldExecutablePath]
+	program = program[strings.LastIndexByte(program, '/')+1:]
+	if program == "" {
+		program = r[hooks.FieldPackage]
+	}
+	if program == "" {
+		return "Problem report"
+	}
+	how := r[hooks.FieldSignalName]
+	if how == "" && r[hooks.FieldSignal] != "" {
+		how = "signal " + r[hooks.FieldSignal]
+	}
+	if how == "" && r[hooks.FieldExitCode] != "" {
+		how = "exit code " + r[hooks.FieldExitCode]
+	}
+	if how == "" {
+		return visible(program)
+	}
+	return visible(program + ", " + how)
+}
+
+// groups lists what hooks brought for an original job.
+func (s *site) groups(ctx context.Context, original string, numbers lookup) ([]group, error) {
+	results, err := s.Results.Results(ctx, collector.ResultFilter{JobID: original, Limit: maxBeside})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]group, 0, len(results))
+	for _, res := range results {
+		version, err := numbers(ctx, res.Hook, res.Version)
+		if err != nil {
+			return nil, err
+		}
+		fields, err := newFields(res.Fields)
+		if err != nil {
+			return nil, err
+		}
+		caption := "New fields of " + res.Hook
+		out = append(out, group{version, res.ID, res.CreatedAt, fieldTable{caption, fields}})
+	}
+	return out, nil
+}
+
+// lookup finds a version's number.
+type lookup func(ctx context.Context, hook, digest string) (versionRef, error)
+
+// numbers looks each version up once a page.
+func (s *site) numbers() lookup {
+	known := map[string]versionRef{}
+	return func(ctx context.Context, hook, digest string) (versionRef, error) {
+		if ref, ok := known[digest]; ok {
+			return ref, nil
+		}
+		l, err := s.Versions.Life(ctx, digest)
+		if err != nil && !errs.Is(err, errs.CodeNotFound) {
+			return versionRef{}, err
+		}
+		known[digest] = versionRef{Hook: hook, Number: l.Version.Number, Digest: digest}
+		return known[digest], nil
+	}
+}
+
+func runOf(ctx context.Context, j jobs.Job, numbers lookup) (run, error) {
+	version, err := numbers(ctx, j.Hook, j.Version)
+	state := string(j.Outcome)
+	if state == "" {
+		state = string(j.Status)
+	}
+	return run{
+		ID: j.ID, Version: version, State: state, Code: j.FailedCode,
+		Text: visible(j.FailedText), HookError: visible(j.HookError), Ended: j.CompletedAt,
+	}, err
+}
+
+func (s *site) peerName(ctx context.Context, id string) (string, error) {
+	p, err := s.Peers.Peer(ctx, id)
+	if err != nil && !errs.Is(err, errs.CodeNotFound) {
+		return "", err
+	}
+	if p.Name == "" {
+		return id, nil
+	}
+	return visible(p.Name), nil
+}
+
+type hookJobPage struct {
+	base
+	Job       jobs.Job
+	Peer      string
+	Run       run
+	Fields    fieldTable
+	HookError fieldTable
+}
+
+// hookJob is the page of one hook run.
+func (s *site) hookJob(w http.ResponseWriter, r *http.Request, p auth.Principal, j jobs.Job) error {
+	page := hookJobPage{base: s.base("Hook run "+j.ID, p), Job: j}
+	var err error
+	if page.Run, err = runOf(r.Context(), j, s.numbers()); err != nil {
+		return err
+	}
+	if page.Peer, err = s.peerName(r.Context(), j.PeerID); err != nil {
+		return err
+	}
+	results, err := s.Results.Results(r.Context(), collector.ResultFilter{JobID: j.OriginalID, Limit: maxBeside})
+	if err != nil {
+		return err
+	}
+	for _, res := range results {
+		if res.ID != j.ID {
+			continue
+		}
+		page.Fields.Caption = "New fields"
+		if page.Fields.Fields, err = newFields(res.Fields); err != nil {
+			return err
+		}
+	}
+	if j.HookError != "" {
+		page.HookError = fieldTable{"Error", []field{newField("HookError_"+j.Hook, j.HookError)}}
+	}
+	return s.render(w, http.StatusOK, "hookjob", page)
+}

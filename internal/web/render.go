@@ -1,0 +1,98 @@
+package web
+
+import (
+	"bytes"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+)
+
+// base is what every page has.
+type base struct {
+	Title string
+	User  string // signed in as; "" is nobody
+	Style string
+}
+
+func (s *site) base(title string, p auth.Principal) base {
+	return base{Title: title, User: p.User, Style: s.style}
+}
+
+// handler is a page for a signed-in person.
+type handler func(w http.ResponseWriter, r *http.Request, p auth.Principal) error
+
+// signedIn runs a page for people whose session holds the permission.
+func (s *site) signedIn(perm auth.Permission, page handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p, err := s.session(r)
+		if err == nil {
+			err = s.Gate.Allow(p, perm)
+		}
+		if err == nil {
+			err = page(w, r, p)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	}
+}
+
+// render writes a page only when all of it could be made.
+func (s *site) render(w http.ResponseWriter, status int, page string, data any) error {
+	var out bytes.Buffer
+	if err := s.pages["templates/"+page+".html"].ExecuteTemplate(&out, "layout", data); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // a client that has gone is no failure of ours
+	return nil
+}
+
+type errorPage struct {
+	base
+	Code   errs.Code
+	Detail string
+	Hint   string
+}
+
+func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusInternalServerError
+	if e, ok := errs.As(err); ok {
+		status = e.Kind().HTTPStatus()
+	}
+	s.failWith(w, r, status, err)
+}
+
+// failWith shows a coded error as it is; any other stays in the log, and the
+// page names the id by which it is found there.
+func (s *site) failWith(w http.ResponseWriter, r *http.Request, status int, err error) {
+	page := errorPage{base: base{Title: http.StatusText(status), Style: s.style}, Code: errs.CodeOf(err)}
+	if e, ok := errs.As(err); ok && e.Kind() != errs.Internal {
+		page.Detail, page.Hint = e.Error(), e.Hint
+	} else {
+		id := uuid.NewString()
+		s.Log.ErrorContext(r.Context(), "page failed", "request_id", id, "path", r.URL.Path, "error", err)
+		page.Detail, page.Hint = "Something broke inside.", "The server's log has the cause under request id "+id+"."
+	}
+	if err := s.render(w, status, "error", page); err != nil {
+		s.Log.ErrorContext(r.Context(), "error page failed", "error", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	}
+}
+
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"short": short,
+	}
+}
+
+// short is enough of a digest to tell versions apart.
+func short(digest string) string { return digest[:min(12, len(digest))] }

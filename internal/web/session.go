@@ -1,0 +1,71 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+)
+
+// cookieName keeps a session. Under TLS the prefix makes browsers refuse a
+// cookie that another host or plain HTTP tries to plant.
+func (s *site) cookieName() string {
+	if s.Secure {
+		return "__Host-hookline"
+	}
+	return "hookline"
+}
+
+func (s *site) session(r *http.Request) (auth.Principal, error) {
+	signIn := errs.New(errs.CodeUnauthenticated, "You are not signed in.").
+		WithHint("Make a one-time link with `hookline login-link` and open it in this browser.")
+	c, err := r.Cookie(s.cookieName())
+	if err != nil {
+		return auth.Principal{}, signIn
+	}
+	p, err := s.Gate.Authenticate(r.Context(), c.Value)
+	if errs.Is(err, errs.CodeUnauthenticated) || err == nil && p.Kind != auth.TokenSession {
+		return auth.Principal{}, signIn
+	}
+	return p, err
+}
+
+// askLogin shows a button and spends nothing: mail scanners and browsers
+// fetch links ahead of people.
+func (s *site) askLogin(w http.ResponseWriter, r *http.Request) {
+	if err := s.render(w, http.StatusOK, "login", s.base("Sign in", auth.Principal{})); err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+func (s *site) login(w http.ResponseWriter, r *http.Request) {
+	secret, token, err := s.Gate.SpendLogin(r.Context(), chi.URLParam(r, "code"))
+	if errs.Is(err, errs.CodeUnauthenticated) {
+		err = errs.New(errs.CodeUnauthenticated, "This link was used already, or its time is over.").
+			WithHint("Make another with `hookline login-link`.")
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: s.cookieName(), Value: secret, Path: "/", Expires: token.ExpiresAt,
+		HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
+	})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (s *site) logout(w http.ResponseWriter, r *http.Request) {
+	if p, err := s.session(r); err == nil {
+		if err := s.Gate.EndSession(r.Context(), p); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: s.cookieName(), Path: "/", MaxAge: -1, HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
+	})
+	s.failWith(w, r, http.StatusOK, errs.New(errs.CodeUnauthenticated, "You are signed out."))
+}

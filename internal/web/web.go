@@ -1,0 +1,163 @@
+// Package web is the pages for people's browsers: a problem with its reports,
+// and a report with the new fields beside it. They are plain HTML, read-only,
+// without scripts; a browser signs in with a one-time link that somebody with
+// a token asked for.
+//
+// Everything on a page came from machines that may be hostile. html/template
+// escapes it, Visible shows characters that would hide or reorder text, and a
+// strict content security policy stands behind both.
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/review"
+)
+
+//go:embed templates static
+var files embed.FS
+
+// Versions reads a hook version.
+type Versions interface {
+	Life(ctx context.Context, digest string) (review.Life, error)
+}
+
+// Results reads results that show.
+type Results interface {
+	Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error)
+}
+
+// Peers reads a machine.
+type Peers interface {
+	Peer(ctx context.Context, id string) (enroll.Peer, error)
+}
+
+// Parts is what the pages are made from.
+type Parts struct {
+	Gate     *auth.Gate
+	Queries  collector.Queries
+	Results  Results
+	Versions Versions
+	Peers    Peers
+	Now      func() time.Time
+	Log      *slog.Logger
+	Secure   bool // served over TLS: cookies are Secure
+}
+
+type site struct {
+	Parts
+	pages map[string]*template.Template
+	style string // path of the style sheet, with its digest
+	css   []byte
+}
+
+// New returns the handler of all pages.
+func New(parts Parts) (http.Handler, error) {
+	css, err := files.ReadFile("static/hookline.css")
+	if err != nil {
+		return nil, fmt.Errorf("style sheet: %w", err)
+	}
+	digest := sha256.Sum256(css)
+	s := &site{Parts: parts, css: css, style: "/static/hookline." + hex.EncodeToString(digest[:6]) + ".css"}
+	if s.pages, err = parsePages(); err != nil {
+		return nil, err
+	}
+	return s.router(), nil
+}
+
+func parsePages() (map[string]*template.Template, error) {
+	base, err := template.New("").Funcs(functions()).ParseFS(files, "templates/layout.html")
+	if err != nil {
+		return nil, fmt.Errorf("layout: %w", err)
+	}
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		if name == "templates/layout.html" {
+			continue
+		}
+		page, err := base.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if pages[name], err = page.ParseFS(files, name); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return pages, nil
+}
+
+func (s *site) router() http.Handler {
+	r := chi.NewRouter()
+	r.Use(headers)
+	// Browsers tell where a form was sent from; one from elsewhere is refused.
+	r.Use(http.NewCrossOriginProtection().Handler)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, errs.New(errs.CodeNotFound, "there is no such page"))
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		s.failWith(w, r, http.StatusMethodNotAllowed, errs.New(errs.CodeBadInput, "this page cannot be used like that"))
+	})
+	r.Get(s.style, s.serveStyle)
+	r.Get("/static/icon.svg", serveIcon)
+	r.Get("/login/{code}", s.askLogin)
+	r.Post("/login/{code}", s.login)
+	r.Post("/logout", s.logout)
+	r.Get("/", s.signedIn(auth.JobsRead, func(w http.ResponseWriter, r *http.Request, _ auth.Principal) error {
+		http.Redirect(w, r, "/problems", http.StatusSeeOther)
+		return nil
+	}))
+	r.Get("/problems", s.signedIn(auth.JobsRead, s.problems))
+	r.Get("/problems/{id}", s.signedIn(auth.JobsRead, s.problem))
+	r.Get("/jobs/{id}", s.signedIn(auth.JobsRead, s.job))
+	r.Get("/versions/{digest}", s.signedIn(auth.HooksRead, s.version))
+	r.Get("/peers/{id}", s.signedIn(auth.PeersRead, s.peer))
+	return r
+}
+
+// contentPolicy lets a page load our style sheet and icon, send our forms,
+// and nothing else; nobody may frame it.
+const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *site) serveStyle(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // its path is its digest
+	_, _ = w.Write(s.css)                                                  // a client that has gone is no failure of ours
+}
+
+func serveIcon(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	http.ServeFileFS(w, r, files, "static/icon.svg")
+}
