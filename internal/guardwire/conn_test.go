@@ -91,7 +91,7 @@ func TestWritesDoNotMix(t *testing.T) {
 	go func() { writers.Wait(); _ = network.Close() }()
 	n := 0
 	for ; ; n++ {
-		if _, err := guard.Read(); err == io.EOF {
+		if _, err := guard.Read(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,132 @@
+package jobserver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/tap"
+
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/jobpb"
+)
+
+// admit lets a caller without a client certificate into nothing but Enroll
+// and the health check, before a byte of its message is read.
+func admit(ctx context.Context, info *tap.Info) (context.Context, error) {
+	switch info.FullMethodName {
+	case jobpb.Peers_Stream_FullMethodName, jobpb.Peers_File_FullMethodName, jobpb.Peers_Upload_FullMethodName:
+		if spkiOf(ctx) == nil {
+			return ctx, jobpb.Status(errs.New(errs.CodeUnauthenticated, "this call needs a peer's certificate").
+				WithHint("enroll the machine: `hookline-peer enroll LINE`"))
+		}
+	}
+	return ctx, nil
+}
+
+// spkiOf is the caller's public key from its verified certificate, or nil.
+func spkiOf(ctx context.Context) []byte {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 || len(info.State.PeerCertificates) == 0 {
+		return nil
+	}
+	return info.State.PeerCertificates[0].RawSubjectPublicKeyInfo
+}
+
+// caller is the enrolled peer whose certificate the connection has.
+func (s *Server) caller(ctx context.Context) (enroll.Peer, error) {
+	spki := spkiOf(ctx)
+	if spki == nil {
+		return enroll.Peer{}, errs.New(errs.CodeUnauthenticated, "this call needs a peer's certificate")
+	}
+	id, digest := enroll.PeerIDOf(spki)
+	p, err := s.Peers.Peer(ctx, id)
+	if errs.Is(err, errs.CodeNotFound) || (err == nil && p.SPKI != digest) {
+		return enroll.Peer{}, errs.New(errs.CodeNotEnrolled, "the server does not know peer %s", id).
+			WithHint("enroll the machine again")
+	}
+	return p, err
+}
+
+// answerCall and answerStream are the one place where errors become statuses.
+func (s *Server) answerCall(ctx context.Context, in any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	out, err := next(ctx, in)
+	return out, s.answer(ctx, info.FullMethod, err)
+}
+
+func (s *Server) answerStream(srv any, g grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	return s.answer(g.Context(), info.FullMethod, next(srv, g))
+}
+
+func (s *Server) answer(ctx context.Context, method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	level := slog.LevelInfo
+	if code := errs.CodeOf(err); code == errs.CodeInternal && ctx.Err() == nil {
+		level = slog.LevelError
+	}
+	id := ""
+	if spki := spkiOf(ctx); spki != nil {
+		id, _ = enroll.PeerIDOf(spki)
+	}
+	s.Log.Log(ctx, level, "a peer's call ended", "method", method, "peer", id, "code", errs.CodeOf(err), "error", err)
+	return jobpb.Status(err)
+}
+
+// How many calls and stream messages one peer may make. Above it the peer
+// waits, and is refused where it would wait too long.
+const (
+	callsPerSecond    = 20
+	callsBurst        = 200
+	messagesPerSecond = 50
+	messagesBurst     = 200
+	rateWait          = 10 * time.Second
+	ratesKept         = 10_000
+)
+
+// rates holds the peers' limiters for single calls; the zero value is ready.
+type rates struct {
+	mu    sync.Mutex
+	peers map[string]*rate.Limiter
+}
+
+func (r *rates) wait(ctx context.Context, peerID string) error {
+	ctx, cancel := context.WithTimeout(ctx, rateWait)
+	defer cancel()
+	if err := r.of(peerID).Wait(ctx); err != nil {
+		return errs.New(errs.CodeRateLimited, "too many calls of one peer")
+	}
+	return nil
+}
+
+func (r *rates) of(peerID string) *rate.Limiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.peers[peerID]; l != nil {
+		return l
+	}
+	if r.peers == nil {
+		r.peers = map[string]*rate.Limiter{}
+	}
+	if len(r.peers) >= ratesKept { // those with a full bucket are as good as new ones
+		for id, l := range r.peers {
+			if l.Tokens() >= callsBurst {
+				delete(r.peers, id)
+			}
+		}
+	}
+	l := rate.NewLimiter(callsPerSecond, callsBurst)
+	r.peers[peerID] = l
+	return l
+}
