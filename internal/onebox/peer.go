@@ -84,6 +84,19 @@ func (p *Peer) Exec(ctx context.Context, argv ...string) (id string, a Answer, e
 	return ids[len(ids)-1], a, nil
 }
 
+// Report files a report from a JSON file and returns its id.
+func (p *Peer) Report(ctx context.Context, path string) (string, error) {
+	out, err := p.Do(ctx, "report", path)
+	if err != nil {
+		return "", err
+	}
+	id := reportID.FindString(out)
+	if id == "" {
+		return "", fmt.Errorf("hookline-peer report printed no id: %q", out)
+	}
+	return id, nil
+}
+
 // Record is one line of the peer's own record.
 type Record struct {
 	Kind    string          `json:"kind"`
