@@ -14,9 +14,9 @@ import (
 // lets so many messages pile up does not read, and loses its stream.
 const queued = 32
 
-// hub knows the streams of the peers that are connected to this server; the
-// zero value is ready.
-type hub struct {
+// Hub knows the streams of the peers that are connected to this server. It is
+// the collector's Sender.
+type Hub struct {
 	mu       sync.Mutex
 	streams  map[string]*stream
 	draining bool
@@ -31,7 +31,15 @@ type stream struct {
 	end    context.CancelCauseFunc
 }
 
-func (h *hub) send(d collector.Dispatch) error {
+// NewHub returns a Hub without streams.
+func NewHub() *Hub { return &Hub{streams: map[string]*stream{}} }
+
+var _ collector.Sender = (*Hub)(nil)
+
+// Send hands a stored job to the peer's stream and does not wait for the peer
+// to read it. errs.CodePeerNotConnected: there is no stream, or it was just
+// ended because the peer does not read.
+func (h *Hub) Send(_ context.Context, d collector.Dispatch) error {
 	h.mu.Lock()
 	st := h.streams[d.Job.PeerID]
 	h.mu.Unlock()
@@ -58,7 +66,7 @@ func jobMessage(d collector.Dispatch) *jobpb.ServerMessage {
 }
 
 // put queues a message, or ends a stream whose queue is full.
-func (h *hub) put(st *stream, m *jobpb.ServerMessage) bool {
+func (h *Hub) put(st *stream, m *jobpb.ServerMessage) bool {
 	select {
 	case <-st.ctx.Done():
 		return false
@@ -74,19 +82,21 @@ func (h *hub) put(st *stream, m *jobpb.ServerMessage) bool {
 	}
 }
 
-func (h *hub) connected(peerID string) bool {
+// Connected reports whether the peer has a stream on this server.
+func (h *Hub) Connected(peerID string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.streams[peerID] != nil
 }
 
-func (h *hub) size() int {
+// Len is the number of open streams.
+func (h *Hub) Len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.streams)
 }
 
-func (h *hub) has(peerID string, epoch int64) bool {
+func (h *Hub) has(peerID string, epoch int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	st := h.streams[peerID]
@@ -95,7 +105,7 @@ func (h *hub) has(peerID string, epoch int64) bool {
 
 // add makes st the peer's stream and ends an older one. Where two streams of
 // one peer race, the higher epoch wins, whichever comes first.
-func (h *hub) add(st *stream) error {
+func (h *Hub) add(st *stream) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
@@ -104,9 +114,6 @@ func (h *hub) add(st *stream) error {
 	old := h.streams[st.peerID]
 	if old != nil && old.epoch > st.epoch {
 		return replaced()
-	}
-	if h.streams == nil {
-		h.streams = map[string]*stream{}
 	}
 	h.streams[st.peerID] = st
 	if old != nil {
@@ -120,7 +127,7 @@ func replaced() error {
 }
 
 // renew gives the peer's current stream a new epoch.
-func (h *hub) renew(st *stream, epoch int64) bool {
+func (h *Hub) renew(st *stream, epoch int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.streams[st.peerID] != st {
@@ -131,7 +138,7 @@ func (h *hub) renew(st *stream, epoch int64) bool {
 }
 
 // remove forgets st, and nothing else where a newer stream has its place.
-func (h *hub) remove(st *stream) {
+func (h *Hub) remove(st *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.streams[st.peerID] == st {
@@ -140,7 +147,7 @@ func (h *hub) remove(st *stream) {
 }
 
 // drain asks every peer to come back later and takes no new stream.
-func (h *hub) drain(after time.Duration) {
+func (h *Hub) drain(after time.Duration) {
 	h.mu.Lock()
 	h.draining = true
 	all := make([]*stream, 0, len(h.streams))

@@ -1,14 +1,10 @@
 // Package jobserver is the server's side of the peers' protocol: gRPC over
 // mutual TLS, with one long stream per connected peer.
 //
-//	s := &jobserver.Server{Collector: c, Uploads: c, Peers: db, Enroller: service, …}
-//	c.Sender = s
-//	g := s.GRPC(ca.ServerTLS(time.Now))
-//	go s.ClearStale(ctx)
-//	err := g.Serve(listener)
-//	…
-//	s.Drain() // peers come back later
-//	g.GracefulStop()
+//	hub := jobserver.NewHub()
+//	c := &collector.Collector{Sender: hub, …}
+//	s := &jobserver.Server{Hub: hub, Collector: c, Uploads: c, …}
+//	err := s.Serve(ctx, listener, ca.ServerTLS(time.Now))
 //
 // Who a peer is follows from the key of its verified client certificate and
 // never from a message. What a peer says is capped, rated and checked here;
@@ -21,6 +17,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,11 +79,12 @@ type Uploads interface {
 	NewUpload(ctx context.Context, peerID, jobID string) (*collector.Upload, error)
 }
 
-// Server implements jobpb.PeersServer, and for the collector its Sender. Set
-// the exported members, then call GRPC once.
+// Server implements jobpb.PeersServer. Set its exported members, then call
+// Serve once.
 type Server struct {
 	jobpb.UnimplementedPeersServer
 
+	Hub       *Hub
 	Collector Collector
 	Uploads   Uploads // the same collector
 	Peers     Peers
@@ -97,21 +96,15 @@ type Server struct {
 	Log       *slog.Logger     // nil is no log
 	Times     Times
 
-	hub   hub
 	rates rates
-	alive *health.Server
 }
-
-var (
-	_ jobpb.PeersServer = (*Server)(nil)
-	_ collector.Sender  = (*Server)(nil)
-)
 
 // Times bound how long a peer may take; zero members mean the defaults.
 type Times struct {
 	Hello  time.Duration // until the first message of a stream; 10 s
 	Idle   time.Duration // between two chunks of an upload; 30 s
 	Upload time.Duration // a whole upload; 2 min
+	Stop   time.Duration // for calls under way when the server stops; 10 s
 }
 
 func (t Times) withDefaults() Times {
@@ -123,7 +116,39 @@ func (t Times) withDefaults() Times {
 	set(&t.Hello, 10*time.Second)
 	set(&t.Idle, 30*time.Second)
 	set(&t.Upload, 2*time.Minute)
+	set(&t.Stop, 10*time.Second)
 	return t
+}
+
+// Serve answers peers on the listener until ctx ends; then it asks the
+// connected ones to come back later, lets calls under way finish, and returns
+// nil. The TLS configuration is enroll.CA.ServerTLS.
+func (s *Server) Serve(ctx context.Context, l net.Listener, config *tls.Config) error {
+	s.setDefaults()
+	g := s.newGRPC(config)
+	alive := health.NewServer()
+	healthpb.RegisterHealthServer(g, alive)
+
+	background, cancel := context.WithCancel(ctx)
+	var repair sync.WaitGroup
+	repair.Go(func() { s.clearStale(background) })
+	defer repair.Wait()
+	defer cancel()
+
+	ended := make(chan error, 1)
+	go func() { ended <- g.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	alive.Shutdown()
+	s.Hub.drain(reconnectAfter)
+	s.stop(g)
+	if err := <-ended; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
 }
 
 func (s *Server) setDefaults() {
@@ -136,11 +161,14 @@ func (s *Server) setDefaults() {
 	s.Times = s.Times.withDefaults()
 }
 
-// GRPC makes the listener's side: this service and the standard health check,
-// with the caps and pings of peers' connections. The TLS configuration is
-// enroll.CA.ServerTLS.
-func (s *Server) GRPC(config *tls.Config) *grpc.Server {
-	s.setDefaults()
+// stop waits for calls under way, but not for ever.
+func (s *Server) stop(g *grpc.Server) {
+	late := time.AfterFunc(s.Times.Stop, g.Stop)
+	defer late.Stop()
+	g.GracefulStop()
+}
+
+func (s *Server) newGRPC(config *tls.Config) *grpc.Server {
 	g := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(config)),
 		grpc.ReadBufferSize(readBuffer),
@@ -155,33 +183,13 @@ func (s *Server) GRPC(config *tls.Config) *grpc.Server {
 		grpc.StreamInterceptor(s.answerStream),
 	)
 	jobpb.RegisterPeersServer(g, s)
-	s.alive = health.NewServer()
-	healthpb.RegisterHealthServer(g, s.alive)
 	return g
 }
 
-// Send hands a stored job to the peer's stream and does not wait for the peer
-// to read it. errs.CodePeerNotConnected: there is no stream, or it was just
-// ended because the peer does not read.
-func (s *Server) Send(_ context.Context, d collector.Dispatch) error { return s.hub.send(d) }
-
-// Connected reports whether the peer has a stream on this server.
-func (s *Server) Connected(peerID string) bool { return s.hub.connected(peerID) }
-
-// Streams is the number of connected peers.
-func (s *Server) Streams() int { return s.hub.size() }
-
-// Drain asks every connected peer to come back later and ends its stream. No
-// new stream is taken; other calls go on until the listener is stopped.
-func (s *Server) Drain() {
-	s.alive.Shutdown()
-	s.hub.drain(reconnectAfter)
-}
-
-// ClearStale ends, in the store, the connections that a server of this Name
-// had when it was killed. It may run while peers come back: the epoch of
-// theirs is a newer one.
-func (s *Server) ClearStale(ctx context.Context) {
+// clearStale ends, in the store, the connections that this server had when it
+// was killed. It needs no lock against peers that are back already: their
+// epoch is a newer one.
+func (s *Server) clearStale(ctx context.Context) {
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(16)
 	after := ""
@@ -194,7 +202,7 @@ func (s *Server) ClearStale(ctx context.Context) {
 			return
 		}
 		for _, p := range page {
-			if p.Connection.Server != s.Name || s.hub.has(p.ID, p.Connection.Epoch) {
+			if p.Connection.Server != s.Name || s.Hub.has(p.ID, p.Connection.Epoch) {
 				continue
 			}
 			workers.Go(func() error {

@@ -76,7 +76,7 @@ func (s *Server) Stream(g peerStream) error {
 	if err := g.Send(s.welcome(st.epoch)); err != nil {
 		return err
 	}
-	if err := s.hub.add(st); err != nil {
+	if err := s.Hub.add(st); err != nil {
 		return err
 	}
 	s.Collector.Hello(p.ID)
@@ -92,7 +92,7 @@ func (s *Server) welcome(epoch int64) *jobpb.ServerMessage {
 // leave is the cleanup of one stream: in the hub and in the store it touches
 // only what is still its own.
 func (s *Server) leave(st *stream) {
-	s.hub.remove(st)
+	s.Hub.remove(st)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(st.ctx), storeTime)
 	defer cancel()
 	if _, err := s.Peers.Disconnect(ctx, st.peerID, st.epoch, s.Now()); err != nil {
@@ -244,7 +244,7 @@ func (s *Server) changeState(st *stream, state *jobpb.State) error {
 	if err != nil {
 		return err
 	}
-	if !s.hub.renew(st, epoch) {
+	if !s.Hub.renew(st, epoch) {
 		return replaced()
 	}
 	s.Collector.Hello(st.peerID)
