@@ -125,8 +125,8 @@ func noBytesLeft(a hooks.Activation, n int64) error {
 // SettleLease removes the lease and counts its outcome, once.
 func (d *DB) SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, now time.Time) (hooks.Activation, bool, error) {
 	update, known := settleStatements[o]
-	if !known {
-		return hooks.Activation{}, false, errs.New(errs.CodeBadInput, "cannot settle lease %s: unknown outcome %q", lease, o)
+	if !known { // as in hooks.Ledger.Settle: the sum holds whatever is said
+		update = settleStatements[hooks.OutcomeFailed]
 	}
 	if o != hooks.OutcomeReceived {
 		bytes = 0

@@ -67,3 +67,9 @@ func openError(path string, err error) error {
 	}
 	return errs.Wrap(errs.CodeUnavailable, err, "cannot open store %s", path)
 }
+
+// errClosed answers what comes after Close.
+func errClosed() error {
+	return errs.New(errs.CodeUnavailable, "cannot use the store: it is closed").
+		WithHint("the server is stopping; send it again when it is back")
+}

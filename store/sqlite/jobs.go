@@ -28,7 +28,7 @@ func (d *DB) AddReport(ctx context.Context, j jobs.Job, p collector.Problem) (bo
 	if err != nil {
 		return false, err
 	}
-	digest := sha256.Sum256(report)
+	digest, keys := sha256.Sum256(report), hooks.MatchKeys(j.Report)
 	j.Workload, j.Slot = jobs.WorkReport, ""
 	var created bool
 	err = d.write(ctx, func(t *tx) error {
@@ -39,7 +39,7 @@ func (d *DB) AddReport(ctx context.Context, j jobs.Job, p collector.Problem) (bo
 		if created = n == 1; !created {
 			return sameReport(ctx, t, j, digest[:])
 		}
-		if err := addMatchKeys(t, j); err != nil {
+		if err := addMatchKeys(t, j, keys); err != nil {
 			return err
 		}
 		return countProblem(t, j, p)
@@ -47,21 +47,15 @@ func (d *DB) AddReport(ctx context.Context, j jobs.Job, p collector.Problem) (bo
 	return created && err == nil, err
 }
 
-// encodeReport is the stored form: JSON with sorted keys, which gives back
-// every key and value exactly.
+// encodeReport is the stored form, which gives back every key and value
+// exactly; what it could not give back is refused.
 func encodeReport(r hooks.Report) ([]byte, error) {
 	for name, value := range r {
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
 			return nil, errs.New(errs.CodeBadReport, "cannot store report: not UTF-8").At(strings.ToValidUTF8(name, "?"))
 		}
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(r); err != nil {
-		return nil, err
-	}
-	report := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	report := r.Canonical()
 	if len(report) > hooks.MaxReportBytes {
 		return nil, errs.New(errs.CodeTooLarge, "cannot store report: it has %d bytes, at most %d", len(report), hooks.MaxReportBytes).
 			WithHint("leave out or shorten the largest fields")
@@ -83,23 +77,14 @@ func sameReport(ctx context.Context, t *tx, j jobs.Job, digest []byte) error {
 }
 
 // addMatchKeys makes an original findable by what hooks match on.
-func addMatchKeys(t *tx, j jobs.Job) error {
-	for _, key := range matchKeys(j) {
+func addMatchKeys(t *tx, j jobs.Job, keys []string) error {
+	for _, key := range keys {
 		if _, err := t.exec(`INSERT INTO job_keys (peer_id, key, job_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 			j.PeerID, key, j.ID); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// matchKeys are hooks.MatchKeys of a report whose fingerprint is known.
-func matchKeys(j jobs.Job) []string {
-	keys := []string{"fp:" + j.Fingerprint}
-	if p := j.Report[hooks.FieldPackage]; p != "" {
-		keys = append(keys, "pkg:"+p)
-	}
-	return keys
 }
 
 // AddHookJob stores a hook job. Its slot is decided here: open while the job

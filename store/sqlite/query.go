@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -81,6 +82,7 @@ type reader struct {
 	db         *sql.DB
 	mu         sync.RWMutex
 	statements map[string]*sql.Stmt
+	closed     atomic.Bool
 }
 
 func newReader(ctx context.Context, path string, connections int) (*reader, error) {
@@ -108,6 +110,9 @@ func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := r.statements[query]; ok {
 		return s, nil
 	}
+	if r.closed.Load() {
+		return nil, errClosed()
+	}
 	s, err := r.db.PrepareContext(ctx, query)
 	if err == nil {
 		r.statements[query] = s
@@ -134,6 +139,9 @@ func (r *reader) failed(ctx context.Context, err error) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if r.closed.Load() {
+		return errClosed()
 	}
 	if f := failure(r.path, err); f != nil {
 		return f
@@ -172,10 +180,13 @@ func (v *view) query(ctx context.Context, query string, args ...any) (*sql.Rows,
 func (v *view) failed(ctx context.Context, err error) error { return v.reader.failed(ctx, err) }
 
 func (r *reader) close() error {
+	r.closed.Store(true)
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	statements := r.statements
+	r.statements = map[string]*sql.Stmt{}
+	r.mu.Unlock()
 	var err error
-	for _, s := range r.statements {
+	for _, s := range statements { // waits for those who still read
 		err = errors.Join(err, s.Close())
 	}
 	return errors.Join(err, r.db.Close())

@@ -26,17 +26,18 @@ func scanLease(s scanner) (collector.Lease, error) {
 	return l, err
 }
 
-// Overdue lists pending jobs whose deadline is before now, by id, those above after.
+// Overdue lists pending jobs past their deadline, by id, those above after.
+// The deadline itself is too late, as everywhere.
 func (d *DB) Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error) {
 	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs
-		WHERE status = 'pending' AND id > ? AND deadline < ? ORDER BY id LIMIT ?`, after, toMS(now), page(limit, maxRepair))
+		WHERE status = 'pending' AND id > ? AND deadline <= ? ORDER BY id LIMIT ?`, after, toMS(now), page(limit, maxRepair))
 }
 
-// ActivePast lists active activations whose deadline is before now, the
-// oldest deadline first.
+// ActivePast lists active activations past their deadline, the oldest deadline
+// first.
 func (d *DB) ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error) {
 	return list(ctx, d.reader, scanActivation, `SELECT `+activationColumns+` FROM activations
-		WHERE state = 'active' AND deadline < ? ORDER BY deadline LIMIT ?`, toMS(now), page(limit, maxRepair))
+		WHERE state = 'active' AND deadline <= ? ORDER BY deadline LIMIT ?`, toMS(now), page(limit, maxRepair))
 }
 
 // Unsent lists a peer's pending hook jobs that were never sent, oldest first.

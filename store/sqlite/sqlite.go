@@ -111,6 +111,7 @@ func (d *DB) start(ctx context.Context, o Options) error {
 		return openError(d.path, err)
 	}
 	d.writes.SetMaxOpenConns(1)
+	d.writes.SetMaxIdleConns(-1) // a connection given back may be inside a transaction
 	conn, err := d.writes.Conn(ctx)
 	if err != nil {
 		return openError(d.path, err)

@@ -84,7 +84,7 @@ func (w *writer) enqueue(ctx context.Context, op *operation) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.closed {
-		return errs.New(errs.CodeUnavailable, "cannot store: the store is closed").WithHint("the server is stopping; send it again")
+		return errClosed()
 	}
 	select {
 	case w.queue <- op:
@@ -162,10 +162,13 @@ func (w *writer) transact(batch []*operation) error {
 		return w.broken(err)
 	}
 	for _, op := range batch {
-		op.err = w.apply(op)
-		if f := failure(w.path, op.err); f != nil && f.Code != errs.CodeTooLarge {
-			w.tx.rollback() // SQLite may have ended the transaction by itself
-			return f
+		var lost error
+		if op.err, lost = w.apply(op); lost == nil {
+			lost = w.fatal(op.err)
+		}
+		if lost != nil {
+			w.tx.rollback()
+			return w.broken(lost)
 		}
 	}
 	if _, err := w.tx.exec("COMMIT"); err != nil {
@@ -200,22 +203,29 @@ func (w *writer) broken(err error) error {
 	return unavailable(w.path, err)
 }
 
-// apply runs one operation inside a savepoint, so that its failure takes back
-// its own changes only.
-func (w *writer) apply(op *operation) error {
-	if _, err := w.tx.exec("SAVEPOINT op"); err != nil {
+// fatal returns the errors after which SQLite may have ended the transaction
+// by itself. A value that is too large concerns its own operation only.
+func (w *writer) fatal(err error) error {
+	if f := failure(w.path, err); f != nil && f.Code != errs.CodeTooLarge {
 		return err
 	}
-	err := w.guarded(op)
-	if err != nil {
-		if _, undo := w.tx.exec("ROLLBACK TO op"); undo != nil {
-			return errors.Join(err, undo)
+	return nil
+}
+
+// apply runs one operation inside a savepoint, so that its failure takes back
+// its own changes only. lost: there is no savepoint, thus no transaction, and
+// what would run next would be committed by itself.
+func (w *writer) apply(op *operation) (err, lost error) {
+	if _, err := w.tx.exec("SAVEPOINT op"); err != nil {
+		return err, err
+	}
+	if err = w.guarded(op); err != nil {
+		if _, lost = w.tx.exec("ROLLBACK TO op"); lost != nil {
+			return err, errors.Join(err, lost)
 		}
 	}
-	if _, release := w.tx.exec("RELEASE op"); release != nil {
-		return errors.Join(err, release)
-	}
-	return err
+	_, lost = w.tx.exec("RELEASE op")
+	return err, lost
 }
 
 // guarded turns a panic of an operation, a defect, into its error: the
