@@ -11,7 +11,9 @@ package onebox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +50,11 @@ type Plan struct {
 	Persons   []Person
 }
 
+// Solo is one person on one machine: author and operator, nobody to review.
+func Solo(name string) Plan {
+	return Plan{"solo", 0, []Person{{name, []string{"author", "operator"}}}}
+}
+
 // Team is an author, two reviewers and a threshold of two.
 func Team() Plan {
 	return Plan{"team", 2, []Person{
@@ -70,12 +77,41 @@ type Deployment struct {
 	Passphrase string
 }
 
-// New makes a deployment in an empty folder; nothing runs yet.
+// New is the deployment of a folder, an empty one or one that a deployment
+// was founded in before; nothing runs yet.
 func New(dir string, bin Binaries) (*Deployment, error) {
 	if err := bin.Check("hookline", "hooklined", "hookline-peer", "hookline-sandbox"); err != nil {
 		return nil, err
 	}
-	return &Deployment{Dir: dir, Bin: bin, Passphrase: "of throw-away keys"}, os.MkdirAll(dir, 0o700)
+	d := &Deployment{Dir: dir, Bin: bin, Passphrase: "of throw-away keys"}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return d, d.recallAddresses()
+}
+
+// recallAddresses reads the addresses of an earlier start: peers that enrolled
+// then know no others.
+func (d *Deployment) recallAddresses() error {
+	b, err := os.ReadFile(d.Path("addresses"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		_, err = fmt.Sscanf(string(b), addressFormat, &d.HTTP, &d.GRPC)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the addresses of the last start: %w", err)
+	}
+	return nil
+}
+
+const addressFormat = "http=%s grpc=%s"
+
+// Founded reports whether keys, policy and accounts are there already.
+func (d *Deployment) Founded() bool {
+	_, err := os.Stat(d.Path("admin.token"))
+	return err == nil
 }
 
 // Path is a path inside the deployment's folder.
@@ -146,10 +182,11 @@ func (d *Deployment) StartServer(ctx context.Context) error {
 		return err
 	}
 	d.Server = p
-	if _, err := fmt.Sscanf(p.Ready, "hooklined ready http=%s grpc=%s", &d.HTTP, &d.GRPC); err != nil {
+	addresses := strings.TrimPrefix(p.Ready, "hooklined ready ")
+	if _, err := fmt.Sscanf(addresses, addressFormat, &d.HTTP, &d.GRPC); err != nil {
 		return fmt.Errorf("cannot read the server's ready line %q: %w", p.Ready, err)
 	}
-	return nil
+	return os.WriteFile(d.Path("addresses"), []byte(addresses+"\n"), 0o600)
 }
 
 // Hookline runs the CLI as a person ("" is nobody) and returns its standard

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 )
@@ -19,25 +20,41 @@ type Peer struct {
 // AddPeer enrolls a machine with a fresh enroll line, starts it, and opts it
 // in to what the arguments say ("--hooks=yes", "--send-reports=yes").
 func (d *Deployment) AddPeer(ctx context.Context, name string, allow ...string) (*Peer, error) {
+	p := d.Peer(name)
+	if err := p.enroll(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.Start(ctx); err != nil || len(allow) == 0 {
+		return p, err
+	}
+	_, err := p.Do(ctx, append([]string{"allow"}, allow...)...)
+	return p, err
+}
+
+// Peer is the peer of that name, which may have enrolled before.
+func (d *Deployment) Peer(name string) *Peer { return &Peer{Name: name, d: d} }
+
+// Enrolled reports whether the peer has enrolled before.
+func (p *Peer) Enrolled() bool {
+	_, err := os.Stat(p.State())
+	return err == nil
+}
+
+// State is the peer's state folder.
+func (p *Peer) State() string { return p.d.Path(p.Name) }
+
+func (p *Peer) enroll(ctx context.Context) error {
+	d := p.d
 	line, err := d.Hookline(ctx, "", "enroll-line", "--dir", d.Path("offline"), "--ca", d.Path("server", "ca.crt"), "--address", d.GRPC)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p := &Peer{Name: name, d: d}
-	enroll := []string{"enroll"}
+	args := []string{"enroll"}
 	if d.Plan.Profile == "solo" {
-		enroll = append(enroll, "--accept-solo")
+		args = append(args, "--accept-solo")
 	}
-	if _, err := p.Do(ctx, append(enroll, strings.TrimSpace(line))...); err != nil {
-		return nil, err
-	}
-	if err := p.Start(ctx); err != nil {
-		return nil, err
-	}
-	if len(allow) > 0 {
-		_, err = p.Do(ctx, append([]string{"allow"}, allow...)...)
-	}
-	return p, err
+	_, err = p.Do(ctx, append(args, strings.TrimSpace(line))...)
+	return err
 }
 
 // Start runs the peer: the guard, and under it the network side.
@@ -61,7 +78,7 @@ func (p *Peer) Try(ctx context.Context, args ...string) (Answer, error) {
 }
 
 func (p *Peer) argv(args ...string) []string {
-	return append([]string{p.d.Bin.Path("hookline-peer"), args[0], "--state", p.d.Path(p.Name)}, args[1:]...)
+	return append([]string{p.d.Bin.Path("hookline-peer"), args[0], "--state", p.State()}, args[1:]...)
 }
 
 func (p *Peer) env() []string {

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hookline/internal/errs"
+	"hookline/internal/onebox"
+)
+
+func newQuickstartCommand(a *app) *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "quickstart",
+		Short: "One person on one machine: policy, server and peer, ready for a first hook",
+		Long: `quickstart makes a deployment for one person on this machine: a key, a policy of
+profile solo (your signature alone is enough, and each run asks you first), a
+server and a peer on loopback, opted in. It stays in the foreground; Ctrl-C
+stops it, and running it again carries on in the same folder.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" {
+				dir = filepath.Join(a.getenv("HOME"), ".local", "share", "hookline-quickstart")
+			}
+			return a.quickstart(c.Context(), dir)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the deployment (default ~/.local/share/hookline-quickstart)")
+	return c
+}
+
+func (a *app) quickstart(ctx context.Context, dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return errs.Wrap(errs.CodeBadInput, err, "cannot use the folder")
+	}
+	bin, err := binaries()
+	if err != nil {
+		return err
+	}
+	d, err := onebox.New(dir, bin)
+	if err != nil {
+		return errs.Wrap(errs.CodeUnavailable, err, "cannot start")
+	}
+	me := personName()
+	peer, err := a.startSolo(ctx, d, me)
+	defer stopAll(d, peer)
+	if err != nil {
+		return errs.Wrap(errs.CodeUnavailable, err, "cannot start").
+			WithHint("logs: %s", d.Path("server.log"))
+	}
+	if err := writeEnv(d, peer, me); err != nil {
+		return err
+	}
+	fmt.Fprint(a.out, nextSteps(d, me))
+	return a.whileUp(ctx, d, peer)
+}
+
+// startSolo founds the deployment, or carries on with one that is there.
+func (a *app) startSolo(ctx context.Context, d *onebox.Deployment, me string) (*onebox.Peer, error) {
+	if err := passphrase(d); err != nil {
+		return nil, err
+	}
+	plan := onebox.Solo(me)
+	if d.Founded() {
+		d.Plan = plan
+		fmt.Fprintln(a.err, "starting the server again …")
+		if err := d.StartServer(ctx); err != nil {
+			return nil, err
+		}
+	} else {
+		fmt.Fprintln(a.err, "making your key, a solo policy, and the server …")
+		if err := d.Found(ctx, plan); err != nil {
+			return nil, err
+		}
+	}
+	peer := d.Peer("peer")
+	if peer.Enrolled() {
+		return peer, peer.Start(ctx)
+	}
+	fmt.Fprintln(a.err, "enrolling this machine and opting it in: reports are sent, each hook asks first …")
+	return d.AddPeer(ctx, "peer", "--send-reports=yes", "--hooks=ask")
+}
+
+// passphrase makes one for the key, once, in a file beside it: this folder is
+// for trying Hookline, and whoever reads it could read the key anyway.
+func passphrase(d *onebox.Deployment) error {
+	path := d.Path("passphrase")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		b = []byte(rand.Text() + "\n")
+		err = writeNew(path, b, 0o600)
+	}
+	if err != nil {
+		return fileError(err, "cannot keep a passphrase for your key")
+	}
+	d.Passphrase = strings.TrimSpace(string(b))
+	return nil
+}
+
+// personName is the user's name as a policy may have it.
+func personName() string {
+	u, err := user.Current()
+	if err != nil {
+		return "me"
+	}
+	name := regexp.MustCompile(`[^a-z0-9-]+`).ReplaceAllString(strings.ToLower(u.Username), "-")
+	if name = strings.Trim(name, "-"); name == "" || name == "admin" {
+		return "me"
+	}
+	return name
+}
+
+// writeEnv writes what a second terminal needs: addresses, the token, where
+// the peer's state is.
+func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me string) error {
+	token, err := os.ReadFile(d.Path(me + ".token"))
+	if err != nil {
+		return fileError(err, "cannot read your token")
+	}
+	env := fmt.Sprintf("export PATH=%q:\"$PATH\"\nexport HOOKLINE_SERVER=%q\nexport HOOKLINE_TOKEN=%q\nexport HOOKLINE_PASSPHRASE=%q\nexport HOOKLINE_PEER_STATE=%q\n",
+		string(d.Bin), d.HTTP, strings.TrimSpace(string(token)), d.Passphrase, peer.State())
+	return writePrivate(d.Path("env"), []byte(env))
+}
+
+func nextSteps(d *onebox.Deployment, me string) string {
+	return fmt.Sprintf(`
+Ready. Server %s, deployment in %s.
+
+In a second terminal:
+
+  . %s                            # addresses, token, key passphrase
+  hookline-peer exec -- YOUR-PROGRAM     # file a report when it crashes; prints its id JOB
+  hookline hook init first --job JOB     # a hook for that problem, in ./first
+  hookline hook test first --report first/report.json --live
+  hookline hook submit first --key %s
+  hookline hook activate first@1 --quantity 5
+  hookline-peer pending                  # the run waits for your yes: prints its ID
+  hookline-peer allow-once ID
+  hookline result list --job JOB
+  hookline open /jobs/JOB                # the page: report and new fields side by side
+
+Ctrl-C here stops server and peer; run quickstart again to carry on.
+`, d.HTTP, d.Dir, d.Path("env"), d.Path(me+".key"))
+}
+
+// whileUp waits for Ctrl-C, or says which process ended.
+func (a *app) whileUp(ctx context.Context, d *onebox.Deployment, peer *onebox.Peer) error {
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(a.err, "stopping …")
+		return nil
+	case <-d.Server.Done():
+		return errs.New(errs.CodeUnavailable, "the server ended").WithHint("its log: %s", d.Path("server.log"))
+	case <-peer.Done():
+		return errs.New(errs.CodeUnavailable, "the peer ended").WithHint("its log: %s", d.Path("peer.log"))
+	}
+}
+
+func stopAll(d *onebox.Deployment, peer *onebox.Peer) {
+	if peer != nil && peer.Process != nil {
+		_ = peer.Stop()
+	}
+	_ = d.Stop()
+}
