@@ -101,8 +101,16 @@ func as(t *testing.T, d *onebox.Deployment, user string) *client.Client {
 // hookFolder writes a hook of package "hooktest" that brings one field.
 func hookFolder(t *testing.T, d *onebox.Deployment, name, script string, maxReports int) string {
 	t.Helper()
+	dir, err := writeHook(d, name, script, maxReports)
+	must(t, err)
+	return dir
+}
+
+func writeHook(d *onebox.Deployment, name, script string, maxReports int) (string, error) {
 	dir := d.Path(name)
-	must(t, os.MkdirAll(dir, 0o700))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
 	manifest := fmt.Sprintf(`hook: %s
 description: one field for a test
 level: package
@@ -120,9 +128,10 @@ limits:
   max_result_bytes: 1024
   max_runtime: 2s
 `, name, maxReports)
-	must(t, os.WriteFile(filepath.Join(dir, "hook.yaml"), []byte(manifest), 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, "hook.lua"), []byte(script), 0o600))
-	return dir
+	if err := os.WriteFile(filepath.Join(dir, "hook.yaml"), []byte(manifest), 0o600); err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "hook.lua"), []byte(script), 0o600)
 }
 
 const taintScript = `report.set("Tainted", fs.read("/proc/sys/kernel/tainted"))

@@ -38,7 +38,7 @@ func start(ctx context.Context, log string, env []string, ready string, argv ...
 	p.cmd = exec.Command(argv[0], argv[1:]...) //nolint:noctx // it outlives the call: Stop and Kill end it
 	p.cmd.Env = env
 	p.cmd.Stderr = io.MultiWriter(file, p.log)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
