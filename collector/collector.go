@@ -57,7 +57,7 @@ type Activations interface {
 	// TakeLease adds the lease and counts issued and leased, in one conditional update. It refuses with
 	// CodeHookNotActive, CodeDeadlineReached, CodeQuantityReached (received+leased = quantity), CodeLeasesOut.
 	TakeLease(ctx context.Context, version, lease string, now time.Time) error
-	// Reserve adds n bytes to the lease. CodeBytesReached: settled + this lease's would exceed max_bytes;
+	// Reserve adds n bytes to the lease; a negative n gives back, at most all of it. CodeBytesReached: settled + this lease's would exceed max_bytes;
 	// CodeRateLimited: only other reservations are in the way; CodeNotFound: no such lease.
 	Reserve(ctx context.Context, version, lease string, n int64) error
 	// SettleLease removes the lease, its reservation, and counts the outcome (received adds bytes). It is

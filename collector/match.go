@@ -18,7 +18,7 @@ import (
 const (
 	maxActive        = 1000 // active activations looked at
 	originalsPerPeer = 50   // newest matching originals of one peer
-	keysAtOnce       = 400
+	keysAtOnce       = hooks.MaxFingerprints
 	peersAtOnce      = 200
 )
 

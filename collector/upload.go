@@ -31,6 +31,7 @@ type Upload struct {
 	buf    []byte
 	room   int64 // reserved on the lease, by this upload and those that broke off
 	locked bool
+	judged bool // the job may be decided: its reservation must outlive the upload, until it is settled
 }
 
 // uploads are the jobs that are being uploaded, so that two streams of one
@@ -228,6 +229,7 @@ func (c *Collector) wait(ctx context.Context, d time.Duration) error {
 // sends the same again.
 func (u *Upload) Commit(ctx context.Context) (jobs.Job, error) {
 	defer u.Abort(ctx)
+	u.judged = true
 	c := u.c
 	switch {
 	case u.job.Final():
@@ -273,11 +275,19 @@ func (u *Upload) result(original jobs.Job) Result {
 	}
 }
 
-// Abort gives the upload up. The job stays pending until its deadline, so
-// that the peer can upload again; what was reserved stays with the lease.
-func (u *Upload) Abort(context.Context) {
-	if u.locked {
-		u.c.uploads.unlock(u.job.ID)
-		u.locked = false
+// Abort gives the upload up, and what it had reserved back. The job stays
+// pending until its deadline, so that the peer can upload again.
+func (u *Upload) Abort(ctx context.Context) {
+	if !u.locked {
+		return
+	}
+	u.locked = false
+	defer u.c.uploads.unlock(u.job.ID)
+	if u.judged || u.job.Final() || u.room == 0 {
+		return
+	}
+	err := u.c.Activations.Reserve(context.WithoutCancel(ctx), u.job.Version, u.job.ID, -u.room)
+	if err != nil && !errs.Is(err, errs.CodeNotFound) {
+		u.c.warn(ctx, "a reservation stays with its lease", "job", u.job.ID, "error", err)
 	}
 }
