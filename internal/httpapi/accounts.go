@@ -42,7 +42,7 @@ func (s *service) createLogin(ctx context.Context, _ *nothing) (api.LoginLink, e
 	return api.LoginLink{Path: "/login/" + code, ExpiresAt: t.ExpiresAt}, err
 }
 
-func (s *service) listAudit(ctx context.Context, in *listing) (api.Page[auth.Entry], error) {
+func (s *service) listAudit(ctx context.Context, in *Listing) (api.Page[auth.Entry], error) {
 	entries, err := s.Audit.Entries(ctx, in.After, in.Limit)
 	return page(entries, err, in.Limit, func(e auth.Entry) (auth.Entry, string) { return e, e.ID })
 }

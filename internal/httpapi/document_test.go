@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,9 +52,11 @@ func TestDocumentIsOurs(t *testing.T) {
 			t.Errorf("the document has %s", foreign)
 		}
 	}
+	type parameter struct{ Name, In string }
 	var doc struct {
 		OpenAPI string
 		Paths   map[string]map[string]struct {
+			Parameters []parameter
 			Responses map[string]struct {
 				Content map[string]any
 			}
@@ -69,6 +72,12 @@ func TestDocumentIsOurs(t *testing.T) {
 		for method, op := range ops {
 			if op.Responses["default"].Content[problemType] == nil {
 				t.Errorf("%s %s has no problem", method, path)
+			}
+			for _, part := range strings.Split(path, "/") {
+				name, ok := strings.CutPrefix(strings.TrimSuffix(part, "}"), "{")
+				if ok && !slices.Contains(op.Parameters, parameter{name, "path"}) {
+					t.Errorf("%s %s does not describe %s", method, path, name)
+				}
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"hookline/review"
 )
 
-func (s *service) listHooks(ctx context.Context, in *listing) (api.Page[api.Version], error) {
+func (s *service) listHooks(ctx context.Context, in *Listing) (api.Page[api.Version], error) {
 	list, err := s.Versions.Hooks(ctx, in.After, in.Limit)
 	return page(list, err, in.Limit, func(l review.Life) (api.Version, string) {
 		return versionOf(s.Policy, l, false), l.Version.Hook
@@ -41,13 +41,13 @@ func (s *service) submit(ctx context.Context, in *struct{ Body api.NewVersion })
 	return s.version(l, err)
 }
 
-func (s *service) getVersion(ctx context.Context, in *digestPath) (api.Version, error) {
+func (s *service) getVersion(ctx context.Context, in *DigestPath) (api.Version, error) {
 	l, err := s.Versions.Life(ctx, in.Digest)
 	return s.version(l, err)
 }
 
 func (s *service) reviewVersion(ctx context.Context, in *struct {
-	digestPath
+	DigestPath
 	Body api.NewReview
 },
 ) (api.Version, error) {
@@ -57,7 +57,7 @@ func (s *service) reviewVersion(ctx context.Context, in *struct {
 }
 
 func (s *service) activate(ctx context.Context, in *struct {
-	digestPath
+	DigestPath
 	Body api.NewActivation
 },
 ) (api.Version, error) {
@@ -68,7 +68,7 @@ func (s *service) activate(ctx context.Context, in *struct {
 }
 
 func (s *service) disable(ctx context.Context, in *struct {
-	digestPath
+	DigestPath
 	Body api.Disable
 },
 ) (api.Version, error) {

@@ -125,7 +125,7 @@ func newDocument(version string) huma.Config {
 	c.Info.Description = "Small, reviewed, signed collection scripts: submit, review, activate, and read what came back."
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil
-	c.Formats = map[string]huma.Format{"application/json": strictJSON()}
+	c.Formats = map[string]huma.Format{"application/json": strictJSON(), "json": strictJSON()} // the second is "+json"
 	c.RejectUnknownQueryParameters = true
 	c.Transformers = []huma.Transformer{ownProblems}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{

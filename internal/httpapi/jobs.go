@@ -14,7 +14,7 @@ import (
 const maxBeside = 200
 
 type jobsQuery struct {
-	listing
+	Listing
 	Workload string `query:"workload" enum:"report,bundle,hook"`
 	Status   string `query:"status" enum:"pending,succeeded,failed"`
 	Peer     string `query:"peer" maxLength:"128"`
@@ -31,8 +31,8 @@ func (s *service) listJobs(ctx context.Context, in *jobsQuery) (api.Page[api.Job
 }
 
 func (s *service) listPeerJobs(ctx context.Context, in *struct {
-	idPath
-	listing
+	IDPath
+	Listing
 },
 ) (api.Page[api.Job], error) {
 	if _, err := s.Peers.Peer(ctx, in.ID); err != nil {
@@ -46,7 +46,7 @@ func (s *service) jobsPage(ctx context.Context, f jobs.Filter) (api.Page[api.Job
 	return page(list, err, f.Limit, func(j jobs.Job) (api.Job, string) { return jobOf(j), j.ID })
 }
 
-func (s *service) getJob(ctx context.Context, in *idPath) (api.Job, error) {
+func (s *service) getJob(ctx context.Context, in *IDPath) (api.Job, error) {
 	j, err := s.Queries.Job(ctx, in.ID)
 	if err != nil {
 		return api.Job{}, err
@@ -73,7 +73,7 @@ func (s *service) getJob(ctx context.Context, in *idPath) (api.Job, error) {
 }
 
 type resultsQuery struct {
-	listing
+	Listing
 	Job     string `query:"job" maxLength:"128" doc:"the original job"`
 	Hook    string `query:"hook" maxLength:"64"`
 	Version string `query:"version" maxLength:"128"`
@@ -87,25 +87,25 @@ func (s *service) listResults(ctx context.Context, in *resultsQuery) (api.Page[a
 	return page(list, err, in.Limit, func(r collector.Result) (api.Result, string) { return resultOf(r), r.ID })
 }
 
-func (s *service) getResult(ctx context.Context, in *idPath) (api.Result, error) {
+func (s *service) getResult(ctx context.Context, in *IDPath) (api.Result, error) {
 	r, err := s.Results.Result(ctx, in.ID)
 	return resultOf(r), err
 }
 
-func (s *service) listProblems(ctx context.Context, in *listing) (api.Page[api.ProblemBucket], error) {
+func (s *service) listProblems(ctx context.Context, in *Listing) (api.Page[api.ProblemBucket], error) {
 	list, err := s.Queries.Problems(ctx, in.After, in.Limit)
 	return page(list, err, in.Limit, func(p collector.Problem) (api.ProblemBucket, string) {
 		return problemBucketOf(p), fmt.Sprintf("%d/%s", p.LastSeen.UnixMilli(), p.ID)
 	})
 }
 
-func (s *service) getProblem(ctx context.Context, in *idPath) (api.ProblemBucket, error) {
+func (s *service) getProblem(ctx context.Context, in *IDPath) (api.ProblemBucket, error) {
 	p, err := s.Queries.Problem(ctx, in.ID)
 	return problemBucketOf(p), err
 }
 
 func (s *service) explain(ctx context.Context, in *struct {
-	idPath
+	IDPath
 	Version string `query:"version" maxLength:"128" doc:"version digest; may be left out for a hook job"`
 },
 ) (api.Explanation, error) {

@@ -7,12 +7,12 @@ import (
 	"hookline/internal/enroll"
 )
 
-func (s *service) listPeers(ctx context.Context, in *listing) (api.Page[api.Peer], error) {
+func (s *service) listPeers(ctx context.Context, in *Listing) (api.Page[api.Peer], error) {
 	list, err := s.Peers.Peers(ctx, in.After, in.Limit)
 	return page(list, err, in.Limit, func(p enroll.Peer) (api.Peer, string) { return peerOf(p), p.ID })
 }
 
-func (s *service) getPeer(ctx context.Context, in *idPath) (api.Peer, error) {
+func (s *service) getPeer(ctx context.Context, in *IDPath) (api.Peer, error) {
 	p, err := s.Peers.Peer(ctx, in.ID)
 	return peerOf(p), err
 }

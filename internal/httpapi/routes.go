@@ -15,19 +15,20 @@ type body[T any] struct{ Body T }
 // nothing is the input of a route without parameters.
 type nothing struct{}
 
-// listing is one page of a list by id.
-type listing struct {
+// Listing is one page of a list by id. huma looks into exported members only,
+// hence the upper case of these three.
+type Listing struct {
 	After string `query:"after" maxLength:"256" doc:"next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
 
-// digestPath is a path with a version digest.
-type digestPath struct {
+// DigestPath is a path with a version digest.
+type DigestPath struct {
 	Digest string `path:"digest" maxLength:"128" doc:"version digest: 64 hex digits"`
 }
 
-// idPath is a path with an id.
-type idPath struct {
+// IDPath is a path with an id.
+type IDPath struct {
 	ID string `path:"id" maxLength:"128"`
 }
 

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"hookline/internal/server"
+)
+
+func newServe() *cobra.Command {
+	var c server.Config
+	var store string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve peers and people",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fromEnv(cmd, "data", "policy", "setup-keys"); err != nil {
+				return err
+			}
+			if c.Store, c.Version = store, version; store == "sqlite" {
+				c.Store = "" // the one kind there is, at its usual place
+			}
+			return serve(cmd, c)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Data, "data", "", "folder of the server's own files: database, CA, admin.token")
+	f.StringVar(&c.Policy, "policy", "", "policy file")
+	f.StringVar(&c.SetupKeys, "setup-keys", "", "file with the hashes of setup keys")
+	f.StringVar(&c.GRPC, "grpc", "127.0.0.1:7443", "address for peers")
+	f.StringVar(&c.HTTP, "http", "127.0.0.1:7080", "address for people; plain HTTP on loopback only")
+	f.StringVar(&c.HTTPCert, "http-cert", "", "PEM file with the certificate of the address for people")
+	f.StringVar(&c.HTTPKey, "http-key", "", "PEM file with its key")
+	f.StringVar(&store, "store", "sqlite", "database: sqlite (DATA/hookline.db), or the path of one")
+	f.StringVar(&c.Sandbox, "sandbox", "", "path of hookline-sandbox, which checks scripts when they are submitted")
+	return cmd
+}
+
+func serve(cmd *cobra.Command, c server.Config) error {
+	c.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
+	s, err := server.New(cmd.Context(), c)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "hooklined ready http=%s grpc=%s\n", s.HTTPURL(), s.GRPCAddress()); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return s.Run(cmd.Context())
+}

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/httpapi"
+	"hookline/internal/jobserver"
+	"hookline/internal/web"
+	"hookline/review"
+	"hookline/store/sqlite"
+)
+
+const (
+	maxSetupKeyBytes = 1 << 20
+	adminTokenFile   = "admin.token"
+
+	// serverName marks the peers' connections in the store. A database has one
+	// server, which finds those of its own last run by it.
+	serverName = "hooklined"
+)
+
+// openStore reads policy and data folder.
+func (s *Server) openStore(ctx context.Context) error {
+	var err error
+	if s.policy, s.policyBytes, err = LoadPolicy(s.cfg.Policy); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
+		return errs.Wrap(errs.CodeBadInput, err, "cannot make the folder").At("--data")
+	}
+	if s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.policy.Deployment, s.cfg.Now()); err != nil {
+		return err
+	}
+	s.db, err = sqlite.Open(ctx, s.cfg.Store, sqlite.Options{})
+	return err
+}
+
+// openGate makes the first user where there is none.
+func (s *Server) openGate(ctx context.Context) error {
+	s.gate = &auth.Gate{Accounts: s.db, Log: s.db, Now: s.cfg.Now}
+	path := filepath.Join(s.cfg.Data, adminTokenFile)
+	created, err := s.gate.Bootstrap(ctx, func(secret string) error { return writeSecret(path, secret) })
+	if created {
+		s.log.InfoContext(ctx, "made user admin; its token is in a file that only this user can read", "file", path)
+	}
+	return err
+}
+
+// writeSecret replaces a file whole, readable by its owner only.
+func writeSecret(path, secret string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+adminTokenFile+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(secret + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// openServices joins the domain to the store.
+func (s *Server) openServices(ctx context.Context) error {
+	s.hub = jobserver.NewHub()
+	s.metrics = newMetrics(s.hub.Len)
+	if err := s.metrics.countLeases(ctx, s.db); err != nil {
+		return fmt.Errorf("count leases: %w", err)
+	}
+	s.collector = &collector.Collector{
+		Activations: countedActivations{s.db, s.metrics},
+		Jobs:        countedJobs{s.db, s.metrics},
+		Results:     s.db,
+		Queries:     s.db,
+		Repairs:     s.db,
+		Peers:       s.db,
+		Signed:      s.signed,
+		Sender:      s.hub,
+		Now:         s.cfg.Now,
+		Log:         s.log,
+	}
+	s.review = &review.Service{
+		Versions: s.db, Changes: s.db, Gate: s.gate, Policy: s.policy,
+		Now: s.cfg.Now, Activated: s.collector.ActivatedVersion,
+	}
+	return nil
+}
+
+// signed hands out what people signed, for peers to check.
+func (s *Server) signed(ctx context.Context, version string) (collector.Signed, error) {
+	l, err := s.db.Life(ctx, version)
+	if err != nil {
+		return collector.Signed{}, err
+	}
+	v := l.Version
+	return collector.Signed{Statement: v.Statement, Script: v.Script, Signatures: v.Signatures}, nil
+}
+
+// openPeers makes the listener for peers.
+func (s *Server) openPeers(context.Context) error {
+	b, err := readCapped("--setup-keys", s.cfg.SetupKeys, maxSetupKeyBytes)
+	if err != nil {
+		return err
+	}
+	hashes, err := enroll.ParseHashes(b)
+	if err != nil {
+		return err
+	}
+	if s.grpcListener, err = listen("--grpc", s.cfg.GRPC, s.cfg.GRPCListener); err != nil {
+		return err
+	}
+	s.jobs = &jobserver.Server{
+		Hub:       s.hub,
+		Collector: s.collector,
+		Uploads:   s.collector,
+		Peers:     s.db,
+		Enroller:  enroll.NewService(s.db, s.ca, hashes, s.cfg.Now),
+		Policy:    s.policyBytes,
+		Name:      serverName,
+		Version:   s.cfg.Version,
+		Now:       s.cfg.Now,
+		Log:       s.log,
+	}
+	return nil
+}
+
+// openPeople makes the listener for people.
+func (s *Server) openPeople(context.Context) error {
+	tlsConfig, err := s.cfg.httpTLS()
+	if err != nil {
+		return err
+	}
+	handler, err := s.handler(tlsConfig)
+	if err != nil {
+		return err
+	}
+	if s.httpListener, err = listen("--http", s.cfg.HTTP, s.cfg.HTTPListener); err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler:           handler,
+		TLSConfig:         tlsConfig,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          quietLog(s.log),
+	}
+	return nil
+}
+
+func (s *Server) handler(tlsConfig *tls.Config) (http.Handler, error) {
+	lint, err := newLint(s.cfg.Sandbox, s.log)
+	if err != nil {
+		return nil, err
+	}
+	rest := httpapi.New(httpapi.Parts{
+		Gate: s.gate, Review: s.review, Versions: s.db, Collector: s.collector, Queries: s.db, Results: s.db, Peers: s.db, Audit: s.db,
+		Policy: s.policy, PolicyBytes: s.policyBytes, Version: s.cfg.Version, CheckScript: lint,
+		Now: s.cfg.Now, Log: s.log, Observe: s.metrics.observe, Metrics: s.metrics.handler(),
+	})
+	pages, err := web.New(web.Parts{
+		Gate: s.gate, Queries: s.db, Results: s.db, Versions: s.db, Peers: s.db,
+		Now: s.cfg.Now, Log: s.log, Secure: tlsConfig != nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", rest)
+	mux.Handle("/metrics", rest)
+	mux.HandleFunc("GET /livez", live)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("/", pages)
+	return mux, nil
+}
