@@ -2,10 +2,16 @@
 // peers and server; the contract stands in the .proto file's comments.
 package jobpb
 
+import "google.golang.org/grpc/encoding/gzip"
+
 //go:generate go run ./gen
 
 // Protocol is the version of the protocol that this build speaks.
 const Protocol = 1
+
+// Compression is what peers may pack reports and results with. Naming it here
+// links it into both sides. Caps count unpacked bytes.
+const Compression = gzip.Name
 
 // MaxChunk is the largest piece of an upload in bytes, uncompressed.
 const MaxChunk = 64 << 10

@@ -1,0 +1,202 @@
+package peer
+
+import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"hookline/hooks"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+	"hookline/internal/jobpb"
+)
+
+// The files of the network side's folder.
+const (
+	keyFile        = "key.pem"
+	certFile       = "cert.pem"
+	caFile         = "ca.crt"
+	addressFile    = "address"
+	deploymentFile = "deployment"
+
+	maxFileBytes = 64 << 10
+	warnBefore   = 30 * 24 * time.Hour
+)
+
+const (
+	maxMessage  = hooks.MaxStatementBytes + hooks.MaxScriptBytes + guardwire.MaxSignatures*guardwire.MaxSignatureBytes + 64<<10
+	maxHeaders  = 16 << 10
+	dialTime    = 20 * time.Second
+	pingEvery   = 100 * time.Second // the server's pings come first, so this one is seldom sent
+	pingTimeout = 20 * time.Second
+)
+
+// identity is who this machine is for its server, and who its server is.
+type identity struct {
+	address    string
+	deployment string
+	caDigest   string
+	cert       tls.Certificate
+}
+
+// load reads the folder; errs.CodeNotEnrolled where it is not filled.
+func load(dir string) (identity, error) {
+	var id identity
+	files := map[string][]byte{}
+	for _, name := range []string{keyFile, certFile, caFile, addressFile, deploymentFile} {
+		b, err := readFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return id, errs.New(errs.CodeNotEnrolled, "this machine is not enrolled: there is no %s", name).
+				WithHint("hookline-peer enroll LINE")
+		}
+		if err != nil {
+			return id, err
+		}
+		files[name] = b
+	}
+	var err error
+	if id.cert, err = tls.X509KeyPair(files[certFile], files[keyFile]); err != nil {
+		return id, errs.Wrap(errs.CodeKeyInvalid, err, "cannot use %s with %s", certFile, keyFile).WithHint("enroll again")
+	}
+	ca, _ := pem.Decode(files[caFile])
+	if ca == nil {
+		return id, errs.New(errs.CodeKeyInvalid, "cannot use %s", caFile).WithHint("enroll again")
+	}
+	h := sha256.Sum256(ca.Bytes)
+	id.caDigest = hex.EncodeToString(h[:])
+	id.address = strings.TrimSpace(string(files[addressFile]))
+	id.deployment = strings.TrimSpace(string(files[deploymentFile]))
+	return id, nil
+}
+
+func (id identity) expires() time.Time { return id.cert.Leaf.NotAfter }
+
+// link is one gRPC connection. It remembers why the server was not believed,
+// which gRPC hides in a text.
+type link struct {
+	*grpc.ClientConn
+	client jobpb.PeersClient
+	mu     sync.Mutex
+	doubt  error
+}
+
+// dial prepares a connection to the server with the pinned CA. It is made by
+// the first call.
+func (id identity) dial(now func() time.Time) (*link, error) {
+	config := enroll.PinnedTLS(id.deployment, id.caDigest, now)
+	if id.cert.Leaf != nil {
+		config.Certificates = []tls.Certificate{id.cert}
+	}
+	l := &link{}
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(cs tls.ConnectionState) error {
+		err := verify(cs)
+		l.mu.Lock()
+		l.doubt = err
+		l.mu.Unlock()
+		return err
+	}
+	// passthrough: the address is dialled as it is, and nothing in DNS can
+	// give the connection a configuration.
+	conn, err := grpc.NewClient("passthrough:///"+id.address,
+		grpc.WithTransportCredentials(credentials.NewTLS(config)),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(),
+		grpc.WithMaxHeaderListSize(maxHeaders),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: dialTime}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
+	)
+	if err != nil {
+		return nil, errs.Wrap(errs.CodeBadInput, err, "cannot use the server's address %q", id.address)
+	}
+	l.ClientConn, l.client = conn, jobpb.NewPeersClient(conn)
+	return l, nil
+}
+
+// explain turns a call's error into a coded one, the reason for not believing
+// the server first.
+func (l *link) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	l.mu.Lock()
+	doubt := l.doubt
+	l.mu.Unlock()
+	var d *drained
+	switch {
+	case doubt != nil:
+		return doubt
+	case errors.As(err, &d):
+		return err
+	}
+	return jobpb.FromStatus(err)
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFileBytes {
+		return nil, errs.New(errs.CodeBadInput, "cannot use %s: not a file of at most %d bytes", path, maxFileBytes)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return b, nil
+}
+
+// writeFile replaces a file whole and durably; it is readable by its owner only.
+func writeFile(path string, b []byte) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone already where all went well
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("cannot sync %s: %w", dir, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("cannot sync %s: %w", dir, err)
+	}
+	return nil
+}
+
+func spkiOf(key *ecdsa.PrivateKey) ([]byte, error) {
+	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		return nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot encode this machine's key")
+	}
+	return spki, nil
+}
