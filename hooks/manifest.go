@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -71,20 +72,48 @@ func ParseManifest(b []byte) (Manifest, error) {
 		}
 		return Manifest{}, err
 	}
+	written := m.lists()
 	key, problem := m.normalise()
 	if problem == nil {
 		key, problem = m.check()
 	}
 	if problem != nil {
-		e := errs.New(errs.CodeBadManifest, "%s %s", key, problem.Message).At(at.At(key))
+		name, entry := m.asWritten(key, written)
+		e := errs.New(errs.CodeBadManifest, "%s %s", name, problem.Message).At(at.At(entry))
 		e.Hint = problem.Hint
 		return Manifest{}, e
 	}
 	return m, nil
 }
 
-// normalise sorts the lists, whose order means nothing to an author, and
-// gives defaults: as service, and empty lists for those that are absent.
+// lists are the lists whose order means nothing to an author, by key.
+func (m Manifest) lists() map[string][]string {
+	return map[string][]string{
+		"match.fingerprints":   slices.Clone(m.Match.Fingerprints),
+		"capabilities.fs.read": slices.Clone(m.Capabilities.FSRead),
+	}
+}
+
+// asWritten splits the key of an entry in a sorted list into the list's key
+// and the entry's key in the file, the last of several equal ones. Any other
+// key is both.
+func (m Manifest) asWritten(key string, written map[string][]string) (name, entry string) {
+	list, rest, _ := strings.Cut(key, "[")
+	sorted, ok := m.lists()[list]
+	i, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
+	if !ok || err != nil || i >= len(sorted) {
+		return key, key
+	}
+	for j, v := range slices.Backward(written[list]) {
+		if v == sorted[i] {
+			return list, fmt.Sprintf("%s[%d]", list, j)
+		}
+	}
+	return list, list
+}
+
+// normalise sorts the lists and gives defaults: as service, and empty lists
+// for those that are absent.
 func (m *Manifest) normalise() (string, *errs.Error) {
 	if m.As == "" {
 		m.As = AsService
@@ -98,8 +127,8 @@ func (m *Manifest) normalise() (string, *errs.Error) {
 		}
 		slices.Sort(*l.list)
 		for i := 1; i < len(*l.list); i++ {
-			if (*l.list)[i] == (*l.list)[i-1] {
-				return l.key, malformed(l.key, "lists %q twice", clip((*l.list)[i]))
+			if v := (*l.list)[i]; v == (*l.list)[i-1] {
+				return fmt.Sprintf("%s[%d]", l.key, i), malformed("", "lists %q twice", clip(v))
 			}
 		}
 	}
@@ -121,16 +150,19 @@ func (m Manifest) check() (string, *errs.Error) {
 	if m.Limits.Lifetime%time.Second != 0 {
 		return "limits.lifetime", malformed("", "must be whole seconds")
 	}
-	if m.Limits.MaxRuntime%time.Millisecond != 0 {
-		return "limits.max_runtime", malformed("", "must be whole milliseconds")
+	if r := m.Limits.MaxRuntime; r != 0 && (r%time.Millisecond != 0 || r > MaxRuntimeSeconds*time.Second) {
+		return "limits.max_runtime", malformed("", "must be from 1ms to %ds, in whole milliseconds", MaxRuntimeSeconds)
 	}
-	p := m.predicate(Binding{Deployment: "d-" + strings.Repeat("0", 32), Author: strings.Repeat("0", 64), Version: 1})
-	err := p.Validate()
-	if err == nil {
+	s := newStatement(m.Predicate(time.Unix(0, 0)), Digest(nil))
+	_, err := s.Canonical()
+	e, ok := errs.As(err)
+	if !ok {
 		return "", nil
 	}
-	e, _ := errs.As(err)
-	return m.keyOf(e.Field, p), e
+	if e.Field == "" {
+		return "hook", e // too large as a whole
+	}
+	return m.keyOf(e.Field, s.Predicate), e
 }
 
 func checkDescription(s string) string {
@@ -199,14 +231,18 @@ func (m Manifest) Statement(b Binding, script []byte) (Statement, error) {
 	if err := CheckScript(script); err != nil {
 		return Statement{}, err
 	}
-	s := Statement{
-		Type:          StatementType,
-		Subject:       []Subject{{Name: ScriptName, Digest: SubjectDigest{SHA256: Digest(script)}}},
-		PredicateType: PredicateType,
-		Predicate:     m.predicate(b),
-	}
+	s := newStatement(m.predicate(b), Digest(script))
 	if _, err := s.Canonical(); err != nil {
 		return Statement{}, err
 	}
 	return s, nil
+}
+
+func newStatement(p Predicate, scriptDigest string) Statement {
+	return Statement{
+		Type:          StatementType,
+		Subject:       []Subject{{Name: ScriptName, Digest: SubjectDigest{SHA256: scriptDigest}}},
+		PredicateType: PredicateType,
+		Predicate:     p,
+	}
 }

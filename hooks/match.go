@@ -114,6 +114,9 @@ func versionText(s string) error {
 	if epoch, _, ok := strings.Cut(s, ":"); ok && (epoch == "" || strings.Trim(epoch, "0123456789") != "") {
 		return errors.New("its epoch must be a number")
 	}
+	if strings.HasSuffix(s, "-") {
+		return errors.New("its revision is empty")
+	}
 	return nil
 }
 

@@ -204,7 +204,7 @@ func (p Predicate) checkLimits() *errs.Error {
 func (l limit) check() *errs.Error {
 	switch {
 	case l.value == 0:
-		return errs.New(errs.CodeStatementLimit, "is missing; every limit must be given").At(l.key).
+		return errs.New(errs.CodeStatementLimit, "is missing or 0; every limit must be given").At(l.key).
 			WithHint("give a number from 1 to %d", l.cap)
 	case l.value < 1 || l.value > l.cap:
 		return errs.New(errs.CodeStatementLimit, "must be from 1 to %d, not %d", l.cap, l.value).At(l.key)

@@ -17,7 +17,8 @@ func ParseReport(b []byte) (Report, error) {
 	if len(b) > 2*MaxReportBytes { // room for spacing and \u escapes
 		return nil, errs.New(errs.CodeBadReport, "the report is larger than %d bytes", 2*MaxReportBytes)
 	}
-	if err := scanJSON(b, 1, MaxReportFields+1); err != nil {
+	// Deep enough to name the field whose value is not text.
+	if err := scanJSON(b, 4, MaxReportFields+1); err != nil {
 		return nil, errs.Wrap(errs.CodeBadReport, err, "cannot read the report").
 			WithHint("a report is one JSON object of at most %d fields, each of them text", MaxReportFields)
 	}
@@ -33,7 +34,10 @@ func ParseReport(b []byte) (Report, error) {
 		}
 		r[name] = text
 	}
-	return r, r.Validate()
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Validate holds the report against the caps: names, UTF-8, number of fields
