@@ -18,7 +18,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -139,9 +138,6 @@ func (g *Guard) Close() error {
 
 // Pin is what this guard trusts.
 func (g *Guard) Pin() Pin { return g.pin }
-
-// socketPath is where the owner's commands knock.
-func (g *Guard) socketPath() string { return filepath.Join(g.opts.Dir, SocketName) }
 
 func (g *Guard) now() time.Time { return g.opts.Now().UTC() }
 

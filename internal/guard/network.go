@@ -134,14 +134,14 @@ func (g *Guard) setChild(pid int) {
 	g.childPID = pid
 }
 
-// command is the child's. Its environment is cleared of all but what a
-// resolver and a proxy need.
+// command is the child's. Of the environment it gets only what steers the Go
+// runtime.
 func (c Child) command(socket *os.File) *exec.Cmd {
 	args := append(append([]string{}, c.Args...), "--dir", c.Dir, "--uid", strconv.Itoa(c.UID), "--gid", strconv.Itoa(c.GID))
 	// Its life ends with its socket, then with Kill: no context.
 	cmd := exec.Command(c.Program, args...) //nolint:noctx // see above
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
-	for _, name := range []string{"GODEBUG", "GOTRACEBACK", "SSL_CERT_FILE"} {
+	for _, name := range []string{"GODEBUG", "GOTRACEBACK"} {
 		if value, ok := os.LookupEnv(name); ok {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}

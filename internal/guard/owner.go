@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -31,16 +32,21 @@ type Caller struct {
 // may knock, to file reports; who may do what is decided by the kernel's word
 // about the caller, not by the socket's mode.
 func (g *Guard) Listen() (*net.UnixListener, error) {
-	path := g.socketPath()
+	path, release, err := guardwire.OwnerSocket(g.opts.Dir, SocketName)
+	if err != nil {
+		return nil, readError(err)
+	}
+	defer release()
 	// The lock is ours: a socket that is left is a dead guard's.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, writeError(err, SocketName)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeUnavailable, err, "cannot open the owner's socket").
-			WithHint("the path of the state folder may be too long for a socket (107 bytes)")
+		return nil, errs.Wrap(errs.CodeUnavailable, err, "cannot open the owner's socket")
 	}
+	// The path may be gone by then; the next guard removes what is left.
+	l.SetUnlinkOnClose(false)
 	mode := os.FileMode(0o600)
 	if os.Geteuid() == 0 {
 		mode = 0o666
@@ -56,6 +62,7 @@ func (g *Guard) Listen() (*net.UnixListener, error) {
 func (g *Guard) Answer(ctx context.Context, l *net.UnixListener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
+	defer os.Remove(filepath.Join(g.opts.Dir, SocketName))
 	places := make(chan struct{}, maxOwnerConns)
 	for {
 		conn, err := l.AcceptUnix()

@@ -2,7 +2,12 @@ package guardwire
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hookline/hooks"
 )
@@ -83,4 +88,22 @@ type Pending struct {
 	Fields     []string  `json:"fields"` // "KernelTaint (technical, redacted)"
 	AskedAt    time.Time `json:"asked_at"`
 	NotAfter   time.Time `json:"not_after"`
+}
+
+// maxSocketPath is what fits the address of a unix socket, with its NUL.
+const maxSocketPath = 107
+
+// OwnerSocket returns a path by which the socket called name in dir can be
+// bound and reached, however long dir's own path is. release is to be called
+// when that is done.
+func OwnerSocket(dir, name string) (path string, release func(), err error) {
+	path = filepath.Join(dir, name)
+	if len(path) < maxSocketPath {
+		return path, func() {}, nil
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name), func() { _ = unix.Close(fd) }, nil
 }

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hookline/internal/errs"
+	"hookline/internal/guard"
+	"hookline/internal/guardwire"
+)
+
+func (a *app) logCommand() *cobra.Command {
+	var job, output string
+	cmd := &cobra.Command{
+		Use:   "log",
+		Short: "Show the record: what was decided, what ran, and exactly what left",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "table" && output != "json" {
+				return usageError{fmt.Errorf("--output must be table or json, not %q", output)}
+			}
+			lines, err := a.lines(cmd.Context(), job)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				for _, line := range lines {
+					fmt.Fprintf(a.out, "%s\n", line)
+				}
+				return nil
+			}
+			return a.showLog(lines)
+		},
+	}
+	cmd.Flags().StringVar(&job, "job", "", "only lines of this job, or of its hook jobs")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json (the record's own lines)")
+	return cmd
+}
+
+// lines reads the record in pieces.
+func (a *app) lines(ctx context.Context, job string) ([]json.RawMessage, error) {
+	var all []json.RawMessage
+	for after := int64(0); ; {
+		reply, err := a.ask(ctx, guardwire.Request{Op: guardwire.OpLog, JobID: job, After: after})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, reply.Lines...)
+		if !reply.More || len(reply.Lines) == 0 {
+			return all, nil
+		}
+		last, err := entryOf(reply.Lines[len(reply.Lines)-1])
+		if err != nil {
+			return nil, err
+		}
+		after = last.Seq
+	}
+}
+
+func entryOf(line json.RawMessage) (guard.Entry, error) {
+	var e guard.Entry
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, errs.Wrap(errs.CodeRecordDamaged, err, "cannot read a line of the record")
+	}
+	return e, nil
+}
+
+func (a *app) showLog(lines []json.RawMessage) error {
+	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	defer w.Flush()
+	fmt.Fprintln(w, "LINE\tTIME\tKIND\tJOB\tHOOK\tRESULT\tCODE")
+	for _, line := range lines {
+		e, err := entryOf(line)
+		if err != nil {
+			return err
+		}
+		row := []string{
+			fmt.Sprint(e.Seq), e.Time.Local().Format(time.DateTime), e.Kind, dash(e.JobID), dash(hookText(e)),
+			dash(e.Decision + e.Outcome + sentFields(e)), dash(e.Code),
+		}
+		for i := range row {
+			row[i] = strings.ReplaceAll(printable(row[i]), "\t", " ")
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return nil
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func hookText(e guard.Entry) string {
+	if e.Hook == "" {
+		return ""
+	}
+	text := fmt.Sprintf("%s v%d", e.Hook, e.Version)
+	if e.Version == 0 {
+		text = e.Hook
+	}
+	if e.Unverified {
+		text += " (claimed)"
+	}
+	return text
+}
+
+// sentFields names the fields that left.
+func sentFields(e guard.Entry) string {
+	if e.Kind != guard.KindOutcome || len(e.Fields) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(fieldNames(e.Fields), ", ")
+}
+
+func (a *app) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain JOB",
+		Short: "Say what happened to a job here, why, and what to do about it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			lines, err := a.lines(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if len(lines) == 0 {
+				return errs.New(errs.CodeNotFound, "the record knows no job %.64q", args[0]).WithHint("hookline-peer log")
+			}
+			for _, line := range lines {
+				e, err := entryOf(line)
+				if err != nil {
+					return err
+				}
+				a.explain(e)
+			}
+			return nil
+		},
+	}
+}
+
+// explain tells one line of the record in words.
+func (a *app) explain(e guard.Entry) {
+	say := func(format string, args ...any) { fmt.Fprintln(a.out, printable(fmt.Sprintf(format, args...))) }
+	say("%s  %s", e.Time.Local().Format(time.DateTime), headline(e))
+	if e.Reason != "" && e.Kind != guard.KindReport {
+		say("    %s", e.Reason)
+	}
+	if e.Digest != "" {
+		say("    version %s%s", e.Digest, signers(e))
+	}
+	for _, r := range e.Reads {
+		say("    %s %s%s", r.Name, r.Arg, readEnd(r))
+	}
+	if e.Kind == guard.KindOutcome && len(e.Fields) > 0 {
+		say("    what left: %s", e.Fields)
+	}
+	for _, info := range errs.Table() {
+		if e.Code != "" && string(info.Code) == e.Code {
+			say("    %s: %s %s", e.Code, info.Meaning, info.Remedy)
+		}
+	}
+}
+
+func headline(e guard.Entry) string {
+	switch e.Kind {
+	case guard.KindReport:
+		return "report " + e.JobID + " was filed by " + e.Reason + ", fields " + strings.Join(fieldNames(e.Fields), ", ")
+	case guard.KindAnswered:
+		return "report " + e.JobID + ": the server answered " + e.Decision
+	case guard.KindDecision:
+		return "job " + e.JobID + ", hook " + dash(hookText(e)) + ": " + e.Decision
+	case guard.KindOutcome:
+		return "job " + e.JobID + ", hook " + dash(hookText(e)) + " ended: " + e.Outcome
+	case guard.KindOwner:
+		return "the owner answered " + e.Decision + " for hook " + dash(hookText(e))
+	}
+	return e.Kind
+}
+
+func signers(e guard.Entry) string {
+	if len(e.Signers) == 0 {
+		return ""
+	}
+	text := ", signed by " + e.Signers[0]
+	if len(e.Signers) > 1 {
+		text += ", reviewed by " + strings.Join(e.Signers[1:], ", ")
+	}
+	return text
+}
+
+func readEnd(r guard.Read) string {
+	if r.Code != "" {
+		return ": " + r.Code
+	}
+	return fmt.Sprintf(": %d bytes", r.Bytes)
+}
+
+// fieldNames are the names of a report's list or of a result's object.
+func fieldNames(b json.RawMessage) []string {
+	var names []string
+	if json.Unmarshal(b, &names) == nil {
+		return names
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(b, &fields) != nil {
+		return nil
+	}
+	for name := range fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+)
+
+func (a *app) pendingCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "pending",
+		Short: "Show the runs that wait for the owner's yes",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			reply, err := a.ask(cmd.Context(), guardwire.Request{Op: guardwire.OpPending})
+			if err != nil {
+				return err
+			}
+			if len(reply.Pending) == 0 {
+				fmt.Fprintln(a.err, "nothing waits")
+			}
+			for _, p := range reply.Pending {
+				a.showPending(p)
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) showPending(p guardwire.Pending) {
+	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	defer w.Flush()
+	reviewers := strings.Join(p.Reviewers, ", ")
+	if reviewers == "" {
+		reviewers = "nobody else"
+	}
+	for _, row := range [][2]string{
+		{p.ID, fmt.Sprintf("%s version %d, for report %s", p.Hook, p.Version, p.OriginalID)},
+		{"  signed by", p.Author + "; reviewed by " + reviewers},
+		{"  runs as", p.As},
+		{"  may read", none(strings.Join(p.Reads, ", "))},
+		{"  would send", none(strings.Join(p.Fields, ", "))},
+		{"  asked", p.AskedAt.Local().Format(time.DateTime) + ", valid until " + p.NotAfter.Local().Format(time.DateTime)},
+		{"  version", p.Digest},
+	} {
+		fmt.Fprintf(w, "%s\t%s\n", printable(row[0]), printable(row[1]))
+	}
+}
+
+func none(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// answerCommand is allow-once and deny.
+func (a *app) answerCommand(verb string) *cobra.Command {
+	short, done := "Let one waiting run happen", "%s may run once for report %s; the server is asked for it\n"
+	if verb == "deny" {
+		short, done = "Refuse a waiting run, for good", "%s will not run for report %s\n"
+	}
+	return &cobra.Command{
+		Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			reply, err := a.ask(cmd.Context(), guardwire.Request{Op: guardwire.Op(verb), ID: args[0]})
+			if err != nil {
+				return err
+			}
+			for _, p := range reply.Pending {
+				fmt.Fprintf(a.out, done, printable(p.Hook), printable(p.OriginalID))
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) allowCommand() *cobra.Command {
+	var send, allowHooks string
+	cmd := &cobra.Command{
+		Use:   "allow",
+		Short: "Show or change what this machine takes part in; everything is off at first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			req := guardwire.Request{Op: guardwire.OpAllow}
+			if cmd.Flags().Changed("send-reports") {
+				if send != "yes" && send != "no" {
+					return usageError{fmt.Errorf("--send-reports must be yes or no, not %q", send)}
+				}
+				yes := send == "yes"
+				req.SendReports = &yes
+			}
+			if cmd.Flags().Changed("hooks") {
+				if allowHooks != "no" && allowHooks != "ask" && allowHooks != "yes" {
+					return usageError{fmt.Errorf("--hooks must be no, ask or yes, not %q", allowHooks)}
+				}
+				req.AllowHooks = &allowHooks
+			}
+			reply, err := a.ask(cmd.Context(), req)
+			if err != nil {
+				return err
+			}
+			s := reply.Status
+			fmt.Fprintf(a.out, "send reports  %s\nallow hooks   %s\n", yesNo(s.SendReports), hooksText(*s))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&send, "send-reports", "", "yes or no: whether problem reports leave this machine")
+	cmd.Flags().StringVar(&allowHooks, "hooks", "", "no, ask or yes: whether signed hooks run here")
+	return cmd
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// hooksText says that solo asks even where the owner said yes.
+func hooksText(s guardwire.Status) string {
+	if s.AllowHooks == "yes" && s.Profile == "solo" {
+		return "yes, each run is asked first (profile solo)"
+	}
+	return s.AllowHooks
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show how this peer stands", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			reply, err := a.ask(cmd.Context(), guardwire.Request{Op: guardwire.OpStatus})
+			if err != nil {
+				return err
+			}
+			if reply.Status == nil {
+				return errs.New(errs.CodeInternal, "the guard did not say how it stands")
+			}
+			a.showStatus(*reply.Status)
+			return nil
+		},
+	}
+}
+
+func (a *app) showStatus(s guardwire.Status) {
+	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	defer w.Flush()
+	connected := "no"
+	switch {
+	case s.Connected:
+		connected = "yes"
+	case !s.Running:
+		connected = "no: hookline-peer is not running"
+	case s.Trouble != "":
+		connected = "no: " + s.Trouble
+	}
+	record := fmt.Sprintf("%d lines", s.RecordLines)
+	if !s.RecordIntact {
+		record += ", DAMAGED: see hookline-peer log"
+	}
+	for _, row := range [][2]string{
+		{"enrolled", s.EnrolledAt.Local().Format(time.DateTime)},
+		{"deployment", s.Deployment},
+		{"profile", s.Profile},
+		{"policy", s.PolicyDigest},
+		{"peer", s.PeerID},
+		{"connected", connected},
+		{"send reports", yesNo(s.SendReports)},
+		{"allow hooks", hooksText(s)},
+		{"outbox", fmt.Sprintf("%d not yet confirmed by the server", s.Outbox)},
+		{"own copies", fmt.Sprintf("%d reports", s.Reports)},
+		{"runs", fmt.Sprintf("%d under way, %d waiting for the owner", s.Runs, s.Pending)},
+		{"record", record},
+	} {
+		fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
+	}
+}

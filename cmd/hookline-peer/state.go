@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guard"
+	"hookline/internal/guardwire"
+	"hookline/internal/source"
+	"hookline/sandbox"
+)
+
+// Where root's peer keeps its state, and who its network side becomes.
+const (
+	systemState = "/var/lib/hookline-peer"
+	networkUser = "hookline-peer"
+	// networkID stands in where there is no such user yet: an id that no
+	// distribution gives away, and not nobody's, whom hooks may run as.
+	networkID = 64117
+)
+
+func defaultState() string {
+	if os.Geteuid() == 0 {
+		return systemState
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "hookline-peer")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return systemState
+	}
+	return filepath.Join(home, ".local", "state", "hookline-peer")
+}
+
+func (a *app) guardDir() string { return filepath.Join(a.state, "guard") }
+func (a *app) netDir() string   { return filepath.Join(a.state, "net") }
+
+func (a *app) guardSocket() source.Guard {
+	return source.Guard{Socket: filepath.Join(a.guardDir(), guard.SocketName)}
+}
+
+// makeState makes the state's folders. Root's may be passed through, to the
+// guard's socket; what is inside is closed.
+func (a *app) makeState() error {
+	full, err := filepath.Abs(a.state)
+	if err != nil {
+		return errs.Wrap(errs.CodeBadInput, err, "cannot use the state folder")
+	}
+	a.state = full
+	mode := fs.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		mode = 0o711
+	}
+	err = os.MkdirAll(a.state, mode)
+	if err == nil {
+		err = os.MkdirAll(a.netDir(), 0o700)
+	}
+	if err != nil {
+		return errs.Wrap(errs.CodeForbidden, err, "cannot make the state folder").
+			WithHint("run it as root, or give a folder of your own: --state DIR")
+	}
+	return nil
+}
+
+// networkIdentity is who the network side becomes: -1 is to stay, where we
+// are not root.
+func networkIdentity() (uid, gid int) {
+	if os.Geteuid() != 0 {
+		return -1, -1
+	}
+	u, err := user.Lookup(networkUser)
+	if err != nil {
+		return networkID, networkID
+	}
+	uid, uidErr := strconv.Atoi(u.Uid)
+	gid, gidErr := strconv.Atoi(u.Gid)
+	if uidErr != nil || gidErr != nil || uid == 0 || gid == 0 {
+		return networkID, networkID
+	}
+	return uid, gid
+}
+
+// giveNet hands the network side its folder and nothing else. Links in it are
+// not followed.
+func (a *app) giveNet(uid, gid int) error {
+	if uid < 0 {
+		return nil
+	}
+	err := filepath.WalkDir(a.netDir(), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+	if err != nil {
+		return errs.Wrap(errs.CodeInternal, err, "cannot hand the network side its folder")
+	}
+	return nil
+}
+
+// guardOptions are a guard's on this machine.
+func (a *app) guardOptions(log *slog.Logger) guard.Options {
+	system := source.System{Root: "/"}
+	hosts, users := system.Names()
+	return guard.Options{
+		Dir: a.guardDir(), Facts: system.Facts(), Redact: sandbox.Redaction{Hosts: hosts, Users: users},
+		Now: a.now, Log: log, Sandbox: func(int) guard.Sandbox { return noSandbox{} },
+	}
+}
+
+// noSandbox stands where nothing may run: the owner's commands while the
+// guard is not running.
+type noSandbox struct{}
+
+func (noSandbox) Run(context.Context, sandbox.Task) (sandbox.Outcome, error) {
+	return sandbox.Outcome{}, errs.New(errs.CodeSandboxUnconfined, "cannot run a hook: no sandbox here")
+}
+
+// ask does an owner's request: by the running guard, else on its files.
+func (a *app) ask(ctx context.Context, req guardwire.Request) (guardwire.Reply, error) {
+	reply, err := a.guardSocket().Ask(ctx, req)
+	if !errs.Is(err, errs.CodeGuardNotRunning) || req.Op == guardwire.OpFile {
+		return reply, err
+	}
+	g, err := guard.Open(a.guardOptions(slog.New(slog.NewTextHandler(a.err, nil))))
+	if err != nil {
+		return guardwire.Reply{}, err
+	}
+	reply = g.Handle(guard.Caller{UID: os.Getuid()}, req)
+	if err := g.Close(); err != nil {
+		return guardwire.Reply{}, err
+	}
+	return reply, source.ReplyError(reply)
+}
+
+// file hands a report to the running guard.
+func (a *app) file(ctx context.Context, from string, r hooks.Report) (string, error) {
+	return a.guardSocket().File(ctx, from, r)
+}
