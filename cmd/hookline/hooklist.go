@@ -1,0 +1,334 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/client"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
+)
+
+// pageFlags adds what every list takes.
+func pageFlags(c *cobra.Command, l *client.List) {
+	c.Flags().StringVar(&l.After, "after", "", "continue after this page")
+	c.Flags().IntVar(&l.Limit, "limit", 0, "at most so many (1 to 200)")
+}
+
+func newHookListCommand(a *app) *cobra.Command {
+	var l client.List
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List hooks, the newest version of each",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			page, err := cl.Hooks(c.Context(), l)
+			if err != nil {
+				return err
+			}
+			return a.show(page, func() { a.versions(page.Items); a.more(page.Next) })
+		},
+	}
+	pageFlags(c, &l)
+	return c
+}
+
+func (a *app) versions(items []api.Version) {
+	rows := [][]string{{"VERSION", "DIGEST", "STATE", "APPROVALS", "RESULTS", "BY", "SUBMITTED"}}
+	for _, v := range items {
+		results := ""
+		if act := v.Activation; act != nil {
+			results = fmt.Sprintf("%d/%d", act.Ledger.Received, act.Quantity)
+		}
+		rows = append(rows, []string{
+			fmt.Sprintf("%s@%d", v.Hook, v.Number), clip(v.Digest, 16), v.State,
+			fmt.Sprintf("%d/%d", v.Approvals, v.Needed), results, v.SubmittedBy, clock(v.SubmittedAt),
+		})
+	}
+	a.table(rows)
+}
+
+func newHookShowCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show HOOK|HOOK@NUMBER|DIGEST",
+		Short: "Show a hook's versions, or one version",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if _, refErr := parseVersionRef(args[0]); refErr == nil {
+				return a.showVersion(c, cl, args[0])
+			}
+			page, err := cl.VersionsOf(c.Context(), args[0], 0, 0)
+			if err != nil {
+				return err
+			}
+			if len(page.Items) == 0 {
+				return errs.New(errs.CodeNotFound, "there is no hook %s", args[0])
+			}
+			return a.show(page, func() { a.versions(page.Items) })
+		},
+	}
+}
+
+func (a *app) showVersion(c *cobra.Command, cl *client.Client, text string) error {
+	f, err := a.fetch(c.Context(), cl, text)
+	if err != nil {
+		return err
+	}
+	return a.show(f.version, func() {
+		a.statement(f.statement, f.digest)
+		a.life(f.version)
+	})
+}
+
+// life prints where a version stands: state, reviews, ledger.
+func (a *app) life(v api.Version) {
+	a.section("state")
+	a.pairs(
+		[2]string{"state", v.State}, [2]string{"submitted", clock(v.SubmittedAt) + " by " + v.SubmittedBy},
+		[2]string{"author", v.Author}, [2]string{"approvals", fmt.Sprintf("%d of %d", v.Approvals, v.Needed)},
+	)
+	if len(v.Reviews) > 0 {
+		a.section("reviews")
+		rows := [][]string{{"AT", "WHO", "VERDICT", "KEY", "COMMENT"}}
+		for _, r := range v.Reviews {
+			who := r.Person
+			if who == "" {
+				who = r.User
+			}
+			rows = append(rows, []string{clock(r.At), who, r.Verdict, clip(r.KeyID, 16), clip(r.Comment, 100)})
+		}
+		a.table(rows)
+	}
+	if act := v.Activation; act != nil {
+		a.section("activation")
+		l := act.Ledger
+		a.pairs(
+			[2]string{"state", strings.TrimSuffix(act.State+": "+act.Reason, ": ")},
+			[2]string{"results", fmt.Sprintf("%d of %d, %d bytes of %d", l.Received, act.Quantity, l.Bytes, act.MaxBytes)},
+			[2]string{"deadline", clock(act.Deadline)},
+			[2]string{"rollout", fmt.Sprintf("%d%%, %d a minute", act.Rollout.Percent, act.Rollout.PerMinute)},
+			[2]string{"ledger", ledgerLine(l)},
+		)
+	}
+}
+
+func ledgerLine(l hooks.Ledger) string {
+	return fmt.Sprintf("%d issued = %d out + %d received + %d empty + %d failed + %d refused + %d deferred + %d cancelled + %d timed out",
+		l.Issued, l.Leased, l.Received, l.Empty, l.Failed, l.Refused, l.Deferred, l.Cancelled, l.TimedOut)
+}
+
+// activateOptions are the flags of hook activate.
+type activateOptions struct {
+	Quantity  int64
+	For       string
+	Deadline  string
+	Percent   int64
+	PerMinute int64
+}
+
+func newHookActivateCommand(a *app) *cobra.Command {
+	o := activateOptions{}
+	c := &cobra.Command{
+		Use:   "activate HOOK@NUMBER|DIGEST",
+		Short: "Start an approved version within its signed bounds",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			f, err := a.fetch(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			body, err := a.activation(f.statement.Predicate, o)
+			if err != nil {
+				return err
+			}
+			v, err := cl.Activate(c.Context(), f.digest, body)
+			if err != nil {
+				return err
+			}
+			return a.show(v, func() { a.life(v) })
+		},
+	}
+	fl := c.Flags()
+	fl.Int64Var(&o.Quantity, "quantity", 0, "results wanted (default: the signed max_reports)")
+	fl.StringVar(&o.For, "for", "", "how long, for example 2h or 3d (default: until the signed not_after)")
+	fl.StringVar(&o.Deadline, "deadline", "", "until when, RFC 3339")
+	fl.Int64Var(&o.Percent, "percent", 0, "percent of the peers (default: the signed max_percent)")
+	fl.Int64Var(&o.PerMinute, "per-minute", 0, "leases a minute (default: 600)")
+	c.MarkFlagsMutuallyExclusive("for", "deadline")
+	return c
+}
+
+func (a *app) activation(p hooks.Predicate, o activateOptions) (api.NewActivation, error) {
+	n := api.NewActivation{Quantity: o.Quantity, Percent: o.Percent, PerMinute: o.PerMinute, Deadline: time.Unix(p.NotAfter, 0).UTC()}
+	if n.Quantity == 0 {
+		n.Quantity = p.MaxReports
+	}
+	switch {
+	case o.For != "":
+		d, err := strict.ParseDuration(o.For)
+		if err != nil {
+			return n, usagef("--for %q: %w", o.For, err)
+		}
+		n.Deadline = a.now().UTC().Add(d).Truncate(time.Second)
+	case o.Deadline != "":
+		t, err := time.Parse(time.RFC3339, o.Deadline)
+		if err != nil {
+			return n, usagef("--deadline %q is not a time like 2026-11-30T12:00:00Z", o.Deadline)
+		}
+		n.Deadline = t.UTC()
+	}
+	return n, nil
+}
+
+func newHookDisableCommand(a *app) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "disable HOOK@NUMBER|DIGEST --reason TEXT",
+		Short: "Stop a version at once",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			digest, err := a.resolveDigest(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			v, err := cl.Disable(c.Context(), digest, api.Disable{Reason: reason})
+			if err != nil {
+				return err
+			}
+			return a.show(v, func() { a.life(v) })
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why")
+	_ = c.MarkFlagRequired("reason")
+	return c
+}
+
+func newHookExplainCommand(a *app) *cobra.Command { return explainCommand(a) }
+
+// newExplainCommand is the same at the top, where people look for it first.
+func newExplainCommand(a *app) *cobra.Command { return explainCommand(a) }
+
+func explainCommand(a *app) *cobra.Command {
+	var job string
+	c := &cobra.Command{
+		Use:   "explain --job ID [HOOK|HOOK@NUMBER|DIGEST]",
+		Short: "Say why a hook did or did not run for a job",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				return a.explainOne(c, cl, job, args[0])
+			}
+			return a.explainAll(c, cl, job)
+		},
+	}
+	c.Flags().StringVar(&job, "job", "", "the original job, or a hook job")
+	_ = c.MarkFlagRequired("job")
+	return c
+}
+
+func (a *app) explainOne(c *cobra.Command, cl *client.Client, job, text string) error {
+	digest, err := a.newestOrRef(c, cl, text)
+	if err != nil {
+		return err
+	}
+	e, err := cl.Explain(c.Context(), job, digest)
+	if err != nil {
+		return err
+	}
+	return a.show(e, func() { a.explanation(e) })
+}
+
+// newestOrRef takes a hook's name for its newest version.
+func (a *app) newestOrRef(c *cobra.Command, cl *client.Client, text string) (string, error) {
+	if _, err := parseVersionRef(text); err == nil {
+		return a.resolveDigest(c.Context(), cl, text)
+	}
+	page, err := cl.VersionsOf(c.Context(), text, 0, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(page.Items) == 0 {
+		return "", errs.New(errs.CodeNotFound, "there is no hook %s", text)
+	}
+	return page.Items[0].Digest, nil
+}
+
+// explainAll explains a hook job by itself, and an original job for the
+// newest version of every hook.
+func (a *app) explainAll(c *cobra.Command, cl *client.Client, job string) error {
+	j, err := cl.Job(c.Context(), job)
+	if err != nil {
+		return err
+	}
+	if j.Workload.Type == "hook" {
+		e, err := cl.Explain(c.Context(), job, "")
+		if err != nil {
+			return err
+		}
+		return a.show(e, func() { a.explanation(e) })
+	}
+	list := []api.Explanation{}
+	err = eachHook(c.Context(), cl, func(v api.Version) error {
+		e, err := cl.Explain(c.Context(), job, v.Digest)
+		if err == nil {
+			list = append(list, e)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.show(list, func() {
+		rows := [][]string{{"HOOK", "DIGEST", "CODE", "VERDICT"}}
+		for _, e := range list {
+			rows = append(rows, []string{e.Hook, clip(e.Version, 16), e.Code, e.Verdict})
+		}
+		a.table(rows)
+	})
+}
+
+func (a *app) explanation(e api.Explanation) {
+	a.pairs(
+		[2]string{"job", e.JobID}, [2]string{"hook", e.Hook}, [2]string{"version", e.Version},
+		[2]string{"hook job", e.HookJob}, [2]string{"code", e.Code},
+	)
+	fmt.Fprintln(a.out)
+	rows := [][]string{{"", "CHECK", "NOTE"}}
+	for _, s := range e.Checks {
+		mark := "ok"
+		if !s.OK {
+			mark = "NO"
+		}
+		rows = append(rows, []string{mark, s.Check, s.Note})
+	}
+	a.table(rows)
+	fmt.Fprintf(a.out, "\n%s\n", safe(e.Verdict))
+}
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/client"
+)
+
+// query is a command without arguments that asks the server once.
+func query[T any](a *app, use, short string, ask func(*cobra.Command, *client.Client) (T, error), table func(T)) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			v, err := ask(c, cl)
+			if err != nil {
+				return err
+			}
+			return a.show(v, func() { table(v) })
+		},
+	}
+}
+
+// lookup is query with one id.
+func lookup[T any](a *app, use, short string, ask func(*cobra.Command, *client.Client, string) (T, error), table func(T)) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			v, err := ask(c, cl, args[0])
+			if err != nil {
+				return err
+			}
+			return a.show(v, func() { table(v) })
+		},
+	}
+}
+
+func newJobCommand(a *app) *cobra.Command {
+	var l client.List
+	list := query(a, "list", "List jobs, newest first",
+		func(c *cobra.Command, cl *client.Client) (api.Page[api.Job], error) { return cl.Jobs(c.Context(), l) },
+		func(p api.Page[api.Job]) { a.jobs(p.Items); a.more(p.Next) })
+	f := list.Flags()
+	f.StringVar(&l.Workload, "workload", "", "report, bundle or hook")
+	f.StringVar(&l.Status, "status", "", "pending, succeeded or failed")
+	f.StringVar(&l.Peer, "peer", "", "of this peer")
+	f.StringVar(&l.Problem, "problem", "", "of this problem")
+	f.StringVar(&l.Original, "original", "", "hook jobs of this original job")
+	f.StringVar(&l.Version, "version", "", "hook jobs of this version (full digest)")
+	pageFlags(list, &l)
+	show := lookup(a, "show ID", "Show a job; an original one with its new fields beside it",
+		func(c *cobra.Command, cl *client.Client, id string) (api.Job, error) { return cl.Job(c.Context(), id) },
+		a.job)
+	return group("job", "Reports, bundles and hook runs", list, show)
+}
+
+func (a *app) jobs(items []api.Job) {
+	rows := [][]string{{"JOB", "WORKLOAD", "STATUS", "OUTCOME", "PEER", "ABOUT", "CREATED"}}
+	for _, j := range items {
+		about := j.Workload.Fingerprint
+		if j.Workload.Type == "hook" {
+			about = j.Workload.Hook + " for " + j.Workload.OriginalID
+		}
+		outcome := j.Outcome
+		if j.FailedCode != "" {
+			outcome = j.FailedCode
+		}
+		rows = append(rows, []string{j.ID, j.Workload.Type, j.Status, outcome, clip(j.PeerID, 12), clip(about, 60), clock(j.CreatedAt)})
+	}
+	a.table(rows)
+}
+
+func (a *app) job(j api.Job) {
+	w := j.Workload
+	a.pairs(
+		[2]string{"job", j.ID}, [2]string{"workload", w.Type}, [2]string{"status", j.Status}, [2]string{"outcome", j.Outcome},
+		[2]string{"failed", strings.Trim(j.FailedCode+": "+j.FailedReason, ": ")}, [2]string{"hook error", w.HookError},
+		[2]string{"peer", j.PeerID}, [2]string{"triggered by", j.TriggeredBy},
+		[2]string{"hook", w.Hook}, [2]string{"version", w.Version}, [2]string{"original job", w.OriginalID},
+		[2]string{"problem", w.ProblemID}, [2]string{"fingerprint", w.Fingerprint},
+		[2]string{"created", clock(j.CreatedAt)}, [2]string{"sent", clockOf(j.SentAt)},
+		[2]string{"acknowledged", clockOf(j.AckedAt)}, [2]string{"completed", clockOf(j.CompletedAt)},
+	)
+	a.report(w.Report)
+	for _, r := range j.Results {
+		a.section(fmt.Sprintf("new fields by %s (result %s)", safe(r.Hook), safe(r.ID)))
+		a.resultFields(r)
+	}
+	if len(j.HookJobs) > 0 {
+		a.section("hook jobs")
+		a.jobs(j.HookJobs)
+	}
+}
+
+func (a *app) report(r hooks.Report) {
+	if len(r) == 0 {
+		return
+	}
+	a.section("report")
+	for _, name := range sortedKeys(r) {
+		a.field(name, r[name])
+	}
+}
+
+// field prints a value on one line, or indented below its name.
+func (a *app) field(name, value string) {
+	value = strings.TrimRight(value, "\n")
+	if !strings.Contains(value, "\n") {
+		fmt.Fprintf(a.out, "  %s: %s\n", safe(name), safe(value))
+		return
+	}
+	fmt.Fprintf(a.out, "  %s:\n", safe(name))
+	for line := range strings.Lines(value) {
+		fmt.Fprintf(a.out, "    %s\n", safe(strings.TrimRight(line, "\n")))
+	}
+}
+
+func (a *app) resultFields(r api.Result) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(r.Fields, &fields); err != nil {
+		fmt.Fprintf(a.out, "  %s\n", safe(string(r.Fields)))
+		return
+	}
+	for _, name := range sortedKeys(fields) {
+		var text string
+		if err := json.Unmarshal(fields[name], &text); err != nil {
+			text = string(fields[name])
+		}
+		a.field(name, text)
+	}
+}
+
+func newResultCommand(a *app) *cobra.Command {
+	var l client.List
+	list := query(a, "list", "List what hooks brought back, newest first",
+		func(c *cobra.Command, cl *client.Client) (api.Page[api.Result], error) {
+			return cl.Results(c.Context(), l)
+		},
+		func(p api.Page[api.Result]) { a.results(p.Items); a.more(p.Next) })
+	f := list.Flags()
+	f.StringVar(&l.Job, "job", "", "of this original job")
+	f.StringVar(&l.Hook, "hook", "", "of this hook")
+	f.StringVar(&l.Version, "version", "", "of this version (full digest)")
+	f.StringVar(&l.Problem, "problem", "", "of this problem")
+	pageFlags(list, &l)
+	show := lookup(a, "show ID", "Show the new fields of one hook job",
+		func(c *cobra.Command, cl *client.Client, id string) (api.Result, error) {
+			return cl.Result(c.Context(), id)
+		},
+		func(r api.Result) {
+			a.pairs(
+				[2]string{"result", r.ID}, [2]string{"original job", r.JobID}, [2]string{"hook", r.Hook}, [2]string{"version", r.Version},
+				[2]string{"peer", r.PeerID}, [2]string{"problem", r.ProblemID}, [2]string{"bytes", count(r.Bytes)}, [2]string{"created", clock(r.CreatedAt)},
+			)
+			a.section("new fields")
+			a.resultFields(r)
+		})
+	return group("result", "What hooks brought back", list, show)
+}
+
+func (a *app) results(items []api.Result) {
+	rows := [][]string{{"RESULT", "ORIGINAL JOB", "HOOK", "VERSION", "PEER", "BYTES", "CREATED"}}
+	for _, r := range items {
+		rows = append(rows, []string{r.ID, r.JobID, r.Hook, clip(r.Version, 16), clip(r.PeerID, 12), count(r.Bytes), clock(r.CreatedAt)})
+	}
+	a.table(rows)
+}
+
+func newProblemCommand(a *app) *cobra.Command {
+	var l client.List
+	list := query(a, "list", "List problems, the last seen first",
+		func(c *cobra.Command, cl *client.Client) (api.Page[api.ProblemBucket], error) {
+			return cl.Problems(c.Context(), l)
+		},
+		func(p api.Page[api.ProblemBucket]) { a.problems(p.Items); a.more(p.Next) })
+	pageFlags(list, &l)
+	show := lookup(a, "show ID", "Show a problem",
+		func(c *cobra.Command, cl *client.Client, id string) (api.ProblemBucket, error) {
+			return cl.Problem(c.Context(), id)
+		},
+		func(p api.ProblemBucket) {
+			a.pairs(
+				[2]string{"problem", p.ID}, [2]string{"fingerprint", p.Fingerprint}, [2]string{"package", p.Package},
+				[2]string{"executable", p.Executable}, [2]string{"reports", count(p.Reports)},
+				[2]string{"first seen", clock(p.FirstSeen)}, [2]string{"last seen", clock(p.LastSeen)},
+			)
+		})
+	return group("problem", "Buckets of reports with one fingerprint", list, show)
+}
+
+func (a *app) problems(items []api.ProblemBucket) {
+	rows := [][]string{{"PROBLEM", "REPORTS", "PACKAGE", "FINGERPRINT", "LAST SEEN"}}
+	for _, p := range items {
+		rows = append(rows, []string{p.ID, count(p.Reports), p.Package, clip(p.Fingerprint, 60), clock(p.LastSeen)})
+	}
+	a.table(rows)
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"hookline/internal/errs"
+)
+
+const (
+	outputTable = "table"
+	outputJSON  = "json"
+	outputYAML  = "yaml"
+)
+
+func checkOutput(format string) error {
+	switch format {
+	case outputTable, outputJSON, outputYAML:
+		return nil
+	}
+	return usagef("unknown output %q: table, json or yaml", format)
+}
+
+// show prints v as json or yaml, or calls table for people.
+func (a *app) show(v any, table func()) error {
+	switch a.output {
+	case outputJSON:
+		return a.showJSON(v)
+	case outputYAML:
+		return a.showYAML(v)
+	}
+	table()
+	return nil
+}
+
+func (a *app) showJSON(v any) error {
+	b, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.out, "%s\n", b)
+	return err
+}
+
+// encodeJSON keeps every character that moves a terminal's cursor, or the
+// order of its text, as an escape.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return nil, errs.Wrap(errs.CodeInternal, err, "cannot print the answer")
+	}
+	return escapeUnicode(bytes.TrimSuffix(b.Bytes(), []byte("\n")), jsonEscape), nil
+}
+
+// jsonEscape is \u with four digits, two of them beyond the basic plane.
+func jsonEscape(r rune) string {
+	if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
+}
+
+func yamlEscape(r rune) string { return fmt.Sprintf(`\U%08x`, r) }
+
+// escapeUnicode replaces dangerous characters; in JSON they can only stand
+// inside of strings. Line breaks and tabs are its own layout.
+func escapeUnicode(b []byte, escape func(rune) string) []byte {
+	var out bytes.Buffer
+	for _, r := range string(b) {
+		if dangerous(r) && r != '\n' && r != '\t' {
+			out.WriteString(escape(r))
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.Bytes()
+}
+
+// showYAML prints the JSON form as YAML, which keeps order and names.
+func (a *app) showYAML(v any) error {
+	b, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(b, &node); err != nil {
+		return errs.Wrap(errs.CodeInternal, err, "cannot print the answer")
+	}
+	blockStyle(&node)
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&node); err != nil {
+		return errs.Wrap(errs.CodeInternal, err, "cannot print the answer")
+	}
+	_, err = a.out.Write(escapeUnicode(out.Bytes(), yamlEscape))
+	return err
+}
+
+// blockStyle lets the encoder choose its style again, but keeps strings with
+// dangerous characters in double quotes, where an escape means the character.
+func blockStyle(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && strings.ContainsFunc(n.Value, func(r rune) bool { return dangerous(r) && r != '\n' }) {
+		n.Style = yaml.DoubleQuotedStyle
+		return
+	}
+	n.Style = 0
+	for _, c := range n.Content {
+		blockStyle(c)
+	}
+}
+
+// dangerous reports whether a character can move the cursor, change the
+// order of text or hide: C0, DEL, C1, line and paragraph separators, and all
+// format characters (bidirectional controls, zero width, byte order mark).
+func dangerous(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+}
+
+// safe makes text harmless on one line of a terminal.
+func safe(s string) string { return escape(s, "") }
+
+// safeLines is safe that keeps line breaks and tabs.
+func safeLines(s string) string { return escape(s, "\n\t") }
+
+func escape(s, keep string) string {
+	clean := utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return dangerous(r) && !strings.ContainsRune(keep, r) })
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case !dangerous(r) || strings.ContainsRune(keep, r):
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// clip shortens a table cell to n characters.
+func clip(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// table prints rows in columns; the first row is the header. Cells are made
+// harmless here, once.
+func (a *app) table(rows [][]string) {
+	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, c := range row {
+			cells[i] = safe(c)
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		fmt.Fprintf(a.err, "error: cannot print: %v\n", err)
+	}
+}
+
+// pairs prints names and values in two columns, leaving out empty values.
+func (a *app) pairs(rows ...[2]string) {
+	var kept [][]string
+	for _, r := range rows {
+		if r[1] != "" {
+			kept = append(kept, []string{r[0] + ":", r[1]})
+		}
+	}
+	a.table(kept)
+}
+
+// section prints an empty line and a title.
+func (a *app) section(title string) { fmt.Fprintf(a.out, "\n%s\n", title) }
+
+// more tells how to get the next page.
+func (a *app) more(next string) {
+	if next != "" {
+		fmt.Fprintf(a.err, "more: --after %s\n", safe(next))
+	}
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+func clockOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return clock(*t)
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hookline/internal/api"
+	"hookline/internal/client"
+	"hookline/internal/errs"
+	"hookline/signing"
+)
+
+func newReviewCommand(a *app) *cobra.Command {
+	return group("review", "Read what others submitted, approve by signing",
+		newReviewListCommand(a), newReviewShowCommand(a), newReviewApproveCommand(a),
+		newReviewWordCommand(a, "reject", "Reject a version for good"),
+		newReviewWordCommand(a, "request-changes", "Ask the author for a new version"))
+}
+
+func newReviewListCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the versions that wait for a review",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			waiting := []api.Version{}
+			err = eachHook(c.Context(), cl, func(v api.Version) error {
+				if v.State == "submitted" || v.State == "changes-requested" {
+					waiting = append(waiting, v)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return a.show(api.Page[api.Version]{Items: waiting}, func() { a.versions(waiting) })
+		},
+	}
+}
+
+func newReviewShowCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show HOOK@NUMBER|DIGEST",
+		Short: "Show the statement that a reviewer signs, the script and the reviews",
+		Long: `Fetches a version and checks on this machine that the script is the one that the
+statement names and that the statement has the digest that was asked for.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			f, err := a.fetch(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			return a.show(f.version, func() { a.forReview(f) })
+		},
+	}
+}
+
+func (a *app) forReview(f fetched) {
+	a.statement(f.statement, f.digest)
+	a.section("script, " + fmt.Sprint(len(f.version.Script)) + " bytes")
+	a.script(f.version.Script)
+	a.life(f.version)
+}
+
+// script prints the script with line numbers; a character that could hide
+// code from its reader is shown as an escape and counted.
+func (a *app) script(b []byte) {
+	text := string(b)
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		fmt.Fprintf(a.out, "%4d  %s\n", number, safeLines(strings.TrimRight(line, "\n")))
+	}
+	if safeLines(text) != text {
+		fmt.Fprintln(a.out, "WARNING: the script holds control or invisible characters, shown here as escapes")
+	}
+}
+
+// approveOptions are the flags of review approve.
+type approveOptions struct {
+	Key            string
+	PassphraseFile string
+	Policy         string
+	Comment        string
+	Yes            bool
+}
+
+func newReviewApproveCommand(a *app) *cobra.Command {
+	o := approveOptions{}
+	c := &cobra.Command{
+		Use:   "approve HOOK@NUMBER|DIGEST --key FILE",
+		Short: "Approve a version: sign its statement on this machine",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			v, err := a.approve(c, cl, args[0], o)
+			if err != nil {
+				return err
+			}
+			return a.show(v, func() { a.life(v) })
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&o.Key, "key", "", "your private key")
+	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
+	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
+	fl.StringVar(&o.Comment, "comment", "", "a word to the author")
+	fl.BoolVar(&o.Yes, "yes", false, "do not ask")
+	_ = c.MarkFlagRequired("key")
+	return c
+}
+
+func (a *app) approve(c *cobra.Command, cl *client.Client, text string, o approveOptions) (api.Version, error) {
+	var none api.Version
+	f, err := a.fetch(c.Context(), cl, text)
+	if err != nil {
+		return none, err
+	}
+	policy, err := a.policyOf(c.Context(), cl, o.Policy)
+	if err != nil {
+		return none, err
+	}
+	// The author's and the earlier signatures, by the same code as the peers.
+	if _, _, err := signing.Examine(policy, f.version.Script, f.version.Statement, f.version.Signatures); err != nil {
+		return none, err
+	}
+	if a.output == outputTable {
+		fmt.Fprintln(a.out, "you sign this statement:")
+		a.statement(f.statement, f.digest)
+		fmt.Fprintln(a.out)
+	}
+	if !o.Yes {
+		if err := a.confirm("Have you read the script, and do you approve " + f.statement.Predicate.Hook + "?"); err != nil {
+			return none, err
+		}
+	}
+	key, err := a.openKey(o.Key, o.PassphraseFile)
+	if err != nil {
+		return none, err
+	}
+	if err := mayReview(policy, key.Public().ID, f); err != nil {
+		return none, err
+	}
+	file, err := key.Sign(f.version.Statement)
+	if err != nil {
+		return none, err
+	}
+	return cl.Review(c.Context(), f.digest, api.NewReview{Verdict: "approve", Comment: o.Comment, Signature: file})
+}
+
+// mayReview refuses a signature that would count for nothing.
+func mayReview(p *signing.Policy, id signing.KeyID, f fetched) error {
+	person, ok := p.Person(id)
+	if !ok {
+		return errs.New(errs.CodeSignerUnknown, "cannot approve: your key %s is not in the policy", id.Short())
+	}
+	author, _ := p.Person(signing.KeyID(f.statement.Predicate.Author))
+	if author.Name == person.Name {
+		return errs.New(errs.CodeSignerRole, "cannot approve: %s is the author of this version", person.Name)
+	}
+	if !person.Has(signing.RoleReviewer) {
+		return errs.New(errs.CodeSignerRole, "cannot approve: %s is not a reviewer in the policy", person.Name)
+	}
+	return nil
+}
+
+func newReviewWordCommand(a *app, verdict, short string) *cobra.Command {
+	var comment string
+	c := &cobra.Command{
+		Use:   verdict + " HOOK@NUMBER|DIGEST --comment TEXT",
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			digest, err := a.resolveDigest(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			v, err := cl.Review(c.Context(), digest, api.NewReview{Verdict: verdict, Comment: comment})
+			if err != nil {
+				return err
+			}
+			return a.show(v, func() { a.life(v) })
+		},
+	}
+	c.Flags().StringVar(&comment, "comment", "", "why")
+	_ = c.MarkFlagRequired("comment")
+	return c
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/client"
+	"hookline/internal/errs"
+	"hookline/signing"
+)
+
+// submitOptions are the flags of hook submit.
+type submitOptions struct {
+	Key            string
+	PassphraseFile string
+	Policy         string
+	NoLint         bool
+}
+
+func newHookSubmitCommand(a *app) *cobra.Command {
+	o := submitOptions{}
+	c := &cobra.Command{
+		Use:   "submit [DIR] --key FILE",
+		Short: "Sign the hook with your key and upload it for review",
+		Long: `Builds the statement (the digest of hook.lua and every limit), shows it, signs it on
+this machine and uploads it. The version number is the next one of the hook.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := readFolder(args)
+			if err != nil {
+				return err
+			}
+			v, err := a.submit(c, f, o)
+			if err != nil {
+				return err
+			}
+			return a.show(v, func() {
+				a.section("submitted")
+				a.pairs(
+					[2]string{"version", fmt.Sprintf("%s@%d", v.Hook, v.Number)}, [2]string{"digest", v.Digest},
+					[2]string{"state", v.State}, [2]string{"approvals", fmt.Sprintf("%d of %d", v.Approvals, v.Needed)},
+				)
+			})
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&o.Key, "key", "", "your private key")
+	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
+	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
+	fl.BoolVar(&o.NoLint, "no-lint", false, "do not lint first")
+	_ = c.MarkFlagRequired("key")
+	return c
+}
+
+func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, error) {
+	var none api.Version
+	if !o.NoLint {
+		findings, err := a.lint(c, f)
+		if err != nil {
+			return none, err
+		}
+		if hasErrors(findings) {
+			a.findings(f, findings)
+			return none, errs.New(errs.CodeBadScript, "cannot submit: lint found errors")
+		}
+	}
+	cl, err := a.client()
+	if err != nil {
+		return none, err
+	}
+	policy, err := a.policyOf(c.Context(), cl, o.Policy)
+	if err != nil {
+		return none, err
+	}
+	key, err := a.openKey(o.Key, o.PassphraseFile)
+	if err != nil {
+		return none, err
+	}
+	number, err := latestNumber(c.Context(), cl, f.manifest.Hook)
+	if err != nil {
+		return none, err
+	}
+	st, err := f.manifest.Statement(hooks.Binding{
+		Deployment: policy.Deployment, Author: string(key.Public().ID), Version: number + 1, Now: a.now(),
+	}, f.script)
+	if err != nil {
+		return none, err
+	}
+	statement, err := st.Canonical()
+	if err != nil {
+		return none, err
+	}
+	if a.output == outputTable {
+		fmt.Fprintln(a.out, "you sign this statement:")
+		a.statement(st, hooks.Digest(statement))
+	}
+	file, err := key.Sign(statement)
+	if err != nil {
+		return none, err
+	}
+	// What the server and every peer would refuse is refused before it leaves.
+	if _, _, err := signing.Examine(policy, f.script, statement, [][]byte{file}); err != nil {
+		return none, err
+	}
+	v, err := cl.Submit(c.Context(), api.NewVersion{Manifest: f.yaml, Script: f.script, Statement: statement, Signature: file})
+	if errs.Is(err, errs.CodeVersionTaken) {
+		return none, errs.Wrap(errs.CodeVersionTaken, err, "cannot submit %s@%d: somebody took the number just now", f.manifest.Hook, number+1).
+			WithHint("look at that version, then submit again: the command takes the next number")
+	}
+	return v, err
+}
+
+// latestNumber is 0 where the hook has no version yet.
+func latestNumber(ctx context.Context, c *client.Client, hook string) (int64, error) {
+	page, err := c.VersionsOf(ctx, hook, 0, 1)
+	if errs.Is(err, errs.CodeNotFound) || err == nil && len(page.Items) == 0 {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return page.Items[0].Number, nil
+}
+
+// policyOf is the policy to sign under. A file given by the person wins; the
+// server's own is taken if it is still the one that was seen at login.
+func (a *app) policyOf(ctx context.Context, c *client.Client, file string) (*signing.Policy, error) {
+	info, err := c.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := signing.ParsePolicy(info.Policy)
+	if err != nil {
+		return nil, err
+	}
+	want, from := "", ""
+	if file != "" {
+		mine, err := readPolicy(file)
+		if err != nil {
+			return nil, err
+		}
+		want, from = mine.Digest, filepath.Base(file)
+	} else if s, err := a.settings(); err == nil {
+		want, from = s.PolicyDigest, "the one seen at login"
+	}
+	if want != "" && want != p.Digest {
+		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the server's policy: its digest is %s, that of %s is %s", p.Digest, from, want).
+			WithHint("if the policy was changed on purpose, sign in again: hookline login")
+	}
+	return p, nil
+}

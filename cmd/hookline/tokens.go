@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hookline/internal/api"
+	"hookline/internal/errs"
+)
+
+// tokenOptions are the flags of token create.
+type tokenOptions struct {
+	api.NewToken
+	Out string
+}
+
+func newTokenCommand(a *app) *cobra.Command {
+	o := tokenOptions{}
+	c := &cobra.Command{
+		Use:   "create --user NAME [--role ROLE ...]",
+		Short: "Make a token, and its user where there is none; it is shown once",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return a.createToken(c, o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.User, "user", "", "whose token")
+	f.StringSliceVar(&o.Roles, "role", nil, "roles of a new user: admin, author, reviewer, operator, viewer")
+	f.StringVar(&o.Name, "name", "", "what the token is for")
+	f.IntVar(&o.Days, "days", 90, "how long it is good, 1 to 366")
+	f.StringVar(&o.Out, "out", "", "write the token to this new file instead of showing it")
+	_ = c.MarkFlagRequired("user")
+	return group("token", "Tokens of the REST API", c)
+}
+
+func (a *app) createToken(c *cobra.Command, o tokenOptions) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	t, err := cl.CreateToken(c.Context(), o.NewToken)
+	if err != nil {
+		return err
+	}
+	if o.Out != "" {
+		if err := writeNew(o.Out, []byte(t.Secret+"\n"), 0o600); err != nil {
+			return err
+		}
+		t.Secret = ""
+	}
+	return a.show(t, func() {
+		if t.Secret != "" {
+			fmt.Fprintln(a.out, safe(t.Secret))
+		}
+		fmt.Fprintf(a.err, "token %s of %s, good until %s\n", safe(t.ID), safe(t.User), clock(t.ExpiresAt))
+	})
+}
+
+func newOpenCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "open",
+		Short: "Print a link that signs a browser in, once",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			link, err := cl.CreateLoginLink(c.Context())
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(link.Path, "/") {
+				return errs.New(errs.CodeInternal, "cannot use the link that the server gave: it is not a path")
+			}
+			url := cl.Server() + link.Path
+			view := struct {
+				URL       string `json:"url"`
+				ExpiresAt string `json:"expires_at"`
+			}{url, clock(link.ExpiresAt)}
+			return a.show(view, func() {
+				fmt.Fprintln(a.out, safe(url))
+				fmt.Fprintf(a.err, "good once, until %s\n", view.ExpiresAt)
+			})
+		},
+	}
+}
+
+func newVersionCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			v := struct {
+				Version string `json:"version"`
+				Go      string `json:"go"`
+			}{"unknown", runtime.Version()}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				v.Version = info.Main.Version
+			}
+			return a.show(v, func() { fmt.Fprintf(a.out, "hookline %s (%s)\n", v.Version, v.Go) })
+		},
+	}
+}
