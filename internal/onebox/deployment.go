@@ -159,7 +159,7 @@ func (d *Deployment) MakeTokens(ctx context.Context, plan Plan) error {
 	}
 	for _, p := range plan.Persons {
 		var token struct{ Secret string }
-		if err := d.JSON(ctx, "admin", &token, "token", "create", p.Name, "--roles", strings.Join(p.Roles, ","), "--days", "30"); err != nil {
+		if err := d.JSON(ctx, "admin", &token, "token", "create", "--user", p.Name, "--role", strings.Join(p.Roles, ","), "--days", "30"); err != nil {
 			return err
 		}
 		if err := os.WriteFile(d.Path(p.Name+".token"), []byte(token.Secret+"\n"), 0o600); err != nil {

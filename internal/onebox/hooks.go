@@ -19,7 +19,7 @@ func (d *Deployment) InitHook(ctx context.Context, user, name, job string) (dir 
 // Submit submits a hook folder and returns the version.
 func (d *Deployment) Submit(ctx context.Context, user, dir string) (api.Version, error) {
 	var v api.Version
-	err := d.JSON(ctx, user, &v, "hook", "submit", dir, "--key", d.Path(user+".key"), "--yes")
+	err := d.JSON(ctx, user, &v, "hook", "submit", dir, "--key", d.Path(user+".key"))
 	return v, err
 }
 
