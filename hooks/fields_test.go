@@ -92,7 +92,7 @@ func TestFieldsCanonical(t *testing.T) {
 	if want := `{"A":7,"B":15,"C":2,"D":[3,"x",{"a":true,"z":0}]}`; err != nil || string(b) != want {
 		t.Errorf("got %s, %v; want %s", b, err, want)
 	}
-	if b, err := (hooks.Fields)(nil).Canonical(); err != nil || string(b) != "{}" {
+	if b, err := hooks.Fields(nil).Canonical(); err != nil || string(b) != "{}" {
 		t.Errorf("no fields: %s, %v", b, err)
 	}
 	cyclic := map[string]any{}

@@ -32,9 +32,17 @@ type column struct {
 
 func (l Ledger) columns() []column {
 	return []column{
-		{"issued", l.Issued}, {"leased", l.Leased}, {"received", l.Received}, {"empty", l.Empty},
-		{"failed", l.Failed}, {"refused", l.Refused}, {"deferred", l.Deferred}, {"cancelled", l.Cancelled},
-		{"timed_out", l.TimedOut}, {"bytes", l.Bytes}, {"reserved", l.Reserved},
+		{"issued", l.Issued},
+		{"leased", l.Leased},
+		{"received", l.Received},
+		{"empty", l.Empty},
+		{"failed", l.Failed},
+		{"refused", l.Refused},
+		{"deferred", l.Deferred},
+		{"cancelled", l.Cancelled},
+		{"timed_out", l.TimedOut},
+		{"bytes", l.Bytes},
+		{"reserved", l.Reserved},
 	}
 }
 
