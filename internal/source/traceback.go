@@ -4,45 +4,51 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // goroutineHeader is the first line of a goroutine's block as the Go runtime
 // prints it, in its short and its GOTRACEBACK=crash form.
-var goroutineHeader = regexp.MustCompile(`^goroutine [0-9]{1,19} (?:gp=[^ ]{1,20} m=[^ ]{1,20} (?:mp=[^ ]{1,20} )?)?\[([a-z ]{1,60})(?:[,(][^\]]{0,120})?\]:$`)
+var goroutineHeader = regexp.MustCompile(`^goroutine [0-9]+ (?:gp=[^ ]+ m=[^ ]+ (?:mp=[^ ]+ )?)?\[([a-z ]+)(?:[,(][^\]]*)?\]:$`)
 
-// frameName is a function name as the runtime prints it, without arguments.
-var frameName = regexp.MustCompile(`^[A-Za-z_\x80-\xff][^\s]{0,255}$`)
+// maxName is the longest function name that is believed.
+const maxName = 256
 
 // Frames returns the function names of the goroutine that crashed, top first,
 // without arguments, at most MaxFrames: the first running goroutine's block,
-// else the first block that has frames. The runtime's own panic machinery at
-// the top is left out, so that the names are the program's. It returns nil
-// where the text holds no Go traceback.
+// else the first that is not all the runtime's own. The runtime's machinery is
+// left out, so that the names are the program's. It returns nil where the text
+// holds no Go traceback.
 func Frames(traceback []byte) []string {
-	var first []string
+	var program, anything []string
 	lines := bytes.Split(traceback, []byte("\n"))
 	for i, line := range lines {
 		state := goroutineHeader.FindSubmatch(bytes.TrimSuffix(line, []byte("\r")))
 		if state == nil {
 			continue
 		}
-		frames := blockFrames(lines[i+1:])
-		if len(frames) == 0 {
-			continue
+		names := blockNames(lines[i+1:])
+		frames := withoutMachinery(names)
+		switch {
+		case len(frames) > 0 && strings.HasPrefix(string(state[1]), "running"):
+			return frames[:min(len(frames), MaxFrames)]
+		case program == nil:
+			program = frames
 		}
-		if strings.HasPrefix(string(state[1]), "running") {
-			return frames
-		}
-		if first == nil {
-			first = frames
+		if anything == nil {
+			anything = names
 		}
 	}
-	return first
+	if program == nil {
+		program = anything
+	}
+	return program[:min(len(program), MaxFrames)]
 }
 
-// blockFrames reads the names of one block, which an empty line or the next
+// blockNames reads the names of one block, which an empty line or the next
 // header ends.
-func blockFrames(lines [][]byte) []string {
+func blockNames(lines [][]byte) []string {
 	var names []string
 	for _, line := range lines {
 		text := strings.TrimSuffix(string(line), "\r")
@@ -54,8 +60,7 @@ func blockFrames(lines [][]byte) []string {
 			names = append(names, name)
 		}
 	}
-	names = skipMachinery(names)
-	return names[:min(len(names), MaxFrames)]
+	return names
 }
 
 // functionName takes `main.(*T).run(0xc000012345, {0x1, 0x2})` apart. Lines of
@@ -71,29 +76,36 @@ func functionName(line string) (string, bool) {
 		return "", false
 	}
 	name := line[:open]
-	known := strings.Contains(name, ".") || name == "panic"
-	return name, known && frameName.MatchString(name)
+	return name, len(name) <= maxName && (strings.Contains(name, ".") || name == "panic") && !strings.ContainsFunc(name, notInName)
 }
 
-// skipMachinery drops the frames with which the runtime reports a panic, a
-// signal or a fatal error, unless nothing else is there.
-func skipMachinery(names []string) []string {
-	for i, name := range names {
-		if !machinery(name) {
-			return names[i:]
+func notInName(r rune) bool {
+	return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError
+}
+
+// withoutMachinery drops the frames with which the runtime starts goroutines
+// and reports a panic, a signal or a fatal error. GOTRACEBACK decides whether they are printed at all, so keeping them
+// would give one bug two fingerprints.
+func withoutMachinery(names []string) []string {
+	var kept []string
+	for _, name := range names {
+		// A panic below a deferred function is part of what happened.
+		if runtimes(name) || name == "panic" && len(kept) == 0 {
+			continue
 		}
+		kept = append(kept, name)
 	}
-	return names
+	return kept
 }
 
-func machinery(name string) bool {
+func runtimes(name string) bool {
 	for _, prefix := range []string{"runtime.", "internal/runtime/", "runtime/internal/", "internal/abi."} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
 	switch name {
-	case "panic", "sync.fatal", "sync.throw", "internal/sync.fatal", "internal/sync.throw", "syscall.runtime_doAllThreadsSyscall":
+	case "sync.fatal", "sync.throw", "internal/sync.fatal", "internal/sync.throw":
 		return true
 	}
 	return false
