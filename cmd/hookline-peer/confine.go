@@ -1,6 +1,7 @@
 package main
 
 import (
+	"hookline/internal/errs"
 	"os"
 	"os/user"
 	"strconv"
@@ -8,8 +9,6 @@ import (
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
-
-	"hookline/internal/errs"
 )
 
 // confine makes this process the network side: in its own folder, as its own

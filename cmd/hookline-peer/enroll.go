@@ -3,14 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"slices"
-	"strings"
-	"text/tabwriter"
-	"time"
-
-	"github.com/spf13/cobra"
-
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/internal/guard"
@@ -18,6 +10,13 @@ import (
 	"hookline/internal/strict"
 	"hookline/signing"
 	"hookline/signing/trust"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
 )
 
 const enrollTimeout = time.Minute

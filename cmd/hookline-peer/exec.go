@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"github.com/spf13/cobra"
-
 	"hookline/hooks"
 	"hookline/internal/source"
+
+	"github.com/spf13/cobra"
 )
 
 func (a *app) execCommand() *cobra.Command {

@@ -4,16 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hookline/internal/errs"
+	"hookline/internal/guard"
+	"hookline/internal/guardwire"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"hookline/internal/errs"
-	"hookline/internal/guard"
-	"hookline/internal/guardwire"
 )
 
 func (a *app) logCommand() *cobra.Command {

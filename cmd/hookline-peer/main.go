@@ -13,14 +13,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hookline/internal/errs"
 	"io"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"hookline/internal/errs"
 )
 
 // version is set by the linker.

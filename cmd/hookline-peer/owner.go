@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
 )
 
 func (a *app) pendingCommand() *cobra.Command {

@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hookline/internal/errs"
+	"hookline/internal/guard"
+	"hookline/internal/guardwire"
+	"hookline/internal/peer"
+	"hookline/sandbox"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -12,12 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-
-	"hookline/internal/errs"
-	"hookline/internal/guard"
-	"hookline/internal/guardwire"
-	"hookline/internal/peer"
-	"hookline/sandbox"
 )
 
 func (a *app) runCommand() *cobra.Command {

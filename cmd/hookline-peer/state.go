@@ -2,19 +2,18 @@ package main
 
 import (
 	"context"
-	"io/fs"
-	"log/slog"
-	"os"
-	"os/user"
-	"path/filepath"
-	"strconv"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guard"
 	"hookline/internal/guardwire"
 	"hookline/internal/source"
 	"hookline/sandbox"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
 )
 
 // Where root's peer keeps its state, and who its network side becomes.

@@ -2,15 +2,14 @@ package guard
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
-	"testing"
-	"time"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/signing"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
 )
 
 // Every refusal of the decision, each with really signed material: the code

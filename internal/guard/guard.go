@@ -16,17 +16,16 @@ package guard
 import (
 	"context"
 	"errors"
+	"hookline/hooks"
+	"hookline/internal/guardwire"
+	"hookline/sandbox"
+	"hookline/signing"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"hookline/hooks"
-	"hookline/internal/guardwire"
-	"hookline/sandbox"
-	"hookline/signing"
 )
 
 // Sandbox runs one verified hook.

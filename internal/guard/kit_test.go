@@ -7,6 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+	"hookline/sandbox"
+	"hookline/signing"
+	"hookline/signing/signer"
+	"hookline/signing/trust"
 	"io"
 	"log/slog"
 	"net"
@@ -16,14 +23,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
-	"hookline/sandbox"
-	"hookline/signing"
-	"hookline/signing/signer"
-	"hookline/signing/trust"
 )
 
 const (

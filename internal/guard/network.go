@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"hookline/internal/guardwire"
 	"os"
 	"os/exec"
 	"runtime"
@@ -11,8 +12,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-
-	"hookline/internal/guardwire"
 )
 
 // Child says how the network side is started: this same program with a hidden

@@ -1,13 +1,12 @@
 package guard
 
 import (
+	"hookline/internal/guardwire"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"hookline/internal/guardwire"
 )
 
 // Bounds of the ends of runs that the server has not confirmed. Reports are

@@ -3,6 +3,8 @@ package guard
 import (
 	"context"
 	"errors"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,9 +13,6 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
-
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
 )
 
 const (

@@ -1,13 +1,12 @@
 package guard
 
 import (
-	"os"
-	"path/filepath"
-	"time"
-
 	"hookline/internal/errs"
 	"hookline/signing"
 	"hookline/signing/trust"
+	"os"
+	"path/filepath"
+	"time"
 )
 
 const maxPinBytes = 64 << 10

@@ -8,13 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hookline/internal/errs"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
-
-	"hookline/internal/errs"
 )
 
 // Bounds of the record: the current file and maxRecordFiles older ones.

@@ -3,11 +3,10 @@ package guard
 import (
 	"bytes"
 	"fmt"
+	"hookline/internal/errs"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"hookline/internal/errs"
 )
 
 func newRecord(t testing.TB, dir string, known Head) *Record {

@@ -2,6 +2,8 @@ package guard
 
 import (
 	"errors"
+	"hookline/hooks"
+	"hookline/internal/errs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,9 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"hookline/hooks"
-	"hookline/internal/errs"
 )
 
 // Bounds of the own copies.

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/sandbox"
+	"strings"
 )
 
 // Causes of a cancelled run.

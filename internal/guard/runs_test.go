@@ -3,13 +3,12 @@ package guard
 import (
 	"context"
 	"fmt"
-	"strings"
-	"testing"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/sandbox"
+	"strings"
+	"testing"
 )
 
 // How a run ended decides what leaves; only checked new fields ever do.
@@ -27,41 +26,59 @@ func TestOutcomes(t *testing.T) {
 		{"fields", sandbox.Outcome{Fields: hooks.Fields{"Answer": "42"}}, nil, hooks.OutcomeReceived, "", "", `{"Answer":"42"}`},
 		{"nothing new", sandbox.Outcome{}, nil, hooks.OutcomeEmpty, "", "", ""},
 		{
-			"a Lua error", sandbox.Outcome{Code: "hook-error", Line: 3, Error: "attempt to call nil"}, nil,
+			"a Lua error",
+			sandbox.Outcome{Code: "hook-error", Line: 3, Error: "attempt to call nil"},
+			nil,
 			hooks.OutcomeFailed, errs.CodeHookError, "hook-error: line 3: attempt to call nil", "",
 		},
 		{
-			"a long Lua error", sandbox.Outcome{Code: "hook-error", Error: long}, nil,
+			"a long Lua error",
+			sandbox.Outcome{Code: "hook-error", Error: long},
+			nil,
 			hooks.OutcomeFailed, errs.CodeHookError, ("hook-error: " + long)[:200], "",
 		},
 		{
-			"fields and an error", sandbox.Outcome{Code: "hook-error", Fields: hooks.Fields{"Answer": "42"}}, nil,
+			"fields and an error",
+			sandbox.Outcome{Code: "hook-error", Fields: hooks.Fields{"Answer": "42"}},
+			nil,
 			hooks.OutcomeFailed, errs.CodeHookError, "hook-error", "",
 		},
 		{"too long", sandbox.Outcome{Code: "limit-time"}, nil, hooks.OutcomeFailed, errs.CodeLimitTime, "limit-time", ""},
 		{"too much memory", sandbox.Outcome{Code: "limit-memory"}, nil, hooks.OutcomeFailed, errs.CodeLimitMemory, "limit-memory", ""},
 		{
-			"not confined", sandbox.Outcome{}, errs.New(errs.CodeSandboxUnconfined, "no landlock"),
+			"not confined",
+			sandbox.Outcome{},
+			errs.New(errs.CodeSandboxUnconfined, "no landlock"),
 			hooks.OutcomeFailed, errs.CodeSandboxUnconfined, "", "",
 		},
 		{
-			"an uncoded error", sandbox.Outcome{}, fmt.Errorf("open /secret/path"),
+			"an uncoded error",
+			sandbox.Outcome{},
+			fmt.Errorf("open /secret/path"),
 			hooks.OutcomeFailed, errs.CodeInternal, "", "",
 		},
 		{
-			"an undeclared field", sandbox.Outcome{Fields: hooks.Fields{"Other": "1"}}, nil,
+			"an undeclared field",
+			sandbox.Outcome{Fields: hooks.Fields{"Other": "1"}},
+			nil,
 			hooks.OutcomeFailed, errs.CodeResultUndeclared, "", "",
 		},
 		{
-			"a field that the report has", sandbox.Outcome{Fields: hooks.Fields{"Package": "nginx"}}, nil,
+			"a field that the report has",
+			sandbox.Outcome{Fields: hooks.Fields{"Package": "nginx"}},
+			nil,
 			hooks.OutcomeFailed, errs.CodeResultFieldExists, "", "",
 		},
 		{
-			"a field of another type", sandbox.Outcome{Fields: hooks.Fields{"Answer": true}}, nil,
+			"a field of another type",
+			sandbox.Outcome{Fields: hooks.Fields{"Answer": true}},
+			nil,
 			hooks.OutcomeFailed, errs.CodeResultFieldType, "", "",
 		},
 		{
-			"a field that is too big", sandbox.Outcome{Fields: hooks.Fields{"Answer": long}}, nil,
+			"a field that is too big",
+			sandbox.Outcome{Fields: hooks.Fields{"Answer": long}},
+			nil,
 			hooks.OutcomeFailed, errs.CodeResultTooBig, "", "",
 		},
 	} {

@@ -3,11 +3,10 @@ package guard
 import (
 	"context"
 	"errors"
-	"io"
-	"time"
-
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
+	"io"
+	"time"
 )
 
 const (

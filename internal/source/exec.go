@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"errors"
+	"hookline/hooks"
+	"hookline/internal/errs"
 	"io"
 	"os"
 	"os/exec"
@@ -12,9 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"hookline/hooks"
-	"hookline/internal/errs"
 )
 
 // Exec runs commands and reports their deaths.

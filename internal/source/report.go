@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"hookline/hooks"
+	"hookline/internal/errs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,9 +12,6 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"hookline/hooks"
-	"hookline/internal/errs"
 )
 
 // live is what only a living process shows. Each capture keeps what it found

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"hookline/hooks"
+	"hookline/internal/errs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,9 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"hookline/hooks"
-	"hookline/internal/errs"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -3,6 +3,7 @@ package source
 import (
 	"bufio"
 	"bytes"
+	"hookline/hooks"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,8 +12,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"hookline/hooks"
 )
 
 // System reads facts of the machine below Root, "/" on a real one.
