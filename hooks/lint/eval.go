@@ -88,7 +88,11 @@ func (c *checker) attribute(e *ast.AttrGetExpr) value {
 	}
 	name := object.api + "." + key.texts[0]
 	if !slices.Contains(known, key.texts[0]) {
-		c.add(SeverityError, CodeFunction, e.Line(), key.texts[0], "%q does not exist; %s has %s", clip(name), object.api, strings.Join(known, ", "))
+		has := "has " + strings.Join(known, ", ")
+		if len(known) == 0 {
+			has = "is empty in this version"
+		}
+		c.add(SeverityError, CodeFunction, e.Line(), key.texts[0], "%q does not exist; %s %s", clip(name), object.api, has)
 		return value{}
 	}
 	return value{api: name}

@@ -35,6 +35,8 @@ func TestCheck(t *testing.T) {
 		{"unknown", good + "frobnicate()\n", "3:1 error global-unknown"},
 		{"assigned later", good + "local function f() return late end\nlate = f\n", "4:1 warning global-assigned"},
 		{"unknown member", good + "fs.reed('/x')\n", "3:4 error function-unknown"},
+		{"later function", good + "local out = cmd.run('dmesg', {})\n", "3:17 error function-unknown"},
+		{"later read", good + "local all = fs.list('/proc')\n", "3:16 error function-unknown"},
 		{"colon", good + "fs:read('/proc/version')\n", "3:1 error method-call"},
 		{"undeclared path", good + "fs.read('/etc/passwd')\n", "3:10 error path-undeclared"},
 		{"relative path", good + "fs.read('etc/passwd')\n", "3:10 error path-invalid"},

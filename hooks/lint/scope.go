@@ -89,16 +89,18 @@ func members(library string) []string {
 		return []string{"get", "names", "set"}
 	case "fs":
 		return []string{"read"}
+	case "cmd":
+		return []string{} // its functions come with a later version
 	case "sys":
 		return []string{"facts"}
 	case "json":
-		return []string{"decode", "encode"}
+		return []string{"decode", "encode", "null"}
 	case "time":
 		return []string{"now"}
 	case "string":
 		return []string{"byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "rep", "reverse", "sub", "upper"}
 	case "table":
-		return []string{"concat", "insert", "maxn", "remove", "sort"}
+		return []string{"concat", "getn", "insert", "maxn", "remove", "sort"}
 	case "math":
 		return []string{
 			"abs", "acos", "asin", "atan", "atan2", "ceil", "cos", "cosh", "deg", "exp", "floor", "fmod", "frexp", "huge",
