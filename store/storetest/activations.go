@@ -1,0 +1,152 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+)
+
+func activationTests() []test {
+	return []test{
+		{"activate", activate},
+		{"activating a newer version supersedes", supersede},
+		{"activate again", activateAgain},
+		{"quantity never falls below the ledger", quantityBelowLedger},
+		{"disable and change state", disable},
+		{"matched by key while active", byKeys},
+	}
+}
+
+func (k *kit) state(version string) hooks.State {
+	k.Helper()
+	a, err := k.Activation(k.ctx, version)
+	k.must(err)
+	return a.State
+}
+
+func activate(k *kit) {
+	v := k.version("taint", 1)
+	a := k.activation(v, 3)
+	k.refused(k.Activate(k.ctx, a, hooks.StateApproved, k.grant(auth.HooksActivate)), errs.CodeConflict)
+	_, err := k.Activation(k.ctx, v.Digest)
+	k.refused(err, errs.CodeNotFound)
+	k.must(k.AddReview(k.ctx, k.approval(v.Digest, "bob"), hooks.StateSubmitted, hooks.StateApproved, k.grant(auth.HooksReview)))
+	k.must(k.Activate(k.ctx, a, hooks.StateApproved, k.grant(auth.HooksActivate)))
+	got, err := k.Activation(k.ctx, v.Digest)
+	k.must(err)
+	same(k, got, a)
+	k.refused(k.Activate(k.ctx, a, hooks.StateApproved, k.grant(auth.HooksActivate)), errs.CodeConflict)
+	none := a
+	none.Digest = "none"
+	k.refused(k.Activate(k.ctx, none, hooks.StateApproved, k.grant(auth.HooksActivate)), errs.CodeNotFound)
+	k.refused(k.Activate(k.ctx, none, hooks.StateDisabled, k.grant(auth.HooksActivate)), errs.CodeNotFound)
+	if got := k.state(v.Digest); got != hooks.StateActive {
+		k.Errorf("refused activations left it %s", got)
+	}
+}
+
+func supersede(k *kit) {
+	old, other := k.active("taint", 3), k.active("other", 3)
+	k.advance(time.Minute)
+	newer := k.activation(k.approved("taint", 2), 3)
+	k.must(k.Activate(k.ctx, newer, hooks.StateApproved, k.grant(auth.HooksActivate)))
+	got, err := k.Activation(k.ctx, old.Digest)
+	k.must(err)
+	if got.State != hooks.StateSuperseded || got.Reason == "" || !got.ChangedAt.Equal(k.clock()) {
+		k.Errorf("the older one is %s for %q since %v", got.State, got.Reason, got.ChangedAt)
+	}
+	if k.state(newer.Digest) != hooks.StateActive || k.state(other.Digest) != hooks.StateActive {
+		k.Error("activating one version touched others")
+	}
+	k.refused(k.TakeLease(k.ctx, old.Digest, k.id(), k.clock()), errs.CodeHookNotActive)
+	old.State, old.ChangedAt = hooks.StateActive, k.clock()
+	k.must(k.Activate(k.ctx, old, hooks.StateSuperseded, k.grant(auth.HooksActivate)))
+	if k.state(newer.Digest) != hooks.StateSuperseded || k.state(old.Digest) != hooks.StateActive {
+		k.Error("the older version did not supersede the newer one")
+	}
+}
+
+func activateAgain(k *kit) {
+	a := k.active("taint", 3)
+	lease := k.id()
+	k.must(k.TakeLease(k.ctx, a.Digest, lease, k.clock()))
+	k.must(k.Disable(k.ctx, a.Digest, hooks.StateActive, "noisy", k.clock(), k.grant(auth.HooksDisable)))
+	k.advance(time.Minute)
+	a.Quantity, a.Deadline, a.Rollout = 2, a.Deadline.Add(time.Hour), hooks.Rollout{Percent: 10, PerMinute: 1}
+	a.ChangedAt = k.clock()
+	k.refused(k.Activate(k.ctx, a, hooks.StateExpired, k.grant(auth.HooksActivate)), errs.CodeConflict)
+	k.must(k.Activate(k.ctx, a, hooks.StateDisabled, k.grant(auth.HooksActivate)))
+	got, err := k.Activation(k.ctx, a.Digest)
+	k.must(err)
+	a.Ledger = hooks.Ledger{Issued: 1, Leased: 1} // goes on
+	same(k, got, a)
+	if found, err := k.ActiveByKeys(k.ctx, a.Keys); err != nil || len(found) != 1 {
+		k.Errorf("matched %d, %v", len(found), err)
+	}
+}
+
+func quantityBelowLedger(k *kit) {
+	a := k.active("taint", 3)
+	for range 2 {
+		k.must(k.TakeLease(k.ctx, a.Digest, k.id(), k.clock()))
+	}
+	k.must(k.Disable(k.ctx, a.Digest, hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)))
+	a.Quantity = 1
+	k.refused(k.Activate(k.ctx, a, hooks.StateDisabled, k.grant(auth.HooksActivate)), errs.CodeBoundExceeded)
+	if got := k.state(a.Digest); got != hooks.StateDisabled {
+		k.Errorf("a refused activation left it %s", got)
+	}
+	k.ledger(a.Digest)
+}
+
+func disable(k *kit) {
+	a := k.active("taint", 3)
+	k.refused(k.Disable(k.ctx, a.Digest, hooks.StatePaused, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
+	ok, err := k.ChangeState(k.ctx, a.Digest, hooks.StatePaused, hooks.StateExpired, "size", k.clock())
+	if err != nil || ok {
+		k.Errorf("a change from another state: %v, %v", ok, err)
+	}
+	k.advance(time.Minute)
+	ok, err = k.ChangeState(k.ctx, a.Digest, hooks.StateActive, hooks.StatePaused, "error-rate", k.clock())
+	if err != nil || !ok {
+		k.Errorf("pause: %v, %v", ok, err)
+	}
+	k.advance(time.Minute)
+	k.must(k.Disable(k.ctx, a.Digest, hooks.StatePaused, "too noisy", k.clock(), k.grant(auth.HooksDisable)))
+	a.State, a.Reason, a.ChangedAt = hooks.StateDisabled, "too noisy", k.clock()
+	got, err := k.Activation(k.ctx, a.Digest)
+	k.must(err)
+	same(k, got, a)
+	k.refused(k.Disable(k.ctx, "none", hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
+}
+
+func byKeys(k *kit) {
+	for i, keys := range [][]string{{"fp:a", "fp:b"}, {"fp:b"}, {"pkg:nginx"}, {"fp:a.$x:é"}} {
+		a := k.activation(k.approved(fmt.Sprintf("hook%d", i), 1), 3)
+		a.Keys = keys
+		k.must(k.Activate(k.ctx, a, hooks.StateApproved, k.grant(auth.HooksActivate)))
+	}
+	check := func(keys []string, want ...string) {
+		k.Helper()
+		found, err := k.ActiveByKeys(k.ctx, keys)
+		k.must(err)
+		var got []string
+		for _, a := range found {
+			got = append(got, a.Digest)
+		}
+		slices.Sort(got)
+		same(k, got, want)
+	}
+	check(nil)
+	check([]string{"fp:nobody", ""})
+	check([]string{"fp:a"}, "hook0-1")
+	check([]string{"fp:b", "fp:a", "fp:b"}, "hook0-1", "hook1-1")
+	check([]string{"pkg:nginx", "fp:a.$x:é"}, "hook2-1", "hook3-1")
+	_, err := k.ChangeState(k.ctx, "hook0-1", hooks.StateActive, hooks.StateExpired, "deadline", k.clock())
+	k.must(err)
+	check([]string{"fp:b", "fp:a"}, "hook1-1")
+}

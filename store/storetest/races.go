@@ -1,0 +1,417 @@
+package storetest
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// racers is how many goroutines go for one record.
+const racers = 16
+
+func raceTests() []test {
+	return []test{
+		{"leases never pass the quantity", raceTakeLease},
+		{"a lease is settled once", raceSettleLease},
+		{"take and settle", raceTakeAndSettle},
+		{"reservations never pass the bytes", raceReserve},
+		{"a job is decided once", raceDecide},
+		{"result and decision", raceResultAndDecision},
+		{"one open job for a version and an original", raceSlot},
+		{"pending jobs of a peer", racePeerCap},
+		{"a version number is given once", raceVersionNumber},
+		{"a person approves once", raceApproval},
+		{"a one-time token is spent once", raceSpendToken},
+		{"a report is counted once", raceReport},
+		{"reports of one problem are all counted", raceProblem},
+		{"one active version of a hook", raceActivate},
+		{"a user is added once", raceUser},
+		{"every connection has its own epoch", raceConnect},
+		{"a job is sent once", raceSent},
+	}
+}
+
+// race runs fn in 16 goroutines at once and returns their errors.
+func race(fn func(i int) error) []error {
+	var ready, done sync.WaitGroup
+	failures := make([]error, racers)
+	start := make(chan struct{})
+	ready.Add(racers)
+	for i := range racers {
+		done.Go(func() {
+			ready.Done()
+			<-start
+			failures[i] = fn(i)
+		})
+	}
+	ready.Wait()
+	close(start)
+	done.Wait()
+	return failures
+}
+
+// winners counts who got through; all others must be refused with one of the codes.
+func (k *kit) winners(failures []error, codes ...errs.Code) int {
+	k.Helper()
+	n := 0
+	for _, err := range failures {
+		switch {
+		case err == nil:
+			n++
+		case !slices.Contains(codes, errs.CodeOf(err)):
+			k.Errorf("a loser got %v (%s)", err, errs.CodeOf(err))
+		}
+	}
+	return n
+}
+
+// ids draws an id for each racer, in the test's own goroutine.
+func (k *kit) racerIDs(each int) [][]string {
+	all := make([][]string, racers)
+	for i := range all {
+		for range each {
+			all[i] = append(all[i], k.id())
+		}
+	}
+	return all
+}
+
+func raceTakeLease(k *kit) {
+	const quantity = 50
+	a, ids := k.active("taint", quantity), k.racerIDs(10)
+	var taken atomic.Int64
+	k.winners(race(func(i int) error {
+		for _, id := range ids[i] {
+			if err := k.TakeLease(k.ctx, a.Digest, id, k.clock()); err != nil {
+				return err
+			}
+			taken.Add(1)
+		}
+		return nil
+	}), errs.CodeQuantityReached)
+	if taken.Load() != quantity {
+		k.Errorf("%d leases acknowledged of %d", taken.Load(), quantity)
+	}
+	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: quantity, Leased: quantity})
+	if out, err := k.Leases(k.ctx, "", 1000); err != nil || len(out) != quantity {
+		k.Errorf("%d leases are there, %v", len(out), err)
+	}
+}
+
+func raceSettleLease(k *kit) {
+	a, lease := k.active("taint", 5), k.id()
+	k.must(k.TakeLease(k.ctx, a.Digest, lease, k.clock()))
+	var won atomic.Int64
+	k.winners(race(func(int) error {
+		_, ok, err := k.SettleLease(k.ctx, a.Digest, lease, hooks.OutcomeReceived, 7, k.clock())
+		if ok {
+			won.Add(1)
+		}
+		return err
+	}))
+	if won.Load() != 1 {
+		k.Errorf("%d settled one lease", won.Load())
+	}
+	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: 1, Received: 1, Bytes: 7})
+}
+
+// The quantity is met exactly while failures give leases back.
+func raceTakeAndSettle(k *kit) {
+	const quantity = 40
+	a, ids := k.active("taint", quantity), k.racerIDs(20)
+	var received atomic.Int64
+	k.winners(race(func(i int) error {
+		for n, id := range ids[i] {
+			err := k.TakeLease(k.ctx, a.Digest, id, k.clock())
+			if errs.Is(err, errs.CodeQuantityReached) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			o := hooks.OutcomeReceived
+			if n%3 == 0 {
+				o = hooks.OutcomeFailed
+			}
+			after, ok, err := k.SettleLease(k.ctx, a.Digest, id, o, 1, k.clock())
+			if err != nil || !ok {
+				k.Errorf("settle: %v, %v", ok, err)
+			}
+			if err := after.Ledger.Check(after.Quantity, after.MaxBytes); err != nil {
+				k.Error(err)
+			}
+			if o == hooks.OutcomeReceived {
+				received.Add(1)
+			}
+		}
+		return nil
+	}))
+	l := k.ledger(a.Digest)
+	if l.Leased != 0 || l.Received != received.Load() || l.Bytes != received.Load() || l.Received > quantity {
+		k.Errorf("%d received were acknowledged, the ledger has %+v", received.Load(), l)
+	}
+}
+
+func raceReserve(k *kit) {
+	a, ids := k.active("taint", racers), k.racerIDs(1) // 10,000 bytes
+	for _, id := range ids {
+		k.must(k.TakeLease(k.ctx, a.Digest, id[0], k.clock()))
+	}
+	var reserved atomic.Int64
+	k.winners(race(func(i int) error {
+		for range 10 {
+			if err := k.Reserve(k.ctx, a.Digest, ids[i][0], 90); err != nil {
+				return err
+			}
+			reserved.Add(90)
+		}
+		return nil
+	}), errs.CodeRateLimited)
+	if l := k.ledger(a.Digest); l.Reserved != reserved.Load() || l.Reserved != 9_990 {
+		k.Errorf("%d bytes acknowledged, %d reserved", reserved.Load(), l.Reserved)
+	}
+}
+
+func raceDecide(k *kit) {
+	j := k.pending("p", "v", "original")
+	k.must(k.AddHidden(k.ctx, k.result(j, `{"A":"1"}`)))
+	var won, success atomic.Int64
+	k.winners(race(func(i int) error {
+		d := k.failure(hooks.OutcomeTimedOut)
+		if i%2 == 0 {
+			d = k.success(9)
+		}
+		ok, err := k.Decide(k.ctx, j.ID, d)
+		if ok {
+			won.Add(1)
+		}
+		if ok && i%2 == 0 {
+			success.Add(1)
+		}
+		return err
+	}))
+	if won.Load() != 1 {
+		k.Errorf("%d decided one job", won.Load())
+	}
+	got, shown := k.job(j.ID), len(k.shown(everyResult))
+	if succeeded := got.Status == jobs.Succeeded; succeeded != (success.Load() == 1) || succeeded != (shown == 1) {
+		k.Errorf("job %s, %d winners for success, %d results show", got.Status, success.Load(), shown)
+	}
+}
+
+// A result that arrives while its job is failed never shows.
+func raceResultAndDecision(k *kit) {
+	j := k.pending("p", "v", "original")
+	k.winners(race(func(i int) error {
+		if i == racers/2 {
+			_, err := k.Decide(k.ctx, j.ID, k.failure(hooks.OutcomeTimedOut))
+			return err
+		}
+		if err := k.AddHidden(k.ctx, k.result(j, `{}`)); err != nil {
+			return err
+		}
+		_, err := k.Decide(k.ctx, j.ID, k.failure(hooks.OutcomeFailed))
+		return err
+	}), errs.CodeJobDecided)
+	if n := len(k.shown(everyResult)); n != 0 {
+		k.Errorf("%d results of a failed job show", n)
+	}
+}
+
+func raceSlot(k *kit) {
+	all := make([]jobs.Job, racers)
+	for i := range all {
+		all[i] = k.hookJob("peer"+strconv.Itoa(i), "v", "original")
+	}
+	failures := race(func(i int) error { return k.AddHookJob(k.ctx, all[i]) })
+	if n := k.winners(failures, errs.CodeAlreadyAsked); n != 1 {
+		k.Errorf("%d jobs for one version and original", n)
+	}
+	if list, err := k.Jobs(k.ctx, jobs.Filter{Original: "original", Limit: 200}); err != nil || len(list) != 1 {
+		k.Errorf("%d jobs are there, %v", len(list), err)
+	}
+}
+
+func racePeerCap(k *kit) {
+	all := make([]jobs.Job, racers)
+	for i := range all {
+		all[i] = k.hookJob("p", "v", strconv.Itoa(i))
+	}
+	failures := race(func(i int) error { return k.AddHookJob(k.ctx, all[i]) })
+	if n := k.winners(failures, errs.CodePeerBusy); n != jobs.MaxHooksPerPeer {
+		k.Errorf("%d pending jobs of one peer", n)
+	}
+}
+
+func raceVersionNumber(k *kit) {
+	grants := k.grants(auth.HooksSubmit)
+	base := k.version("taint", 1)
+	failures := race(func(i int) error {
+		v := base
+		v.Number, v.Digest = 2, "digest"+strconv.Itoa(i)
+		return k.AddVersion(k.ctx, v, grants[i])
+	})
+	if n := k.winners(failures, errs.CodeVersionTaken); n != 1 {
+		k.Errorf("%d versions with one number", n)
+	}
+	if list, err := k.VersionsOf(k.ctx, "taint", 0, 100); err != nil || len(list) != 2 {
+		k.Errorf("%d versions are there, %v", len(list), err)
+	}
+	if n := len(k.entries()); n != 2 {
+		k.Errorf("%d audit entries of two versions", n)
+	}
+}
+
+// grants draws one grant for each racer.
+func (k *kit) grants(p auth.Permission) []auth.Grant {
+	k.Helper()
+	all := make([]auth.Grant, racers)
+	for i := range all {
+		all[i] = k.grant(p)
+	}
+	return all
+}
+
+func raceApproval(k *kit) {
+	v, grants, ids := k.version("taint", 1), k.grants(auth.HooksReview), k.racerIDs(1)
+	approval := k.approval(v.Digest, "bob")
+	failures := race(func(i int) error {
+		r := approval
+		r.ID = ids[i][0]
+		return k.AddReview(k.ctx, r, hooks.StateSubmitted, hooks.StateSubmitted, grants[i])
+	})
+	if n := k.winners(failures, errs.CodeConflict); n != 1 {
+		k.Errorf("%d approvals of one person", n)
+	}
+	if l := k.life(v.Digest); len(l.Reviews) != 1 || len(l.Version.Signatures) != 2 {
+		k.Errorf("%d reviews, %d signature files", len(l.Reviews), len(l.Version.Signatures))
+	}
+}
+
+func raceSpendToken(k *kit) {
+	login := k.token("login", auth.TokenLogin)
+	k.must(k.AddToken(k.ctx, login, k.grant(auth.LoginCreate)))
+	sessions := make([]auth.Token, racers)
+	for i := range sessions {
+		sessions[i] = k.token("session"+strconv.Itoa(i), auth.TokenSession)
+	}
+	failures := race(func(i int) error { return k.SpendToken(k.ctx, login.ID, sessions[i]) })
+	if n := k.winners(failures, errs.CodeNotFound); n != 1 {
+		k.Errorf("a token was spent %d times", n)
+	}
+	live := 0
+	for i, s := range sessions {
+		_, err := k.TokenByHash(k.ctx, s.Hash)
+		if (err == nil) != (failures[i] == nil) {
+			k.Errorf("session %d: spend says %v, reading it %v", i, failures[i], err)
+		}
+		if err == nil {
+			live++
+		}
+	}
+	same(k, live, 1)
+}
+
+func raceReport(k *kit) {
+	j := k.report("p", crashed)
+	var created atomic.Int64
+	k.winners(race(func(int) error {
+		ok, err := k.AddReport(k.ctx, j, k.problem(j))
+		if ok {
+			created.Add(1)
+		}
+		return err
+	}))
+	same(k, created.Load(), int64(1))
+	p, err := k.Problem(k.ctx, j.ProblemID)
+	k.must(err)
+	same(k, p.Reports, int64(1))
+}
+
+func raceProblem(k *kit) {
+	const each = 5
+	all := make([][]jobs.Job, racers)
+	for i := range all {
+		for range each {
+			all[i] = append(all[i], k.report("peer"+strconv.Itoa(i), crashed))
+		}
+	}
+	k.winners(race(func(i int) error {
+		for _, j := range all[i] {
+			if _, err := k.AddReport(k.ctx, j, k.problem(j)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	p, err := k.Problem(k.ctx, all[0][0].ProblemID)
+	k.must(err)
+	same(k, p.Reports, int64(racers*each))
+}
+
+func raceActivate(k *kit) {
+	grants, all := k.grants(auth.HooksActivate), make([]hooks.Activation, racers)
+	for i := range all {
+		all[i] = k.activation(k.approved("taint", int64(i+1)), 3)
+	}
+	failures := race(func(i int) error { return k.Activate(k.ctx, all[i], hooks.StateApproved, grants[i]) })
+	same(k, k.winners(failures), racers)
+	active := 0
+	for _, a := range all {
+		switch state := k.state(a.Digest); state {
+		case hooks.StateActive:
+			active++
+		case hooks.StateSuperseded:
+		default:
+			k.Errorf("a version is %s", state)
+		}
+	}
+	same(k, active, 1)
+	if found, err := k.ActiveByKeys(k.ctx, []string{"fp:one"}); err != nil || len(found) != 1 {
+		k.Errorf("%d versions match, %v", len(found), err)
+	}
+}
+
+func raceUser(k *kit) {
+	grants := k.grants(auth.TokensCreate)
+	failures := race(func(i int) error { return k.AddUser(k.ctx, auth.User{Name: "alice"}, grants[i]) })
+	if n := k.winners(failures, errs.CodeConflict); n != 1 {
+		k.Errorf("%d users with one name", n)
+	}
+}
+
+func raceConnect(k *kit) {
+	p := k.peer("a")
+	epochs := make([]int64, racers)
+	k.winners(race(func(i int) (err error) {
+		epochs[i], err = k.Connect(k.ctx, p.ID, "server"+strconv.Itoa(i), helloOf(p), k.clock())
+		return err
+	}))
+	sorted := slices.Sorted(slices.Values(epochs))
+	if len(slices.Compact(sorted)) != racers {
+		k.Errorf("epochs %v", epochs)
+	}
+	newest := slices.Index(epochs, slices.Max(epochs))
+	got, err := k.Peer(k.ctx, p.ID)
+	k.must(err)
+	same(k, got.Connection.Server, "server"+strconv.Itoa(newest))
+}
+
+func raceSent(k *kit) {
+	j := k.pending("p", "v", "original")
+	var first atomic.Int64
+	k.winners(race(func(int) error {
+		ok, err := k.MarkSent(k.ctx, j.ID, k.clock())
+		if ok {
+			first.Add(1)
+		}
+		return err
+	}))
+	same(k, first.Load(), int64(1))
+}

@@ -1,0 +1,332 @@
+// Package storetest is the one conformance suite of all stores. A backend
+// passes it, or it is none:
+//
+//	func TestConformance(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T, dir string) storetest.Store {
+//			s, err := mystore.Open(t.Context(), dir)
+//			…
+//			return s
+//		})
+//	}
+//
+// It shows what the consumers' interfaces promise: what each method does and
+// refuses, pages that neither skip nor repeat, records that stay exact under
+// 16 goroutines, values that come back as they were given, and a ledger that
+// sums after a crash between any two steps.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+	"hookline/review"
+)
+
+// Store is all that the consumers ask of one backend, for the suite only:
+// each consumer declares its own small part.
+type Store interface {
+	auth.Accounts
+	auth.Log
+	enroll.Peers
+	review.Versions
+	review.Changes
+	collector.Activations
+	collector.Jobs
+	collector.Results
+	collector.Queries
+	collector.Repairs
+	Close() error
+}
+
+// Opener opens the store whose data is kept under dir, which exists. Called
+// again after Close with the same dir it opens the same data. The suite
+// closes what it opens.
+type Opener func(t *testing.T, dir string) Store
+
+// Run runs the whole suite.
+func Run(t *testing.T, open Opener) {
+	for _, part := range []struct {
+		name  string
+		tests []test
+	}{
+		{"accounts", accountTests()},
+		{"peers", peerTests()},
+		{"versions", versionTests()},
+		{"activations", activationTests()},
+		{"ledger", ledgerTests()},
+		{"jobs", jobTests()},
+		{"results", resultTests()},
+		{"repairs", repairTests()},
+		{"values", valueTests()},
+		{"races", raceTests()},
+		{"crash", crashTests()},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			for _, c := range part.tests {
+				t.Run(c.name, func(t *testing.T) { c.run(newKit(t, open)) })
+			}
+		})
+	}
+}
+
+// test is one row of a table: a name and what it shows on a fresh store.
+type test struct {
+	name string
+	run  func(k *kit)
+}
+
+// kit is a fresh store with a clock moved by hand and makers of records.
+type kit struct {
+	*testing.T
+	Store
+	ctx  context.Context
+	dir  string
+	open Opener
+	gate *auth.Gate
+
+	mu  sync.Mutex
+	now time.Time
+	ids int
+}
+
+func newKit(t *testing.T, open Opener) *kit {
+	k := &kit{
+		T: t, ctx: context.Background(), dir: t.TempDir(), open: open,
+		now: time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC),
+	}
+	k.Store = open(t, k.dir)
+	k.gate = &auth.Gate{Accounts: k, Log: k, Now: k.clock}
+	t.Cleanup(func() {
+		if err := k.Store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return k
+}
+
+// reopen closes the store and opens the same data again.
+func (k *kit) reopen() {
+	k.Helper()
+	k.must(k.Store.Close())
+	k.Store = k.open(k.T, k.dir)
+}
+
+func (k *kit) clock() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now
+}
+
+func (k *kit) advance(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.now = k.now.Add(d)
+}
+
+// id makes the next of a rising sequence of ids in the form of a UUIDv7.
+func (k *kit) id() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ids++
+	var u uuid.UUID
+	copy(u[:], fmt.Sprintf("%06x", k.ids)) // below 2^24 records
+	u[6], u[8] = 0x70|u[6]&0x0f, 0x80
+	return u.String()
+}
+
+// grant is an admin's grant for one action.
+func (k *kit) grant(p auth.Permission) auth.Grant {
+	k.Helper()
+	admin := auth.Principal{User: "admin", Roles: []auth.Role{auth.RoleAdmin}, TokenID: "t", Kind: auth.TokenAPI}
+	g, err := k.gate.Authorize(k.ctx, admin, p, "target", "detail")
+	k.must(err)
+	return g
+}
+
+// Records with every member set, so that a store which drops one is seen.
+
+func (k *kit) peer(id string) enroll.Peer {
+	k.Helper()
+	p := enroll.Peer{
+		ID: id, Name: "host-" + id, SPKI: "spki-" + id, EnrolledAt: k.clock(),
+		Facts:   hooks.Facts{OS: "linux", Release: "Debian 12", Kernel: "6.1.0", Arch: "amd64"},
+		Version: "0.1.0", SendReports: true, AllowHooks: "ask",
+	}
+	k.must(k.AddPeer(k.ctx, p))
+	return p
+}
+
+// version stores a version of a hook in state submitted.
+func (k *kit) version(hook string, number int64) review.Version {
+	k.Helper()
+	v := review.Version{
+		Digest: fmt.Sprintf("%s-%d", hook, number), Hook: hook, Number: number, State: hooks.StateSubmitted,
+		Manifest: []byte("hook: " + hook), Script: []byte("return {}"), Statement: []byte("{}"),
+		Signatures: [][]byte{[]byte("author")}, SubmittedBy: "alice", SubmittedAt: k.clock(),
+	}
+	k.must(k.AddVersion(k.ctx, v, k.grant(auth.HooksSubmit)))
+	return v
+}
+
+// approved stores a version and moves it to approved.
+func (k *kit) approved(hook string, number int64) review.Version {
+	k.Helper()
+	v := k.version(hook, number)
+	k.must(k.AddReview(k.ctx, k.approval(v.Digest, "bob"), hooks.StateSubmitted, hooks.StateApproved, k.grant(auth.HooksReview)))
+	return v
+}
+
+func (k *kit) approval(digest, person string) review.Review {
+	return review.Review{
+		ID: k.id(), Version: digest, User: "user-" + person, Person: person, KeyID: "key-" + person,
+		Verdict: review.VerdictApprove, Comment: "fine", Signature: []byte("signed by " + person), At: k.clock(),
+	}
+}
+
+// activation is what Activate stores for a version.
+func (k *kit) activation(v review.Version, quantity int64) hooks.Activation {
+	return hooks.Activation{
+		Digest: v.Digest, Hook: v.Hook, State: hooks.StateActive, Keys: []string{"fp:one", "fp:two"},
+		Quantity: quantity, Deadline: k.clock().Add(time.Hour), MaxBytes: 10_000,
+		Rollout: hooks.Rollout{Percent: 50, PerMinute: 7}, CreatedAt: k.clock(), ChangedAt: k.clock(),
+	}
+}
+
+// active stores an approved version of a hook and activates it.
+func (k *kit) active(hook string, quantity int64) hooks.Activation {
+	k.Helper()
+	a := k.activation(k.approved(hook, 1), quantity)
+	k.must(k.Activate(k.ctx, a, hooks.StateApproved, k.grant(auth.HooksActivate)))
+	return a
+}
+
+// report is a succeeded report job of a peer.
+func (k *kit) report(peer string, fields hooks.Report) jobs.Job {
+	fp := hooks.Fingerprint(fields)
+	return jobs.Job{
+		ID: k.id(), PeerID: peer, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer",
+		CreatedAt: k.clock(), CompletedAt: k.clock(), Fingerprint: fp, ProblemID: hooks.ProblemID(fp), Report: fields,
+	}
+}
+
+func (k *kit) problem(j jobs.Job) collector.Problem {
+	return collector.Problem{
+		ID: j.ProblemID, Fingerprint: j.Fingerprint, Package: j.Report[hooks.FieldPackage],
+		Executable: j.Report[hooks.FieldExecutablePath], Reports: 1, FirstSeen: j.CreatedAt, LastSeen: j.CreatedAt,
+	}
+}
+
+// filed stores a report and returns its job.
+func (k *kit) filed(peer string, fields hooks.Report) jobs.Job {
+	k.Helper()
+	j := k.report(peer, fields)
+	created, err := k.AddReport(k.ctx, j, k.problem(j))
+	if err != nil || !created {
+		k.Fatalf("cannot file a report: created %v, %v", created, err)
+	}
+	return j
+}
+
+// hookJob is a pending hook job.
+func (k *kit) hookJob(peer, version, original string) jobs.Job {
+	return jobs.Job{
+		ID: k.id(), PeerID: peer, Workload: jobs.WorkHook, Status: jobs.Pending, TriggeredBy: "match",
+		CreatedAt: k.clock(), Deadline: k.clock().Add(jobs.DefaultDeadline), OriginalID: original, ProblemID: "problem",
+		Hook: "hook", Version: version, Slot: jobs.OpenSlot(version, original),
+	}
+}
+
+// pending stores a hook job.
+func (k *kit) pending(peer, version, original string) jobs.Job {
+	k.Helper()
+	j := k.hookJob(peer, version, original)
+	k.must(k.AddHookJob(k.ctx, j))
+	return j
+}
+
+func (k *kit) success(bytes int64) jobs.Decision {
+	return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived, Bytes: bytes, At: k.clock()}
+}
+
+func (k *kit) failure(o hooks.Outcome) jobs.Decision {
+	return jobs.Decision{Status: jobs.Failed, Outcome: o, Code: "hook-error", Text: "it broke", HookError: "line 3", At: k.clock()}
+}
+
+func (k *kit) result(j jobs.Job, fields string) collector.Result {
+	return collector.Result{
+		ID: j.ID, JobID: j.OriginalID, Hook: j.Hook, Version: j.Version, PeerID: j.PeerID, ProblemID: j.ProblemID,
+		Fields: []byte(fields), Bytes: int64(len(fields)), CreatedAt: k.clock(),
+	}
+}
+
+// must ends the test on an error.
+func (k *kit) must(err error) {
+	k.Helper()
+	if err != nil {
+		k.Fatal(err)
+	}
+}
+
+// refused demands a coded refusal.
+func (k *kit) refused(err error, code errs.Code) {
+	k.Helper()
+	if !errs.Is(err, code) {
+		k.Errorf("got %v (%s), want a refusal with code %s", err, errs.CodeOf(err), code)
+	}
+}
+
+// same compares what a store gave back with what it was given.
+func same[T any](k *kit, got, want T) {
+	k.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		k.Errorf("not what was stored (-want +got):\n%s", diff)
+	}
+}
+
+// ledger reads the ledger of a version and holds it against its identities.
+func (k *kit) ledger(version string) hooks.Ledger {
+	k.Helper()
+	a, err := k.Activation(k.ctx, version)
+	k.must(err)
+	if err := a.Ledger.Check(a.Quantity, a.MaxBytes); err != nil {
+		k.Error(err)
+	}
+	return a.Ledger
+}
+
+// pages walks a whole list, page by page, and demands that it holds the ids
+// of want in that order, whatever the size of the pages.
+func pages[T any](k *kit, want []string, id func(T) string, next func(T) string, page func(after string, limit int) ([]T, error)) {
+	k.Helper()
+	for _, limit := range []int{1, 2, 3, 200} {
+		var got []string
+		for after := ""; ; {
+			rows, err := page(after, limit)
+			k.must(err)
+			if len(rows) > limit {
+				k.Fatalf("a page of %d has %d rows", limit, len(rows))
+			}
+			for _, row := range rows {
+				got, after = append(got, id(row)), next(row)
+			}
+			if len(rows) < limit || len(got) > len(want) {
+				break
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			k.Errorf("in pages of %d (-want +got):\n%s", limit, diff)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package storetest
+
+import (
+	"strings"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+	"hookline/review"
+)
+
+func valueTests() []test {
+	return []test{
+		{"report keys and values", oddReports},
+		{"not UTF-8", notUTF8},
+		{"big documents", bigDocuments},
+		{"bytes of a version", versionBytes},
+		{"texts", texts},
+	}
+}
+
+// oddTexts are what people and machines write and stores trip over.
+var oddTexts = []string{
+	"", " ", "a.b.c", "$set", "$", ".", "..", "a\x00b", "\x00", "tab\tnewline\n\r", `"quoted" 'single' \ back`,
+	"<script>&amp;", "ünï¢ødé", "e\u0301 and \u00e9", "日本語", "😀\U0010ffff", "\u2028\u2029\ufeff", "\u202ereversed",
+	"'; DROP TABLE jobs; --", "%s %d {{.}}", "_id", "__proto__", "null", "0", "1e999", "true", "?1 :a @b",
+	strings.Repeat("long ", 5_000),
+}
+
+func oddReports(k *kit) {
+	r := hooks.Report{}
+	for _, text := range oddTexts {
+		r["value of "+text] = text
+		r[text] = "key"
+		r["dotted."+text+".$end"] = text + text
+	}
+	j := k.filed("p", r)
+	k.reopen()
+	same(k, k.job(j.ID), j)
+	created, err := k.AddReport(k.ctx, j, k.problem(j))
+	if err != nil || created {
+		k.Errorf("the same odd report again: created %v, %v", created, err)
+	}
+	found, err := k.Originals(k.ctx, "p", hooks.MatchKeys(r), 10)
+	k.must(err)
+	same(k, found, []jobs.Job{j})
+}
+
+func notUTF8(k *kit) {
+	for _, r := range []hooks.Report{{"bad": "\xff"}, {"bad\xff": ""}} {
+		j := k.report("p", r)
+		_, err := k.AddReport(k.ctx, j, k.problem(j))
+		k.refused(err, errs.CodeBadReport)
+		_, err = k.Job(k.ctx, j.ID)
+		k.refused(err, errs.CodeNotFound)
+	}
+}
+
+func bigDocuments(k *kit) {
+	r := hooks.Report{"Big": ""}
+	r["Big"] = strings.Repeat("é", (hooks.MaxReportBytes-len(r.Canonical()))/2)
+	j := k.filed("p", r)
+	same(k, len(k.job(j.ID).Report["Big"]), len(r["Big"]))
+	r = with(r, "Big", r["Big"]+"xxx")
+	over := k.report("p", r)
+	_, err := k.AddReport(k.ctx, over, k.problem(over))
+	k.refused(err, errs.CodeTooLarge)
+	if e, ok := errs.As(err); ok && e.Hint == "" {
+		k.Errorf("%v has no hint", err)
+	}
+	_, err = k.Job(k.ctx, over.ID)
+	k.refused(err, errs.CodeNotFound)
+	job := k.pending("p", "v", j.ID)
+	big := k.result(job, strings.Repeat("x", hooks.MaxResultBytes))
+	k.must(k.AddHidden(k.ctx, big))
+	_, err = k.Decide(k.ctx, job.ID, k.success(big.Bytes))
+	k.must(err)
+	got, err := k.Result(k.ctx, job.ID)
+	k.must(err)
+	same(k, got, big)
+}
+
+func versionBytes(k *kit) {
+	every := make([]byte, 256)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	v := review.Version{
+		Digest: "d", Hook: "h", Number: hooks.MaxInteger, State: hooks.StateSubmitted,
+		Manifest: every, Script: append(every, every...), Statement: []byte(strings.Repeat("x", hooks.MaxStatementBytes)),
+		Signatures: [][]byte{every, {0}}, SubmittedBy: "ü", SubmittedAt: k.clock(),
+	}
+	k.must(k.AddVersion(k.ctx, v, k.grant(auth.HooksSubmit)))
+	k.reopen()
+	same(k, k.life("d").Version, v)
+}
+
+func texts(k *kit) {
+	for _, text := range oddTexts {
+		e := auth.Entry{ID: k.id(), At: k.clock(), Actor: text, TokenID: text, Action: text, Target: text, Detail: text, Outcome: text}
+		k.must(k.AddEntry(k.ctx, e))
+		same(k, k.entries()[0], e)
+		j := k.report("peer "+text, hooks.Report{hooks.FieldExecutablePath: text})
+		j.TriggeredBy = text
+		p := collector.Problem{ID: j.ProblemID, Fingerprint: text, Package: text, Executable: text, Reports: 1, FirstSeen: k.clock(), LastSeen: k.clock()}
+		_, err := k.AddReport(k.ctx, j, p)
+		k.must(err)
+		same(k, k.job(j.ID), j)
+	}
+}
