@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,11 +60,4 @@ func checkBinary(path string) (string, error) {
 		return "", errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot use %s", path)
 	}
 	return path, nil
-}
-
-// Run runs one task and waits for its end. The outcome tells how the hook
-// ended; an error means that the run could not be set up or confined, and
-// then no Lua ran.
-func (r *Runner) Run(ctx context.Context, t Task) (Outcome, error) {
-	return Outcome{}, errs.New(errs.CodeSandboxUnconfined, "cannot run yet")
 }

@@ -29,6 +29,9 @@ const (
 	MaxLogBytes     = 16 << 10
 	MaxErrorBytes   = 200
 	KillAfter       = time.Second // past the runtime, the parent kills
+	MaxTaskBytes    = 8 << 20     // between guard and broker
+	MaxFindings     = 200         // of one lint
+	LintRuntime     = 5 * time.Second
 )
 
 // Task is one run. The script and predicate are what was verified, or, for a
@@ -40,6 +43,13 @@ type Task struct {
 	Facts     hooks.Facts
 	Redact    Redaction
 	Now       time.Time // what time.now() starts from
+}
+
+// BrokerTask is what a broker process gets: the task, and the paths of the
+// peer itself, which are refused whatever was signed.
+type BrokerTask struct {
+	Task Task     `json:"task"`
+	Deny []string `json:"deny"`
 }
 
 // Redaction names what text fields must not show; see internal/redact.

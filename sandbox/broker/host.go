@@ -1,0 +1,208 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hookline/internal/errs"
+	"hookline/sandbox"
+	"hookline/sandbox/calls"
+)
+
+// Host reads files of this machine. It implements calls.Host.
+type Host struct{}
+
+// wellKnown are links that systems put in place of real files, with the
+// targets that are followed without a capability of their own: what is read
+// is what the path means to everybody.
+func wellKnown() map[string][]string {
+	return map[string][]string{
+		"/etc/os-release": {"/usr/lib/os-release"},
+		"/etc/resolv.conf": {
+			"/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf",
+			"/run/resolvconf/resolv.conf", "/run/NetworkManager/resolv.conf", "/run/connman/resolv.conf",
+		},
+		"/etc/hostname": {"/run/hostname"},
+	}
+}
+
+// ReadFile reads a regular file. The last part of the path may be a link,
+// followed once, to a path that the capabilities allow as well or that
+// wellKnown lists; a link anywhere before it is refused. /proc/mounts and
+// /proc/net, which are links into the reader's own /proc entry, are read
+// there: they are the machine's, not the reader's.
+//
+// The file is first opened as a path only, which has no effect on devices and
+// pipes, then looked at, then opened for reading through that very handle: what
+// is read is what was looked at. A file with several hard links is refused,
+// since it may be one from elsewhere.
+func (h *Host) ReadFile(p string, rules calls.Rules) ([]byte, error) {
+	fd, err := openPath(ownView(p))
+	if err != nil {
+		return nil, err
+	}
+	target, err := linkTarget(fd, p)
+	if err == nil && target != "" {
+		_ = unix.Close(fd)
+		if err = checkTarget(p, target, rules); err != nil {
+			return nil, err
+		}
+		if fd, err = openPath(ownView(target)); err != nil {
+			return nil, err
+		}
+	}
+	defer unix.Close(fd)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRegular(fd); err != nil {
+		return nil, err
+	}
+	return readThrough(fd)
+}
+
+// ownView maps the links of /proc into the reader's own entry to that entry.
+func ownView(p string) string {
+	own := fmt.Sprintf("/proc/%d", os.Getpid())
+	if p == "/proc/mounts" {
+		return own + "/mounts"
+	}
+	if rest, ok := strings.CutPrefix(p, "/proc/net/"); ok {
+		return own + "/net/" + rest
+	}
+	return p
+}
+
+// ownProc is the broker's own entry in /proc, which is never read by name.
+func ownProc() []string { return []string{fmt.Sprintf("/proc/%d", os.Getpid())} }
+
+// openPath opens a clean absolute path as a path only, without following any
+// link: a link in the last place is opened itself.
+func openPath(p string) (int, error) {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	for range 8 { // a renamed folder on the way asks for another try
+		fd, err := unix.Openat2(root, p[1:], &how)
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return fd, reason(err)
+	}
+	return -1, calls.Failed("the file system is changing under it")
+}
+
+// reason is an error of the system as the hook hears it.
+func reason(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ESRCH):
+		return calls.Failed("no such file")
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return calls.Failed("the system does not permit it")
+	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EXDEV):
+		return calls.Denied("a folder of the path is a link")
+	case errors.Is(err, unix.EAGAIN):
+		return calls.Failed("nothing to read now")
+	}
+	return calls.Failed("cannot read the file")
+}
+
+// linkTarget is the absolute path that a link leads to, "" for no link.
+func linkTarget(fd int, p string) (string, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", reason(err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", nil
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err != nil {
+		return "", calls.Denied("a link that cannot be followed")
+	}
+	target := string(buf[:n])
+	if !path.IsAbs(target) {
+		target = path.Join(path.Dir(p), target)
+	}
+	return path.Clean(target), nil
+}
+
+// checkTarget refuses where a link leads, unless the target may be read.
+func checkTarget(link, target string, rules calls.Rules) error {
+	if slices.Contains(wellKnown()[link], target) {
+		if err := rules.CheckDenied(target); err != nil {
+			return err
+		}
+		return nil
+	}
+	if err := rules.Check(target); err != nil {
+		return calls.Denied("a link to " + calls.Clip(calls.Printable(target), 80) + ": " + err.Message)
+	}
+	return nil
+}
+
+func checkRegular(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return reason(err)
+	}
+	switch {
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		return calls.Denied("a link to a link")
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return calls.Denied("not a regular file")
+	case st.Nlink != 1:
+		return calls.Denied("the file has several names (hard links)")
+	case st.Size > sandbox.MaxReadBytes:
+		return tooLarge()
+	}
+	return nil
+}
+
+func tooLarge() error {
+	return &calls.Error{Code: errs.CodeLimitRead, Message: "the file is larger than 256 KiB"}
+}
+
+// readThrough opens what a path handle points at for reading, and reads it.
+func readThrough(fd int) ([]byte, error) {
+	open, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer unix.Close(open)
+	out := make([]byte, 0, 4096)
+	for {
+		if len(out) == cap(out) {
+			out = append(out, 0)[:len(out)]
+		}
+		n, err := unix.Read(open, out[len(out):min(cap(out), sandbox.MaxReadBytes+1)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, reason(err)
+		case n == 0:
+			return out, nil
+		}
+		if out = out[:len(out)+n]; len(out) > sandbox.MaxReadBytes {
+			return nil, tooLarge()
+		}
+	}
+}
+
+var _ calls.Host = (*Host)(nil)

@@ -1,0 +1,147 @@
+package confine
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// Offsets in the kernel's struct seccomp_data; arguments are little endian on
+// both architectures.
+const (
+	offNumber = 0
+	offArch   = 4
+	offArg0   = 16
+	offArg2   = 32
+)
+
+const (
+	actAllow = unix.SECCOMP_RET_ALLOW
+	actKill  = unix.SECCOMP_RET_KILL_PROCESS
+)
+
+func deny(errno unix.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
+
+// threadFlags are what Go's runtime starts a thread with; settls is set on
+// some architectures only.
+const (
+	threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
+	settls      = unix.CLONE_SETTLS
+)
+
+// workerFilter allows what the Go runtime and two pipes need, and kills the
+// process at anything else.
+func workerFilter(pid int) []bpf.Instruction {
+	f := prologue()
+	for _, nr := range []uint32{
+		unix.SYS_READ, unix.SYS_WRITE, unix.SYS_CLOSE, unix.SYS_FUTEX, unix.SYS_MUNMAP, unix.SYS_MADVISE,
+		unix.SYS_NANOSLEEP, unix.SYS_SCHED_YIELD, unix.SYS_EPOLL_PWAIT, unix.SYS_RT_SIGRETURN,
+		unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGACTION, unix.SYS_SIGALTSTACK, unix.SYS_GETPID, unix.SYS_GETTID,
+		unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_CLOCK_GETTIME, unix.SYS_RESTART_SYSCALL,
+	} {
+		f = append(f, on(nr, bpf.RetConstant{Val: actAllow})...)
+	}
+	f = append(f, on(unix.SYS_PRCTL, bpf.RetConstant{Val: deny(unix.EPERM)})...)
+	f = append(f, on(unix.SYS_SCHED_GETAFFINITY, bpf.RetConstant{Val: deny(unix.EPERM)})...)
+	f = append(f, on(unix.SYS_CLONE3, bpf.RetConstant{Val: deny(unix.ENOSYS)})...)
+	f = append(f, on(unix.SYS_CLONE, // threads of this process, nothing else
+		bpf.LoadAbsolute{Off: offArg0, Size: 4},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ^uint32(settls)},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: threadFlags, SkipFalse: 1},
+		bpf.RetConstant{Val: actAllow},
+		bpf.RetConstant{Val: actKill},
+	)...)
+	f = append(f, on(unix.SYS_MMAP, // no memory that can be run
+		bpf.LoadAbsolute{Off: offArg2, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.PROT_EXEC, SkipTrue: 1},
+		bpf.RetConstant{Val: actAllow},
+		bpf.RetConstant{Val: actKill},
+	)...)
+	f = append(f, on(unix.SYS_TGKILL, // only itself
+		bpf.LoadAbsolute{Off: offArg0, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(pid), SkipFalse: 1},
+		bpf.RetConstant{Val: actAllow},
+		bpf.RetConstant{Val: actKill},
+	)...)
+	return append(f, bpf.RetConstant{Val: actKill})
+}
+
+// brokerFilter forbids what a reader of files has no use for: programs,
+// other processes, the network, mounts, the kernel's own switches.
+func brokerFilter() []bpf.Instruction {
+	f := prologue()
+	for _, nr := range []uint32{
+		unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV,
+		unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP,
+		unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_IO_URING_SETUP,
+		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_UNSHARE, unix.SYS_SETNS,
+		unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_OPEN_BY_HANDLE_AT,
+		unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_USERFAULTFD,
+		unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE, unix.SYS_KEXEC_LOAD, unix.SYS_REBOOT,
+		unix.SYS_SYSLOG, unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_ADJTIMEX, unix.SYS_SWAPON, unix.SYS_ACCT,
+		unix.SYS_SETHOSTNAME, unix.SYS_QUOTACTL, unix.SYS_PERSONALITY, unix.SYS_SETUID, unix.SYS_SETRESUID, unix.SYS_CAPSET,
+		unix.SYS_UNLINKAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_MKDIRAT, unix.SYS_MKNODAT,
+		unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE,
+	} {
+		f = append(f, on(nr, bpf.RetConstant{Val: deny(unix.EPERM)})...)
+	}
+	return append(f, bpf.RetConstant{Val: actAllow})
+}
+
+// prologue kills calls by another architecture's numbers, then loads the number.
+func prologue() []bpf.Instruction {
+	f := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch(), SkipTrue: 1},
+		bpf.RetConstant{Val: actKill},
+		bpf.LoadAbsolute{Off: offNumber, Size: 4},
+	}
+	const x32 = 0x40000000 // numbers of the x32 ABI, on amd64
+	return append(f,
+		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: x32, SkipFalse: 1},
+		bpf.RetConstant{Val: actKill},
+	)
+}
+
+func auditArch() uint32 {
+	switch runtime.GOARCH {
+	case "amd64":
+		return unix.AUDIT_ARCH_X86_64
+	case "arm64":
+		return unix.AUDIT_ARCH_AARCH64
+	}
+	return 0 // matches nothing: every call is killed
+}
+
+// on runs then, which must return, where the number is nr.
+func on(nr uint32, then ...bpf.Instruction) []bpf.Instruction {
+	return append([]bpf.Instruction{
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: nr, SkipFalse: uint8(len(then))},
+	}, then...)
+}
+
+// seccomp installs a filter on all threads.
+func seccomp(filter []bpf.Instruction) error {
+	raw, err := bpf.Assemble(filter)
+	if err != nil {
+		return err
+	}
+	code := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		code[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	failed, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(code)
+	if errno != 0 {
+		return errno
+	}
+	if failed != 0 {
+		return fmt.Errorf("thread %d did not take the filter", failed)
+	}
+	return nil
+}

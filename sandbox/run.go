@@ -1,0 +1,200 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/sandbox/spawn"
+	"hookline/sandbox/wire"
+)
+
+// brokerGrace is how long a broker may take to hand the outcome back once its
+// worker is gone.
+const brokerGrace = time.Second
+
+// Run runs one task and waits for its end. The outcome tells how the hook
+// ended; an error means that the run could not be set up or confined, and
+// then no Lua ran. What the worker says about itself is not asked for: the
+// outcome is the broker's, and how a process died is the kernel's word.
+func (r *Runner) Run(ctx context.Context, t Task) (Outcome, error) {
+	if out, ok := Refused(t); ok {
+		return out, nil
+	}
+	who, err := r.identity(t.Predicate.As)
+	if err != nil {
+		return Outcome{}, err
+	}
+	began := r.now()
+	p, err := r.start(t.Runtime(), who)
+	if err != nil {
+		return Outcome{}, errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot start the sandbox")
+	}
+	defer p.close()
+	out, err := p.run(ctx, t, append(slices.Clone(r.Deny), fmt.Sprintf("/proc/%d", os.Getpid())))
+	if err != nil {
+		return Outcome{}, err
+	}
+	out.Stats.Wall = r.now().Sub(began)
+	return out, nil
+}
+
+func (r *Runner) now() time.Time {
+	if r.Now != nil {
+		return r.Now()
+	}
+	return time.Now()
+}
+
+// Runtime is how long the task's hook may run.
+func (t Task) Runtime() time.Duration {
+	return time.Duration(min(max(t.Predicate.MaxRuntimeMS, 1), hooks.MaxRuntimeSeconds*1000)) * time.Millisecond
+}
+
+// Refused is the outcome of a script that is not even given to a worker.
+func Refused(t Task) (Outcome, bool) {
+	err := hooks.CheckScript(t.Script)
+	if err == nil {
+		return Outcome{}, false
+	}
+	return Outcome{Code: string(errs.CodeOf(err)), Error: err.Error()}, true
+}
+
+// identity is who the broker is. Started without root there is only one
+// choice, which must not pass for root.
+func (r *Runner) identity(as hooks.Identity) (Credential, error) {
+	if os.Geteuid() != 0 {
+		if as == hooks.AsRoot {
+			return Credential{}, errs.New(errs.CodeSandboxUnconfined, "cannot run a hook as root: the guard is not root")
+		}
+		return Credential{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}, nil
+	}
+	who := Credential{}
+	switch as {
+	case hooks.AsRoot:
+		return who, nil
+	case hooks.AsReporter:
+		who = r.Reporter
+	default:
+		who = r.Service
+	}
+	if who.UID == 0 || who.GID == 0 {
+		who = Credential{UID: Nobody, GID: Nobody}
+	}
+	return who, nil
+}
+
+// pair is the two processes of one run and the guard's ends of the broker's pipes.
+type pair struct {
+	worker, broker *spawn.Process
+	task, result   *os.File
+}
+
+// start starts both at the same time, joined by two pipes that stay only theirs.
+func (r *Runner) start(runtime time.Duration, who Credential) (*pair, error) {
+	var files [8]*os.File
+	for i, mine := range []spawn.End{spawn.Neither, spawn.Neither, spawn.Writing, spawn.Reading} {
+		in, out, err := spawn.Pipe(mine)
+		if err != nil {
+			spawn.CloseAll(files[:]...)
+			return nil, err
+		}
+		files[2*i], files[2*i+1] = in, out
+	}
+	p := &pair{task: files[5], result: files[6]}
+	cpu := spawn.CPUSeconds(runtime)
+	limit := time.Duration(cpu) * time.Second
+	failed := make(chan error, 1)
+	go func() {
+		var err error
+		p.worker, err = spawn.Start(r.Binary, []string{"worker", strconv.Itoa(cpu)}, limit, true, files[0], files[3])
+		failed <- err
+	}()
+	var err error
+	p.broker, err = spawn.Start(r.Binary, []string{
+		"broker", strconv.Itoa(cpu), strconv.Itoa(int(who.UID)), strconv.Itoa(int(who.GID)),
+	}, limit, false, files[2], files[1], files[4], files[7])
+	if werr := <-failed; err == nil {
+		err = werr
+	}
+	spawn.CloseAll(files[0], files[1], files[2], files[3], files[4], files[7])
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *pair) close() {
+	for _, process := range []*spawn.Process{p.worker, p.broker} {
+		if process != nil {
+			process.Wait(0)
+			process.Close()
+		}
+	}
+	spawn.CloseAll(p.task, p.result)
+}
+
+// run hands the task to the broker and waits for its outcome.
+func (p *pair) run(ctx context.Context, t Task, deny []string) (Outcome, error) {
+	after := t.Runtime() + KillAfter
+	stop := spawn.Guard(ctx, p.worker, after, p.broker)
+	defer stop()
+	deadline := time.Now().Add(after + brokerGrace)
+	_ = p.task.SetWriteDeadline(deadline)
+	_ = p.result.SetReadDeadline(deadline)
+	var out Outcome
+	_, err := wire.Write(p.task, BrokerTask{Task: t, Deny: deny}, nil, MaxTaskBytes)
+	if err == nil {
+		_, _, err = wire.Read(p.result, &out, MaxTaskBytes)
+	}
+	if ctx.Err() != nil {
+		return Outcome{}, ctx.Err()
+	}
+	if err != nil {
+		return p.brokerLost(err)
+	}
+	return Conclude(out, p.worker, t)
+}
+
+// brokerLost is the outcome when no word came from the broker.
+func (p *pair) brokerLost(err error) (Outcome, error) {
+	if spawn.ErrTimeout(err) {
+		return Outcome{Code: string(errs.CodeLimitTime), Error: "a call did not come back in time"}, nil
+	}
+	p.broker.Wait(brokerGrace)
+	code, message := p.broker.Fate()
+	if code == errs.CodeSandboxUnconfined {
+		return Outcome{}, errs.New(code, "the broker %s", message)
+	}
+	return Outcome{Code: string(errs.CodeSandboxCrash), Error: "the broker: " + message}, nil
+}
+
+// Conclude ends the worker and makes the run's final outcome of what the
+// broker said: where the worker went away without a word, the kernel says why,
+// and results are held against the statement once more.
+func Conclude(out Outcome, worker *spawn.Process, t Task) (Outcome, error) {
+	switch errs.Code(out.Code) {
+	case errs.CodeSandboxCrash:
+		worker.Wait(brokerGrace)
+		code, message := worker.Fate()
+		if code == errs.CodeSandboxUnconfined {
+			return Outcome{}, errs.New(code, "the worker %s", message)
+		}
+		out.Code, out.Error = string(code), message
+	case errs.CodeSandboxUnconfined:
+		return Outcome{}, errs.New(errs.CodeSandboxUnconfined, "cannot confine the sandbox: %s", out.Error)
+	case "":
+		if err := hooks.CheckNew(out.Fields, t.Predicate, t.Report); err != nil {
+			return Outcome{Code: string(errs.CodeOf(err)), Error: err.Error(), Stats: out.Stats, Calls: out.Calls}, nil
+		}
+		return out, nil
+	}
+	out.Fields = nil
+	return out, nil
+}

@@ -1,0 +1,215 @@
+// Package spawn starts the processes of one run, and says how they ended.
+//
+// A process gets exactly the descriptors that it is given, an empty
+// environment but for settings of its own runtime, and as root its own
+// namespaces. It is always waited for, so that none stays behind.
+package spawn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hookline/internal/errs"
+)
+
+const (
+	exitUnconfined = 97
+	stderrBytes    = 4096
+)
+
+// Process is one started process of the small binary.
+type Process struct {
+	process *os.Process
+	stderr  *os.File
+	cpu     time.Duration // its hard limit of processor time
+	ended   chan struct{}
+	state   *os.ProcessState
+	late    atomic.Bool // killed because its time was over
+}
+
+// CPUSeconds is the processor time that a run of the given length may use: a
+// bound behind the wall clock.
+func CPUSeconds(runtime time.Duration) int { return int(runtime/time.Second) + 3 }
+
+// Start starts binary with args. files are its descriptors 0, 1 and from 3
+// on; they stay the caller's to close. isolate asks for namespaces, which are
+// made where this process may.
+func Start(binary string, args []string, cpu time.Duration, isolate bool, files ...*os.File) (*Process, error) {
+	in, out, err := Pipe(Reading)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	given := append([]*os.File{files[0], files[1], out}, files[2:]...)
+	attr := &os.ProcAttr{
+		Dir:   "/",
+		Env:   []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
+		Files: given,
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	}
+	if isolate && mayIsolate() {
+		attr.Sys.Cloneflags = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC |
+			syscall.CLONE_NEWUTS | syscall.CLONE_NEWNS
+	}
+	process, err := os.StartProcess(binary, append([]string{"hookline-sandbox"}, args...), attr)
+	if err != nil {
+		_ = in.Close()
+		return nil, err
+	}
+	p := &Process{process: process, stderr: in, cpu: cpu, ended: make(chan struct{})}
+	go p.wait()
+	return p, nil
+}
+
+func (p *Process) wait() {
+	p.state, _ = p.process.Wait()
+	close(p.ended)
+}
+
+// mayIsolate reports whether this process can make namespaces.
+func mayIsolate() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if os.Geteuid() != 0 || unix.Capget(&header, &data[0]) != nil {
+		return false
+	}
+	return data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
+// PID is the process's number.
+func (p *Process) PID() int { return p.process.Pid }
+
+// Kill ends the process at once.
+func (p *Process) Kill() { _ = p.process.Kill() }
+
+// KillLate is Kill because its time is over.
+func (p *Process) KillLate() {
+	p.late.Store(true)
+	p.Kill()
+}
+
+// Wait waits until the process has ended, kills it after grace, and frees
+// what it held.
+func (p *Process) Wait(grace time.Duration) {
+	if grace > 0 {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-p.ended:
+		case <-timer.C:
+		}
+	}
+	p.Kill()
+	<-p.ended
+}
+
+// Close frees what the process held, after Wait and Fate.
+func (p *Process) Close() { _ = p.stderr.Close() }
+
+// Fate says why a process ended that did not say so itself. Call it after Wait.
+func (p *Process) Fate() (errs.Code, string) {
+	words := p.lastWords()
+	status, _ := p.state.Sys().(syscall.WaitStatus)
+	switch {
+	case p.late.Load():
+		return errs.CodeLimitTime, "longer than its time, and killed"
+	case status.Exited() && status.ExitStatus() == exitUnconfined:
+		return errs.CodeSandboxUnconfined, "cannot be confined"
+	case status.Signaled() && status.Signal() == syscall.SIGXCPU:
+		return errs.CodeLimitTime, "more processor time than it may use"
+	case status.Signaled() && status.Signal() == syscall.SIGKILL:
+		if p.state.SystemTime()+p.state.UserTime() >= p.cpu-time.Second/2 {
+			return errs.CodeLimitTime, "more processor time than it may use"
+		}
+		return errs.CodeLimitMemory, "killed by the system, which was short of memory"
+	case outOfMemory(words):
+		return errs.CodeLimitMemory, "more memory than it may use"
+	}
+	return errs.CodeSandboxCrash, "the process ended: " + p.state.String()
+}
+
+// outOfMemory knows the last words of Go's runtime when it cannot go on for
+// want of memory, stack or threads.
+func outOfMemory(words string) bool {
+	for _, s := range []string{"out of memory", "cannot allocate memory", "stack exceeds", "stack overflow", "failed to create new OS thread", "thread exhaustion"} {
+		if strings.Contains(words, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// lastWords is what the process wrote on its standard error: never shown, only
+// looked at for the reason of its end.
+func (p *Process) lastWords() string {
+	_ = p.stderr.SetReadDeadline(time.Now().Add(time.Second))
+	buf := make([]byte, stderrBytes)
+	n := 0
+	for n < len(buf) {
+		m, err := p.stderr.Read(buf[n:])
+		if n += m; err != nil {
+			break
+		}
+	}
+	return string(buf[:n])
+}
+
+// End names an end of a pipe.
+type End int
+
+// The ends that stay with the caller of Pipe.
+const (
+	Neither End = iota
+	Reading
+	Writing
+)
+
+// Pipe returns a pipe whose ends are closed in any other program that this
+// process starts. The end that stays here takes deadlines; the ends that
+// processes get block, since they are read without the runtime's poller.
+func Pipe(mine End) (r, w *os.File, err error) {
+	var fd [2]int
+	if err := unix.Pipe2(fd[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	if mine != Neither {
+		_ = unix.SetNonblock(fd[mine-Reading], true)
+	}
+	return os.NewFile(uintptr(fd[0]), "pipe"), os.NewFile(uintptr(fd[1]), "pipe"), nil
+}
+
+// Guard ends processes when ctx ends, and kills the worker when its time is
+// over; stop undoes both.
+func Guard(ctx context.Context, worker *Process, after time.Duration, others ...*Process) (stop func()) {
+	timer := time.AfterFunc(after, worker.KillLate)
+	undo := context.AfterFunc(ctx, func() {
+		worker.Kill()
+		for _, p := range others {
+			p.Kill()
+		}
+	})
+	return func() {
+		timer.Stop()
+		undo()
+	}
+}
+
+// CloseAll closes files.
+func CloseAll(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// ErrTimeout reports whether a pipe's deadline passed.
+func ErrTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

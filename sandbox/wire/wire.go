@@ -1,0 +1,168 @@
+// Package wire is what the processes of one sandbox run say to each other.
+//
+// A frame is a big-endian uint32, the number of bytes that follow; a uint32,
+// the length of the head; the head, a small JSON object; and the tail, raw
+// bytes that are the rest (a script, a file's content, a field's value as
+// JSON). Both lengths are checked against a cap before anything is allocated.
+//
+// The worker speaks Request and hears Start, then one Response to each call.
+// It cannot be trusted: the broker treats every Request as hostile.
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"hookline/hooks"
+)
+
+const headerBytes = 8
+
+// ErrTooBig says that a frame is over its cap, ErrMalformed that it is none.
+var (
+	ErrTooBig    = errors.New("frame is too big")
+	ErrMalformed = errors.New("frame is malformed")
+)
+
+// What the worker asks for.
+const (
+	OpReady       = "ready"        // confined; no reply but Start
+	OpGet         = "report.get"   // Arg name → tail value
+	OpNames       = "report.names" // → tail JSON array
+	OpSet         = "report.set"   // Arg name, tail JSON value
+	OpRead        = "fs.read"      // Arg path → tail content
+	OpLog         = "log"          // tail text; no reply
+	OpEnd         = "end"          // Code, Error, Line and what was used; no reply
+	OpUnavailable = "unavailable"  // Arg name of a call that this version does not have
+)
+
+// Request is the head of a frame of the worker.
+type Request struct {
+	Op           string `json:"op"`
+	Arg          string `json:"arg,omitempty"`
+	Code         string `json:"code,omitempty"`
+	Error        string `json:"error,omitempty"`
+	Line         int    `json:"line,omitempty"`
+	Instructions int64  `json:"instructions,omitempty"`
+	Heap         int64  `json:"heap,omitempty"`
+}
+
+// Start is the head of the first frame that the worker hears; its tail is the
+// script.
+type Start struct {
+	RuntimeMS int64       `json:"runtime_ms"`
+	NowMS     int64       `json:"now_ms"` // Unix milliseconds
+	Facts     hooks.Facts `json:"facts"`
+}
+
+// Response is the head of the answer to one call. Nil says that the thing
+// asked for does not exist. A Code is why the call was refused or failed.
+type Response struct {
+	Code  string `json:"code,omitempty"`
+	Error string `json:"error,omitempty"`
+	Nil   bool   `json:"nil,omitempty"`
+}
+
+// LintTask is the head of the one frame that the lint mode hears; its tail is
+// the script.
+type LintTask struct {
+	Predicate hooks.Predicate `json:"predicate"`
+}
+
+// Write writes one frame of at most limit bytes, headers included, and
+// returns its size.
+func Write(w io.Writer, head any, tail []byte, limit int) (int, error) {
+	frame, err := Encode(head, tail, limit)
+	if err != nil {
+		return 0, err
+	}
+	_, err = w.Write(frame)
+	return len(frame), err
+}
+
+// Encode returns the bytes of one frame of at most limit bytes.
+func Encode(head any, tail []byte, limit int) ([]byte, error) {
+	text, err := json.Marshal(head)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode a frame: %w", err)
+	}
+	size := headerBytes + len(text) + len(tail)
+	if size > limit {
+		return nil, ErrTooBig
+	}
+	frame := make([]byte, headerBytes, size)
+	binary.BigEndian.PutUint32(frame, uint32(size-4))
+	binary.BigEndian.PutUint32(frame[4:], uint32(len(text)))
+	frame = append(frame, text...)
+	return append(frame, tail...), nil
+}
+
+// Read reads one frame of at most limit bytes into head, which must decode
+// strictly, and returns its tail and its size. It returns io.EOF only at the
+// end between two frames.
+func Read(r io.Reader, head any, limit int) (tail []byte, size int, err error) {
+	body, err := readBody(r, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	tail, err = decodeBody(body, head)
+	return tail, len(body) + 4, err
+}
+
+func readBody(r io.Reader, limit int) ([]byte, error) {
+	var prefix [4]byte
+	if _, err := io.ReadFull(r, prefix[:]); err != nil {
+		return nil, err
+	}
+	size := int64(binary.BigEndian.Uint32(prefix[:]))
+	if size > int64(limit)-4 {
+		return nil, ErrTooBig
+	}
+	if size < 4 {
+		return nil, ErrMalformed
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(r, body); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return body, nil
+}
+
+func decodeBody(body []byte, head any) ([]byte, error) {
+	length := int64(binary.BigEndian.Uint32(body))
+	if length > int64(len(body)-4) {
+		return nil, ErrMalformed
+	}
+	text, tail := body[4:4+length], body[4+length:]
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	dec.UseNumber()
+	if err := dec.Decode(head); err != nil {
+		return nil, ErrMalformed
+	}
+	if dec.InputOffset() != length {
+		return nil, ErrMalformed
+	}
+	return tail, nil
+}
+
+// LintAnswer is the head of the one frame that the lint mode says.
+type LintAnswer struct {
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing that the linter says about a script.
+type Finding struct {
+	Line     int    `json:"line"`
+	Column   int    `json:"column"`
+	Severity string `json:"severity"` // "error" or "warning"
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+}

@@ -1,0 +1,192 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/parse"
+
+	"hookline/internal/errs"
+)
+
+const (
+	chunkName     = "hook.lua"
+	callDepth     = 200
+	registrySize  = 1024
+	registryMax   = 32 << 10
+	maxArrayIndex = 1 << 20
+)
+
+// vm is one restricted Lua state and what its replaced library needs.
+type vm struct {
+	*worker
+	l       *lua.LState
+	threads int                 // coroutines made so far
+	inGo    map[*lua.LState]int // Go functions that a thread is inside of: no yield there
+	soft    raised              // the last error that stands for a code
+	rand    uint64
+	null    *lua.LUserData // json.null
+	array   *lua.LTable    // metatable of decoded empty arrays
+}
+
+// raised is a Lua error that stands for a code as long as nobody changes it.
+type raised struct {
+	text string
+	code errs.Code
+}
+
+// run compiles and runs the script, sets what it returns, and ends the process.
+func (k *worker) run(script string) {
+	line, err := checkNesting(script)
+	if err != nil {
+		k.finish(errs.CodeBadScript, err.Error(), line)
+	}
+	v := k.newVM()
+	k.budget.state = v.l
+	fn, line, err := compile(v.l, script)
+	if err != nil {
+		k.finish(errs.CodeBadScript, err.Error(), line)
+	}
+	code, text, line := v.execute(fn)
+	k.finish(code, text, line)
+}
+
+func (k *worker) newVM() *vm {
+	lua.MaxArrayIndex = maxArrayIndex
+	v := &vm{worker: k, inGo: map[*lua.LState]int{}, rand: uint64(k.start.NowMS)}
+	v.l = lua.NewState(lua.Options{
+		CallStackSize: callDepth, RegistrySize: registrySize, RegistryMaxSize: registryMax,
+		RegistryGrowStep: registrySize, SkipOpenLibs: true,
+	})
+	v.l.SetContext(&k.budget)
+	v.openBase()
+	v.openString()
+	v.openTable()
+	v.openMath()
+	v.openCoroutine()
+	v.openJSON()
+	v.openAPI()
+	return v
+}
+
+// Compile parses and compiles a script; line is where it is wrong.
+func compile(l *lua.LState, script string) (fn *lua.LFunction, line int, err error) {
+	defer func() {
+		if recover() != nil { // the compiler's own errors are panics
+			fn, err = nil, errors.New("cannot be compiled")
+		}
+	}()
+	chunk, err := parse.Parse(strings.NewReader(script), chunkName)
+	if err != nil {
+		var syntax *parse.Error
+		if errors.As(err, &syntax) {
+			return nil, max(syntax.Pos.Line, 0), syntaxError(syntax)
+		}
+		return nil, 0, err
+	}
+	proto, err := lua.Compile(chunk, chunkName)
+	if err != nil {
+		var wrong *lua.CompileError
+		if errors.As(err, &wrong) {
+			return nil, max(wrong.Line, 0), errors.New(wrong.Message)
+		}
+		return nil, 0, err
+	}
+	return l.NewFunctionFromProto(proto), 0, nil
+}
+
+func syntaxError(e *parse.Error) error {
+	if e.Token == "" {
+		return errors.New("syntax error at the end of the script")
+	}
+	return fmt.Errorf("syntax error near '%s'", clip(e.Token, 40))
+}
+
+// execute runs the chunk and sets the fields that it returned.
+func (v *vm) execute(fn *lua.LFunction) (code errs.Code, text string, line int) {
+	defer func() {
+		if recover() != nil { // a fault of the VM that no pcall holds
+			code, text, line = errs.CodeHookError, "the script broke the Lua machine", v.budget.line()
+		}
+	}()
+	v.l.Push(fn)
+	if err := v.l.PCall(0, 1, nil); err != nil {
+		return v.failure(err)
+	}
+	result := v.l.Get(-1)
+	v.l.SetTop(0)
+	if err := v.setReturned(result); err != nil {
+		var refused *callError
+		if errors.As(err, &refused) {
+			return refused.code, refused.text, 0
+		}
+		return errs.CodeHookError, err.Error(), 0
+	}
+	return "", "", 0
+}
+
+// failure turns an uncaught error into a code, a text and a line. An error
+// value that is a table or a function is named, never run.
+func (v *vm) failure(err error) (code errs.Code, text string, line int) {
+	var raised *lua.ApiError
+	if !errors.As(err, &raised) {
+		return errs.CodeHookError, "the script failed", 0
+	}
+	switch object := raised.Object.(type) {
+	case lua.LString:
+		text = string(object)
+	case lua.LNumber, lua.LBool:
+		text = object.String()
+	case nil:
+		text = "error without a value"
+	default:
+		text = "error value is a " + object.Type().String()
+	}
+	code = errs.CodeHookError
+	if v.soft.text != "" && text == v.soft.text {
+		code = v.soft.code
+	}
+	line, text = position(text)
+	return code, goFree(text), line
+}
+
+// position cuts "hook.lua:12: " off an error's text.
+func position(text string) (line int, rest string) {
+	after, ok := strings.CutPrefix(text, chunkName+":")
+	if !ok {
+		return 0, text
+	}
+	digits, rest, ok := strings.Cut(after, ":")
+	if !ok {
+		return 0, text
+	}
+	line, err := strconv.Atoi(digits)
+	if err != nil || line < 1 {
+		return 0, text
+	}
+	return line, strings.TrimLeft(rest, " ")
+}
+
+// goFree keeps faults of the VM itself from telling about its insides.
+func goFree(text string) string {
+	if strings.HasPrefix(text, "runtime error: ") || strings.HasPrefix(text, "interface conversion: ") {
+		return "the script broke the Lua machine"
+	}
+	return text
+}
+
+// raise is a Lua error at the caller's line that stands for code while it
+// goes uncaught and unchanged.
+func (v *vm) raise(l *lua.LState, code errs.Code, format string, args ...any) {
+	text := l.Where(1) + " " + fmt.Sprintf(format, args...)
+	v.soft = raised{text: text, code: code}
+	l.Error(lua.LString(text), 0)
+}
+
+// tooLarge raises the soft memory bound of the library.
+func (v *vm) tooLarge(l *lua.LState, what string) {
+	v.raise(l, errs.CodeLimitMemory, "%s: result would be larger than 4 MiB", what)
+}
