@@ -11,13 +11,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hookline/internal/errs"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"hookline/internal/errs"
 )
 
 // version is set by the build: -ldflags "-X main.version=…".
@@ -68,7 +67,13 @@ func newRoot() *cobra.Command {
 		Long:          "The Hookline server. Every flag can be given in the environment too:\n--setup-keys is HOOKLINE_SETUP_KEYS. A flag wins over the environment.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -10,9 +12,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
-
-	"hookline/internal/auth"
-	"hookline/internal/errs"
 )
 
 type contextKey int

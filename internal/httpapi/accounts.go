@@ -2,10 +2,9 @@ package httpapi
 
 import (
 	"context"
-	"time"
-
 	"hookline/internal/api"
 	"hookline/internal/auth"
+	"time"
 )
 
 func (s *service) me(ctx context.Context, _ *nothing) (api.Me, error) {

@@ -2,14 +2,13 @@ package httpapi
 
 import (
 	"encoding/json"
-	"time"
-
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/jobs"
 	"hookline/review"
 	"hookline/signing"
+	"time"
 )
 
 func jobOf(j jobs.Job) api.Job {

@@ -33,12 +33,16 @@ func TestLimitsAreBounded(t *testing.T) {
 	if len(l.byKey) != maxLimiters || l.order.Len() != maxLimiters {
 		t.Errorf("%d limiters, %d in order", len(l.byKey), l.order.Len())
 	}
-	if !l.allow("x") || !l.allow("x") || l.allow("x") {
-		t.Error("a burst of 2 is not 2")
+	for i, want := range []bool{true, true, false} {
+		if got := l.allow("x"); got != want {
+			t.Errorf("event %d of a burst of 2: %v", i, got)
+		}
 	}
 	now = now.Add(time.Second)
-	if !l.allow("x") || l.allow("x") {
-		t.Error("one a second is not one")
+	for i, want := range []bool{true, false} {
+		if got := l.allow("x"); got != want {
+			t.Errorf("event %d a second later: %v", i, got)
+		}
 	}
 }
 

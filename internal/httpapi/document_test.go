@@ -57,7 +57,7 @@ func TestDocumentIsOurs(t *testing.T) {
 		OpenAPI string
 		Paths   map[string]map[string]struct {
 			Parameters []parameter
-			Responses map[string]struct {
+			Responses  map[string]struct {
 				Content map[string]any
 			}
 		}

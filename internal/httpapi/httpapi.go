@@ -11,6 +11,12 @@ package httpapi
 
 import (
 	"context"
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/review"
+	"hookline/signing"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,13 +24,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
-
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/review"
-	"hookline/signing"
 )
 
 // Peers reads enrolled machines.

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-
 	"hookline/collector"
 	"hookline/internal/api"
 	"hookline/internal/jobs"

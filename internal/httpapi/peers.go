@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-
 	"hookline/internal/api"
 	"hookline/internal/enroll"
 )

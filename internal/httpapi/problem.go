@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"hookline/internal/api"
+	"hookline/internal/errs"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"hookline/internal/api"
-	"hookline/internal/errs"
 )
 
 const problemType = "application/problem+json"

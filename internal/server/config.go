@@ -1,16 +1,16 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
+	"hookline/internal/errs"
+	"hookline/signing"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
-
-	"hookline/internal/errs"
-	"hookline/signing"
 )
 
 // Config is what a server is started with. Paths and addresses come from
@@ -120,11 +120,11 @@ func (c Config) httpTLS() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
 }
 
-func listen(flag, address string, given net.Listener) (net.Listener, error) {
+func listen(ctx context.Context, flag, address string, given net.Listener) (net.Listener, error) {
 	if given != nil {
 		return given, nil
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, errs.Wrap(errs.CodeBadInput, err, "cannot listen").At(flag)
 	}

@@ -3,12 +3,11 @@ package server
 import (
 	"context"
 	"fmt"
-	"log/slog"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/sandbox"
 	"hookline/sandbox/replay"
+	"log/slog"
 )
 
 // lints at a time: each is a confined process of its own, and whoever may
@@ -19,12 +18,12 @@ const maxLints = 2
 // compiles them, confined, since a compiler can be attacked too. Without the
 // binary nothing is checked here; authors' own `hookline hook lint` and the
 // reviewers remain.
-func newLint(path string, log *slog.Logger) (func(ctx context.Context, script, statement []byte) error, error) {
+func newLint(path string, log *slog.Logger) func(ctx context.Context, script, statement []byte) error {
 	if path == "" {
 		found, err := sandbox.FindBinary()
 		if err != nil {
 			log.Info("hookline-sandbox was not found; scripts are not compiled when they are submitted")
-			return nil, nil
+			return nil
 		}
 		path = found
 	}
@@ -45,18 +44,20 @@ func newLint(path string, log *slog.Logger) (func(ctx context.Context, script, s
 		}
 		findings, err := replay.Lint(ctx, path, script, st.Predicate)
 		if err != nil {
-			return fmt.Errorf("lint: %w", err)
+			log.WarnContext(ctx, "a submitted script could not be compiled here; its reviewers still see it", "error", err)
+			return nil
 		}
 		return refusal(findings)
-	}, nil
+	}
 }
 
 // refusal refuses scripts that cannot run at all; what is only unwise is for
-// reviewers to judge.
+// reviewers to judge. The codes are those of package hooks/lint, which brings
+// a compiler that this process must not link.
 func refusal(findings []replay.Finding) error {
 	for _, f := range findings {
-		if f.Severity == "error" && f.Code == "syntax" {
-			return errs.New(errs.CodeBadScript, "%s", f.Message).At(fmt.Sprintf("hook.lua:%d", f.Line)).
+		if f.Code == "syntax" || f.Code == "script" {
+			return errs.New(errs.CodeBadScript, "%s", f.Message).At(fmt.Sprintf("%s:%d", hooks.ScriptName, f.Line)).
 				WithHint("try it first: hookline hook lint")
 		}
 	}

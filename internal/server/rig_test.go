@@ -10,6 +10,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/signing"
+	"hookline/signing/signer"
 	"io"
 	"log/slog"
 	"math/big"
@@ -21,13 +27,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"hookline/hooks"
-	"hookline/internal/api"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/signing"
-	"hookline/signing/signer"
 )
 
 const (
@@ -136,7 +135,7 @@ func (r *rig) start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.Server.Run(ctx) }()
+	go func() { done <- r.Run(ctx) }()
 	r.stop = sync.OnceValue(func() error {
 		cancel()
 		return <-done

@@ -14,6 +14,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/jobserver"
+	"hookline/review"
+	"hookline/signing"
+	"hookline/store/sqlite"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,13 +29,6 @@ import (
 
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/jobserver"
-	"hookline/review"
-	"hookline/signing"
-	"hookline/store/sqlite"
 )
 
 // Bounds of serving.

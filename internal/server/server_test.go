@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
 	"net"
 	"net/http"
 	"os"
@@ -15,10 +18,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
-
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -120,7 +119,7 @@ func TestPeersPortSpeaksOnlyTLS13ForItsDeployment(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer cc.Close()
+		defer func() { _ = cc.Close() }()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_, err = grpc_health_v1.NewHealthClient(cc).Check(ctx, &grpc_health_v1.HealthCheckRequest{})

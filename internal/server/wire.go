@@ -5,11 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"path/filepath"
-	"time"
-
 	"hookline/collector"
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
@@ -19,6 +14,10 @@ import (
 	"hookline/internal/web"
 	"hookline/review"
 	"hookline/store/sqlite"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
 )
 
 const (
@@ -110,7 +109,7 @@ func (s *Server) signed(ctx context.Context, version string) (collector.Signed, 
 }
 
 // openPeers makes the listener for peers.
-func (s *Server) openPeers(context.Context) error {
+func (s *Server) openPeers(ctx context.Context) error {
 	b, err := readCapped("--setup-keys", s.cfg.SetupKeys, maxSetupKeyBytes)
 	if err != nil {
 		return err
@@ -119,7 +118,7 @@ func (s *Server) openPeers(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.grpcListener, err = listen("--grpc", s.cfg.GRPC, s.cfg.GRPCListener); err != nil {
+	if s.grpcListener, err = listen(ctx, "--grpc", s.cfg.GRPC, s.cfg.GRPCListener); err != nil {
 		return err
 	}
 	s.jobs = &jobserver.Server{
@@ -138,7 +137,7 @@ func (s *Server) openPeers(context.Context) error {
 }
 
 // openPeople makes the listener for people.
-func (s *Server) openPeople(context.Context) error {
+func (s *Server) openPeople(ctx context.Context) error {
 	tlsConfig, err := s.cfg.httpTLS()
 	if err != nil {
 		return err
@@ -147,7 +146,7 @@ func (s *Server) openPeople(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.httpListener, err = listen("--http", s.cfg.HTTP, s.cfg.HTTPListener); err != nil {
+	if s.httpListener, err = listen(ctx, "--http", s.cfg.HTTP, s.cfg.HTTPListener); err != nil {
 		return err
 	}
 	s.http = &http.Server{
@@ -164,13 +163,9 @@ func (s *Server) openPeople(context.Context) error {
 }
 
 func (s *Server) handler(tlsConfig *tls.Config) (http.Handler, error) {
-	lint, err := newLint(s.cfg.Sandbox, s.log)
-	if err != nil {
-		return nil, err
-	}
 	rest := httpapi.New(httpapi.Parts{
 		Gate: s.gate, Review: s.review, Versions: s.db, Collector: s.collector, Queries: s.db, Results: s.db, Peers: s.db, Audit: s.db,
-		Policy: s.policy, PolicyBytes: s.policyBytes, Version: s.cfg.Version, CheckScript: lint,
+		Policy: s.policy, PolicyBytes: s.policyBytes, Version: s.cfg.Version, CheckScript: newLint(s.cfg.Sandbox, s.log),
 		Now: s.cfg.Now, Log: s.log, Observe: s.metrics.observe, Metrics: s.metrics.handler(),
 	})
 	pages, err := web.New(web.Parts{

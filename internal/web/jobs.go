@@ -2,17 +2,16 @@ package web
 
 import (
 	"context"
-	"net/http"
-	"strings"
-	"time"
-
-	"github.com/go-chi/chi/v5"
-
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // maxBeside caps the results and runs on one page.

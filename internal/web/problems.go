@@ -2,15 +2,14 @@ package web
 
 import (
 	"fmt"
-	"net/http"
-	"time"
-
-	"github.com/go-chi/chi/v5"
-
 	"hookline/collector"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // Rows of one page.

@@ -2,14 +2,13 @@ package web
 
 import (
 	"bytes"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
 	"html/template"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
-
-	"hookline/internal/auth"
-	"hookline/internal/errs"
 )
 
 // base is what every page has.

@@ -1,12 +1,12 @@
 package web
 
 import (
-	"net/http"
-
-	"github.com/go-chi/chi/v5"
-
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // cookieName keeps a session. Under TLS the prefix makes browsers refuse a
@@ -18,9 +18,23 @@ func (s *site) cookieName() string {
 	return "hookline"
 }
 
+// setCookie sets the session's cookie; without a secret it deletes it. The
+// cookie goes along with links from elsewhere, which only read, and with no
+// form or script from elsewhere.
+func (s *site) setCookie(w http.ResponseWriter, secret string, expires time.Time) {
+	maxAge := 0
+	if secret == "" {
+		maxAge = -1
+	}
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever there is TLS; plain HTTP is for loopback only
+		Name: s.cookieName(), Value: secret, Path: "/", Expires: expires, MaxAge: maxAge,
+		HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
 func (s *site) session(r *http.Request) (auth.Principal, error) {
 	signIn := errs.New(errs.CodeUnauthenticated, "You are not signed in.").
-		WithHint("Make a one-time link with `hookline login-link` and open it in this browser.")
+		WithHint("Make a one-time link with `hookline open` and open it in this browser.")
 	c, err := r.Cookie(s.cookieName())
 	if err != nil {
 		return auth.Principal{}, signIn
@@ -44,16 +58,13 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	secret, token, err := s.Gate.SpendLogin(r.Context(), chi.URLParam(r, "code"))
 	if errs.Is(err, errs.CodeUnauthenticated) {
 		err = errs.New(errs.CodeUnauthenticated, "This link was used already, or its time is over.").
-			WithHint("Make another with `hookline login-link`.")
+			WithHint("Make another with `hookline open`.")
 	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: s.cookieName(), Value: secret, Path: "/", Expires: token.ExpiresAt,
-		HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
-	})
+	s.setCookie(w, secret, token.ExpiresAt)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
@@ -64,8 +75,6 @@ func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: s.cookieName(), Path: "/", MaxAge: -1, HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
-	})
+	s.setCookie(w, "", time.Time{})
 	s.failWith(w, r, http.StatusOK, errs.New(errs.CodeUnauthenticated, "You are signed out."))
 }

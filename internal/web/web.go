@@ -14,6 +14,11 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/review"
 	"html/template"
 	"io/fs"
 	"log/slog"
@@ -21,12 +26,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/review"
 )
 
 //go:embed templates static

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"hookline/internal/enroll"
+	"hookline/signing"
+	"hookline/signing/signer"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hooklined": main})
+}
+
+// TestScripts runs the scripts in testdata, each in a folder with a policy
+// and the hash of a setup key.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata",
+		Setup: func(e *testscript.Env) error { return writeDeployment(e.WorkDir) },
+	})
+}
+
+func writeDeployment(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	author, err := signer.New(key)
+	if err != nil {
+		return err
+	}
+	policy := &signing.Policy{
+		Deployment: "d-00112233445566778899aabbccddeeff", Profile: signing.ProfileSolo, MaxLifetime: 24 * time.Hour,
+		Persons: []signing.Person{{Name: "alice", Roles: []signing.Role{signing.RoleAuthor}, Keys: []signing.PublicKey{author.Public()}}},
+	}
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), policy.YAML(), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "setup-keys.txt"), []byte(enroll.HashSetupKey(enroll.NewSetupKey())+"\n"), 0o600)
+}
+
+// TestServe: the ready line tells the ports, the server answers, and ends
+// well when it is told to.
+func TestServe(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeDeployment(dir); err != nil {
+		t.Fatal(err)
+	}
+	out, in := io.Pipe()
+	root := newRoot()
+	root.SetOut(in)
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{
+		"serve", "--data", filepath.Join(dir, "data"), "--policy", filepath.Join(dir, "policy.yaml"),
+		"--setup-keys", filepath.Join(dir, "setup-keys.txt"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0",
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- root.ExecuteContext(ctx)
+		_ = in.Close() // of a pipe in memory
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("%v, ended: %v", err, <-ended)
+	}
+	m := regexp.MustCompile(`^hooklined ready http=(http://127\.0\.0\.1:\d+) grpc=127\.0\.0\.1:\d+\n$`).FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("ready line %q", line)
+	}
+	res, err := http.Get(m[1] + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("readyz: %s", res.Status)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "data", "admin.token")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("admin.token: %v %v", info, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
