@@ -81,7 +81,7 @@ func (a *app) enroll(ctx context.Context, line enroll.Line, e guard.Enrolment) e
 	if err != nil {
 		return err
 	}
-	e.Policy, e.SPKI = enrolled.Policy, enrolled.SPKI
+	e.Policy, e.PeerSPKI = enrolled.Policy, enrolled.SPKI
 	e.Anchor = trust.Anchor{PolicyDigest: line.PolicyDigest, Deployment: line.Deployment}
 	policy, err := e.Anchor.Policy(e.Policy)
 	if err != nil {
