@@ -1,13 +1,12 @@
 package main
 
 import (
+	"hookline/internal/client"
+	"hookline/internal/errs"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"hookline/internal/client"
-	"hookline/internal/errs"
 )
 
 // app is what every command works with; nothing else of the process is used.

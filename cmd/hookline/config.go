@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"hookline/internal/client"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,10 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
-
-	"hookline/internal/client"
-	"hookline/internal/errs"
-	"hookline/internal/strict"
 )
 
 const (

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-
 	"hookline/internal/errs"
+	"strings"
 )
 
 // Exit codes that scripts can use.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hookline/hooks"
+	"hookline/internal/errs"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,9 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
-
-	"hookline/hooks"
-	"hookline/internal/errs"
 )
 
 // initOptions are the flags of hook init.

@@ -3,6 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/source"
+	"hookline/sandbox"
+	"hookline/sandbox/replay"
 	"io/fs"
 	"os"
 	"slices"
@@ -11,12 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/source"
-	"hookline/sandbox"
-	"hookline/sandbox/replay"
 )
 
 const maxFixturesFile = 4 << 20

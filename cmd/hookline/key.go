@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hookline/internal/errs"
+	"hookline/signing"
+	"hookline/signing/signer"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"hookline/internal/errs"
-	"hookline/signing"
-	"hookline/signing/signer"
 )
 
 const (

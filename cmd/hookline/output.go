@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hookline/internal/errs"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,8 +13,6 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
-
-	"hookline/internal/errs"
 )
 
 const (
@@ -43,7 +42,7 @@ func (a *app) show(v any, table func()) error {
 }
 
 func (a *app) showJSON(v any) error {
-	b, err := encodeJSON(v)
+	b, err := encodeJSON(v, jsonEscape)
 	if err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func (a *app) showJSON(v any) error {
 
 // encodeJSON keeps every character that moves a terminal's cursor, or the
 // order of its text, as an escape.
-func encodeJSON(v any) ([]byte, error) {
+func encodeJSON(v any, escape func(rune) string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -61,7 +60,7 @@ func encodeJSON(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, errs.Wrap(errs.CodeInternal, err, "cannot print the answer")
 	}
-	return escapeUnicode(bytes.TrimSuffix(b.Bytes(), []byte("\n")), jsonEscape), nil
+	return escapeUnicode(bytes.TrimSuffix(b.Bytes(), []byte("\n")), escape), nil
 }
 
 // jsonEscape is \u with four digits, two of them beyond the basic plane.
@@ -90,7 +89,7 @@ func escapeUnicode(b []byte, escape func(rune) string) []byte {
 
 // showYAML prints the JSON form as YAML, which keeps order and names.
 func (a *app) showYAML(v any) error {
-	b, err := encodeJSON(v)
+	b, err := encodeJSON(v, yamlEscape) // YAML knows no pairs of escapes
 	if err != nil {
 		return err
 	}

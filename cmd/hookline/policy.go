@@ -7,6 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
+	"hookline/signing"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,11 +18,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/internal/strict"
-	"hookline/signing"
 )
 
 // The files of the offline folder.

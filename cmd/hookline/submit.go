@@ -3,15 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-
-	"github.com/spf13/cobra"
-
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/signing"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
 )
 
 // submitOptions are the flags of hook submit.
