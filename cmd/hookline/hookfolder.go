@@ -1,12 +1,11 @@
 package main
 
 import (
+	"hookline/hooks"
+	"hookline/sandbox"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-
-	"hookline/hooks"
-	"hookline/sandbox"
 )
 
 const (

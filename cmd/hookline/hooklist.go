@@ -2,17 +2,16 @@ package main
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
-	"time"
-
-	"github.com/spf13/cobra"
-
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/internal/strict"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // pageFlags adds what every list takes.
@@ -51,7 +50,7 @@ func (a *app) versions(items []api.Version) {
 			results = fmt.Sprintf("%d/%d", act.Ledger.Received, act.Quantity)
 		}
 		rows = append(rows, []string{
-			fmt.Sprintf("%s@%d", v.Hook, v.Number), clip(v.Digest, 16), v.State,
+			fmt.Sprintf("%s@%d", v.Hook, v.Number), short(v.Digest), v.State,
 			fmt.Sprintf("%d/%d", v.Approvals, v.Needed), results, v.SubmittedBy, clock(v.SubmittedAt),
 		})
 	}
@@ -109,7 +108,7 @@ func (a *app) life(v api.Version) {
 			if who == "" {
 				who = r.User
 			}
-			rows = append(rows, []string{clock(r.At), who, r.Verdict, clip(r.KeyID, 16), clip(r.Comment, 100)})
+			rows = append(rows, []string{clock(r.At), who, r.Verdict, short(r.KeyID), clip(r.Comment, 100)})
 		}
 		a.table(rows)
 	}
@@ -307,7 +306,7 @@ func (a *app) explainAll(c *cobra.Command, cl *client.Client, job string) error 
 	return a.show(list, func() {
 		rows := [][]string{{"HOOK", "DIGEST", "CODE", "VERDICT"}}
 		for _, e := range list {
-			rows = append(rows, []string{e.Hook, clip(e.Version, 16), e.Code, e.Verdict})
+			rows = append(rows, []string{e.Hook, short(e.Version), e.Code, e.Verdict})
 		}
 		a.table(rows)
 	})

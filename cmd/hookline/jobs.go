@@ -3,13 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
-
-	"github.com/spf13/cobra"
-
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
+	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // query is a command without arguments that asks the server once.
@@ -82,7 +81,7 @@ func (a *app) jobs(items []api.Job) {
 		if j.FailedCode != "" {
 			outcome = j.FailedCode
 		}
-		rows = append(rows, []string{j.ID, j.Workload.Type, j.Status, outcome, clip(j.PeerID, 12), clip(about, 60), clock(j.CreatedAt)})
+		rows = append(rows, []string{j.ID, j.Workload.Type, j.Status, outcome, j.PeerID, clip(about, 60), clock(j.CreatedAt)})
 	}
 	a.table(rows)
 }
@@ -178,7 +177,7 @@ func newResultCommand(a *app) *cobra.Command {
 func (a *app) results(items []api.Result) {
 	rows := [][]string{{"RESULT", "ORIGINAL JOB", "HOOK", "VERSION", "PEER", "BYTES", "CREATED"}}
 	for _, r := range items {
-		rows = append(rows, []string{r.ID, r.JobID, r.Hook, clip(r.Version, 16), clip(r.PeerID, 12), count(r.Bytes), clock(r.CreatedAt)})
+		rows = append(rows, []string{r.ID, r.JobID, r.Hook, short(r.Version), r.PeerID, count(r.Bytes), clock(r.CreatedAt)})
 	}
 	a.table(rows)
 }

@@ -169,6 +169,9 @@ func clip(s string, n int) string {
 	return string([]rune(s)[:n-1]) + "…"
 }
 
+// short is the start of a digest: enough to name a version by.
+func short(digest string) string { return digest[:min(len(digest), 16)] }
+
 // table prints rows in columns; the first row is the header. Cells are made
 // harmless here, once.
 func (a *app) table(rows [][]string) {

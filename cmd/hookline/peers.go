@@ -1,10 +1,10 @@
 package main
 
 import (
-	"github.com/spf13/cobra"
-
 	"hookline/internal/api"
 	"hookline/internal/client"
+
+	"github.com/spf13/cobra"
 )
 
 func newPeerCommand(a *app) *cobra.Command {

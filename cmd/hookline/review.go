@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/spf13/cobra"
-
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/signing"
+	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 func newReviewCommand(a *app) *cobra.Command {
@@ -137,11 +136,7 @@ func (a *app) approve(c *cobra.Command, cl *client.Client, text string, o approv
 	if _, _, err := signing.Examine(policy, f.version.Script, f.version.Statement, f.version.Signatures); err != nil {
 		return none, err
 	}
-	if a.output == outputTable {
-		fmt.Fprintln(a.out, "you sign this statement:")
-		a.statement(f.statement, f.digest)
-		fmt.Fprintln(a.out)
-	}
+	a.aboutToSign(f.statement, f.digest)
 	if !o.Yes {
 		if err := a.confirm("Have you read the script, and do you approve " + f.statement.Predicate.Hook + "?"); err != nil {
 			return none, err

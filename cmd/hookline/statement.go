@@ -2,13 +2,24 @@ package main
 
 import (
 	"fmt"
+	"hookline/hooks"
+	"hookline/signing"
 	"strconv"
 	"strings"
 	"time"
-
-	"hookline/hooks"
-	"hookline/signing"
 )
+
+// aboutToSign shows the statement before it is signed: with the results of a
+// table, else beside them.
+func (a *app) aboutToSign(st hooks.Statement, digest string) {
+	view := *a
+	if a.output != outputTable {
+		view.out = a.err
+	}
+	fmt.Fprintln(view.out, "you sign this statement:")
+	view.statement(st, digest)
+	fmt.Fprintln(view.out)
+}
 
 // statement prints what a signature covers: what the hook may do first, then
 // its limits, then what it belongs to.

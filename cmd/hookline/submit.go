@@ -39,7 +39,6 @@ this machine and uploads it. The version number is the next one of the hook.`,
 				return err
 			}
 			return a.show(v, func() {
-				a.section("submitted")
 				a.pairs(
 					[2]string{"version", fmt.Sprintf("%s@%d", v.Hook, v.Number)}, [2]string{"digest", v.Digest},
 					[2]string{"state", v.State}, [2]string{"approvals", fmt.Sprintf("%d of %d", v.Approvals, v.Needed)},
@@ -94,10 +93,7 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 	if err != nil {
 		return none, err
 	}
-	if a.output == outputTable {
-		fmt.Fprintln(a.out, "you sign this statement:")
-		a.statement(st, hooks.Digest(statement))
-	}
+	a.aboutToSign(st, hooks.Digest(statement))
 	file, err := key.Sign(statement)
 	if err != nil {
 		return none, err

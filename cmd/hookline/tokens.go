@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
+	"hookline/internal/api"
+	"hookline/internal/errs"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"hookline/internal/api"
-	"hookline/internal/errs"
 )
 
 // tokenOptions are the flags of token create.

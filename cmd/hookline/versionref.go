@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"maps"
-	"slices"
-	"strconv"
-	"strings"
-
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 const (
