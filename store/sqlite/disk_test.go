@@ -110,7 +110,7 @@ func checkFill(t *testing.T, d *DB, want int) {
 	if err != nil || int(n) != want {
 		t.Errorf("%d rows stored, %d acknowledged, %v", n, want, err)
 	}
-	if len(mustText(t, d, `PRAGMA integrity_check`)) != 1 {
+	if got := mustText(t, d, `PRAGMA integrity_check`); len(got) != 1 || got[0] != "ok" {
 		t.Error("the database is damaged")
 	}
 }

@@ -313,12 +313,12 @@ func (k *kit) mixedJobs() []jobs.Job {
 	return all
 }
 
-// jobFilters is every combination of the members of a filter.
+// jobFilters is every workload and status with each other member and several.
 func jobFilters(problem string) []jobs.Filter {
 	var all []jobs.Filter
 	for _, w := range []jobs.Workload{"", jobs.WorkReport, jobs.WorkHook} {
 		for _, s := range []jobs.Status{"", jobs.Pending, jobs.Succeeded, jobs.Failed} {
-			for bits := range 16 {
+			for _, bits := range []int{0, 1, 2, 4, 8, 9, 15} {
 				f := jobs.Filter{Workload: w, Status: s}
 				set(&f.PeerID, "p", bits&1)
 				set(&f.ProblemID, problem, bits&2)

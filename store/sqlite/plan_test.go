@@ -1,0 +1,161 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+)
+
+// runEveryQuery has every list, and what the writer looks up, pass through
+// prepare, which keeps its text.
+func runEveryQuery(t *testing.T, d *DB) {
+	t.Helper()
+	ctx, now := context.Background(), time.Unix(1_000_000, 0)
+	for bits := range 1 << 6 {
+		f := jobs.Filter{}
+		for i, member := range []*string{&f.PeerID, &f.ProblemID, &f.Original, &f.Version, (*string)(&f.Workload), (*string)(&f.Status)} {
+			if bits>>i&1 == 1 {
+				*member = "x"
+			}
+		}
+		_, err := d.Jobs(ctx, f)
+		noError(t, err)
+	}
+	for bits := range 1 << 4 {
+		f := collector.ResultFilter{}
+		for i, member := range []*string{&f.JobID, &f.Hook, &f.Version, &f.ProblemID} {
+			if bits>>i&1 == 1 {
+				*member = "x"
+			}
+		}
+		_, err := d.Results(ctx, f)
+		noError(t, err)
+	}
+	for _, read := range []func() error{
+		func() error { _, err := d.Entries(ctx, "", 10); return err },
+		func() error { _, err := d.Peers(ctx, "", 10); return err },
+		func() error { _, err := d.Hooks(ctx, "", 10); return err },
+		func() error { _, err := d.VersionsOf(ctx, "h", 0, 10); return err },
+		func() error { _, err := d.Problems(ctx, "", 10); return err },
+		func() error { _, err := d.Leases(ctx, "", 10); return err },
+		func() error { _, err := d.Overdue(ctx, now, "", 10); return err },
+		func() error { _, err := d.ActivePast(ctx, now, 10); return err },
+		func() error { _, err := d.Unsent(ctx, "p", 10); return err },
+		func() error { _, err := d.Originals(ctx, "p", []string{"fp:a", "pkg:b"}, 10); return err },
+		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a"}); return err },
+		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a", "pkg:b"}); return err },
+		func() error { _, err := d.LatestNumber(ctx, "h"); return err },
+		func() error { _, err := d.User(ctx, "u"); return err },
+		func() error { _, err := d.TokenByHash(ctx, [32]byte{}); return err },
+		func() error { _, err := d.Peer(ctx, "p"); return err },
+		func() error { _, err := d.Life(ctx, "d"); return err },
+		func() error { _, err := d.Activation(ctx, "d"); return err },
+		func() error { _, err := d.Job(ctx, "j"); return err },
+		func() error { _, err := d.Problem(ctx, "p"); return err },
+		func() error { _, err := d.Result(ctx, "r"); return err },
+		func() error { return d.TakeLease(ctx, "v", "l", now) },
+		func() error { return d.Reserve(ctx, "v", "l", 1) },
+		func() error { _, _, err := d.SettleLease(ctx, "v", "l", hooks.OutcomeEmpty, 0, now); return err },
+		func() error { _, err := d.MarkSent(ctx, "j", now); return err },
+		func() error { return d.MarkAcked(ctx, "j", now) },
+		func() error {
+			return d.AddHookJob(ctx, jobs.Job{ID: "h", PeerID: "p", Status: jobs.Pending, Version: "v", OriginalID: "o"})
+		},
+		func() error { return d.AddHidden(ctx, collector.Result{ID: "h", Fields: []byte("{}")}) },
+		func() error { _, err := d.Decide(ctx, "h", jobs.Decision{Status: jobs.Succeeded}); return err },
+		func() error { _, err := d.ChangeState(ctx, "v", "active", "expired", "", now); return err },
+	} {
+		if err := read(); err != nil && !errs.Is(err, errs.CodeNotFound) && !errs.Is(err, errs.CodeHookNotActive) {
+			t.Error(err)
+		}
+	}
+}
+
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unbounded finds what a plan reads from end to end: a table or index without
+// a SEARCH term. A list of values and one row are not.
+var unbounded = regexp.MustCompile(`^SCAN (?:\w+ USING|(\w+)$)`)
+
+// No query reads a whole table, and none of a list sorts what it has read:
+// the index gives the order.
+func TestNoQueryScans(t *testing.T) {
+	d := openAt(t, filepath.Join(t.TempDir(), "hookline.db"), Options{})
+	runEveryQuery(t, d)
+	conn := rawConn(t, d.path)
+	queries := slices.Concat(keysOf(d.reader.statements), keysOf(d.writer.tx.statements))
+	explained := 0
+	for _, query := range queries {
+		if !regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE)`).MatchString(query) || strings.Contains(query, "schema_version") {
+			continue
+		}
+		explained++
+		plan := explain(t, conn, query)
+		for _, line := range plan {
+			if unbounded.MatchString(line) || strings.Contains(line, "USE TEMP B-TREE") && strings.Contains(query, "LIMIT") {
+				t.Errorf("%s\nin the plan of\n%s", strings.Join(plan, "\n"), query)
+				break
+			}
+		}
+	}
+	for _, bad := range []string{"SELECT id FROM jobs WHERE failed_code = ?", "SELECT id FROM jobs", "SELECT id FROM peers ORDER BY name LIMIT 1"} {
+		if !unbounded.MatchString(explain(t, conn, bad)[0]) {
+			t.Errorf("this test would not see %q", bad)
+		}
+	}
+	if explained < 100 {
+		t.Errorf("only %d queries were looked at", explained)
+	}
+}
+
+func keysOf[V any](m map[string]V) []string {
+	var all []string
+	for k := range m {
+		all = append(all, k)
+	}
+	return all
+}
+
+func explain(t *testing.T, conn *sql.Conn, query string) []string {
+	t.Helper()
+	args := make([]any, parameters(query))
+	rows, err := conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatalf("%v in %s", err, query)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var line string
+		if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, line)
+	}
+	return plan
+}
+
+// parameters counts the values that a query wants: ?1, ?2 … or plain ones.
+func parameters(query string) int {
+	numbered := map[string]bool{}
+	for _, p := range regexp.MustCompile(`\?\d+`).FindAllString(query, -1) {
+		numbered[p] = true
+	}
+	return max(len(numbered), strings.Count(query, "?"))
+}
