@@ -2,14 +2,15 @@ package main
 
 import (
 	"fmt"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/internal/server"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/server"
 )
 
 func newCA() *cobra.Command {

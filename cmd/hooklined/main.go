@@ -11,12 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hookline/internal/errs"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"hookline/internal/errs"
 )
 
 // version is set by the build: -ldflags "-X main.version=…".

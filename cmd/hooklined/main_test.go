@@ -6,9 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"hookline/internal/enroll"
-	"hookline/signing"
-	"hookline/signing/signer"
 	"io"
 	"net/http"
 	"os"
@@ -18,6 +15,10 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"hookline/internal/enroll"
+	"hookline/signing"
+	"hookline/signing/signer"
 )
 
 func TestMain(m *testing.M) {

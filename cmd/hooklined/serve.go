@@ -3,10 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"hookline/internal/server"
 	"log/slog"
 
 	"github.com/spf13/cobra"
+
+	"hookline/internal/server"
 )
 
 func newServe() *cobra.Command {

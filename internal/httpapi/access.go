@@ -3,8 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"hookline/internal/auth"
-	"hookline/internal/errs"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -12,6 +10,9 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
+
+	"hookline/internal/auth"
+	"hookline/internal/errs"
 )
 
 type contextKey int

@@ -2,9 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"time"
+
 	"hookline/internal/api"
 	"hookline/internal/auth"
-	"time"
 )
 
 func (s *service) me(ctx context.Context, _ *nothing) (api.Me, error) {

@@ -2,13 +2,14 @@ package httpapi
 
 import (
 	"encoding/json"
+	"time"
+
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/jobs"
 	"hookline/review"
 	"hookline/signing"
-	"time"
 )
 
 func jobOf(j jobs.Job) api.Job {

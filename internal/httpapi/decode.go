@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hookline/internal/errs"
 	"io"
 	"net/http"
 	"net/url"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"hookline/internal/errs"
 )
 
 // Caps of a request.

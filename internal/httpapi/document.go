@@ -2,12 +2,13 @@ package httpapi
 
 import (
 	"encoding/json"
-	"hookline/internal/api"
-	"hookline/internal/errs"
 	"net/http"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"hookline/internal/api"
+	"hookline/internal/errs"
 )
 
 // finishDocument corrects what huma writes by default: arrays are never null

@@ -2,11 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"strconv"
+
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/auth"
 	"hookline/review"
-	"strconv"
 )
 
 func (s *service) listHooks(ctx context.Context, in *Listing) (api.Page[api.Version], error) {

@@ -11,12 +11,6 @@ package httpapi
 
 import (
 	"context"
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/review"
-	"hookline/signing"
 	"log/slog"
 	"net/http"
 	"time"
@@ -24,6 +18,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
+
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/review"
+	"hookline/signing"
 )
 
 // Peers reads enrolled machines.

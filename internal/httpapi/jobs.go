@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+
 	"hookline/collector"
 	"hookline/internal/api"
 	"hookline/internal/jobs"

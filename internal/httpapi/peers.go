@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+
 	"hookline/internal/api"
 	"hookline/internal/enroll"
 )

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"hookline/internal/api"
-	"hookline/internal/errs"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"hookline/internal/api"
+	"hookline/internal/errs"
 )
 
 const problemType = "application/problem+json"

@@ -2,10 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"hookline/internal/auth"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"hookline/internal/auth"
 )
 
 // body is an answer without headers of its own.

@@ -2,13 +2,14 @@ package server
 
 import (
 	"bytes"
-	"hookline/internal/api"
-	"hookline/internal/auth"
-	"hookline/internal/errs"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"hookline/internal/api"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
 )
 
 var nobody = strings.Repeat("0", 64)

@@ -3,14 +3,15 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"hookline/internal/errs"
-	"hookline/signing"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"hookline/internal/errs"
+	"hookline/signing"
 )
 
 // Config is what a server is started with. Paths and addresses come from

@@ -3,13 +3,14 @@ package server
 import (
 	"context"
 	"fmt"
-	"hookline/internal/errs"
 	"io"
 	"log"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
+
+	"hookline/internal/errs"
 )
 
 // readyWithin bounds the question to the store.

@@ -3,11 +3,12 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
+
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/sandbox"
 	"hookline/sandbox/replay"
-	"log/slog"
 )
 
 // lints at a time: each is a confined process of its own, and whoever may

@@ -2,9 +2,6 @@ package server
 
 import (
 	"context"
-	"hookline/collector"
-	"hookline/hooks"
-	"hookline/internal/jobs"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,6 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/jobs"
 )
 
 // metrics counts in a registry of its own. No label takes a value that comes

@@ -4,13 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
-	"hookline/collector"
-	"hookline/hooks"
-	"hookline/internal/api"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/internal/jobs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +11,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")

@@ -10,12 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"hookline/hooks"
-	"hookline/internal/api"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/signing"
-	"hookline/signing/signer"
 	"io"
 	"log/slog"
 	"math/big"
@@ -27,6 +21,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/signing"
+	"hookline/signing/signer"
 )
 
 const (

@@ -14,13 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/jobserver"
-	"hookline/review"
-	"hookline/signing"
-	"hookline/store/sqlite"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,6 +22,14 @@ import (
 
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
+
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/jobserver"
+	"hookline/review"
+	"hookline/signing"
+	"hookline/store/sqlite"
 )
 
 // Bounds of serving.

@@ -3,9 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +15,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,6 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
 	"hookline/collector"
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
@@ -14,10 +19,6 @@ import (
 	"hookline/internal/web"
 	"hookline/review"
 	"hookline/store/sqlite"
-	"net/http"
-	"os"
-	"path/filepath"
-	"time"
 )
 
 const (

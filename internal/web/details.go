@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"hookline/internal/auth"
-	"hookline/internal/jobs"
-	"hookline/review"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"hookline/internal/auth"
+	"hookline/internal/jobs"
+	"hookline/review"
 )
 
 // fact is one labelled value; ID sets it in the font of ids.

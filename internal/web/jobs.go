@@ -2,16 +2,17 @@ package web
 
 import (
 	"context"
-	"hookline/collector"
-	"hookline/hooks"
-	"hookline/internal/auth"
-	"hookline/internal/errs"
-	"hookline/internal/jobs"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
 )
 
 // maxBeside caps the results and runs on one page.

@@ -2,14 +2,15 @@ package web
 
 import (
 	"fmt"
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/errs"
-	"hookline/internal/jobs"
 	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
 )
 
 // Rows of one page.

@@ -2,13 +2,14 @@ package web
 
 import (
 	"bytes"
-	"hookline/internal/auth"
-	"hookline/internal/errs"
 	"html/template"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
+
+	"hookline/internal/auth"
+	"hookline/internal/errs"
 )
 
 // base is what every page has.

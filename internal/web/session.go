@@ -1,12 +1,13 @@
 package web
 
 import (
-	"hookline/internal/auth"
-	"hookline/internal/errs"
 	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"hookline/internal/auth"
+	"hookline/internal/errs"
 )
 
 // cookieName keeps a session. Under TLS the prefix makes browsers refuse a

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"hookline/hooks"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"hookline/hooks"
 )
 
 // Sizes over which a value gets a box that scrolls.

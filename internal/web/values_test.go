@@ -1,12 +1,13 @@
 package web
 
 import (
-	"hookline/hooks"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"hookline/hooks"
 )
 
 func TestVisible(t *testing.T) {

@@ -14,11 +14,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/review"
 	"html/template"
 	"io/fs"
 	"log/slog"
@@ -26,6 +21,12 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"hookline/collector"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/review"
 )
 
 //go:embed templates static
