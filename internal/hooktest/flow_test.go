@@ -24,7 +24,7 @@ func TestOwnerIsAskedFirst(t *testing.T) {
 	must(t, err)
 	refusal, err := p.AwaitRefusal(t.Context(), "alice", original)
 	must(t, err)
-	if refusal.Code != "waits-for-owner" || refusal.Outcome != "deferred" {
+	if refusal.Code != "waits-for-owner" || refusal.Decision != "deferred" {
 		t.Errorf("the record says %+v, want waits-for-owner, deferred", refusal)
 	}
 	var pending []struct{ ID string }

@@ -84,7 +84,7 @@ func (p *Peer) AwaitRefusal(ctx context.Context, user, original string) (Record,
 				return err
 			}
 			for _, r := range records {
-				if r.Outcome == "refused" || r.Outcome == "deferred" {
+				if r.Decision == "refused" || r.Decision == "deferred" {
 					found = r
 					return nil
 				}

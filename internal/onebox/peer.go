@@ -116,13 +116,14 @@ func (p *Peer) Report(ctx context.Context, path string) (string, error) {
 
 // Record is one line of the peer's own record.
 type Record struct {
-	Kind    string          `json:"kind"`
-	JobID   string          `json:"job_id"`
-	Hook    string          `json:"hook"`
-	Version string          `json:"version"`
-	Code    string          `json:"code"`
-	Outcome string          `json:"outcome"`
-	Fields  json.RawMessage `json:"fields"`
+	Kind     string          `json:"kind"`
+	JobID    string          `json:"job_id"`
+	Hook     string          `json:"hook"`
+	Version  int64           `json:"version"`
+	Decision string          `json:"decision"`
+	Outcome  string          `json:"outcome"`
+	Code     string          `json:"code"`
+	Fields   json.RawMessage `json:"fields"`
 }
 
 // Log reads the peer's own record, oldest first.
