@@ -43,7 +43,7 @@ func Pair() (*Conn, *os.File, error) {
 		return nil, nil, fmt.Errorf("cannot make a socketpair: %w", err)
 	}
 	child := os.NewFile(uintptr(fds[1]), "guard-socket")
-	conn, err := fromFile(os.NewFile(uintptr(fds[0]), "guard-socket"))
+	conn, err := FromFile(os.NewFile(uintptr(fds[0]), "guard-socket"))
 	if err != nil {
 		_ = child.Close()
 		return nil, nil, err
@@ -57,10 +57,11 @@ func Inherited(fd uintptr) (*Conn, error) {
 	if f == nil {
 		return nil, errs.New(errs.CodeBadInput, "cannot use descriptor %d", fd)
 	}
-	return fromFile(f)
+	return FromFile(f)
 }
 
-func fromFile(f *os.File) (*Conn, error) {
+// FromFile makes a Conn of an end of Pair, and closes the file.
+func FromFile(f *os.File) (*Conn, error) {
 	defer func() { _ = f.Close() }() // FileConn duplicates it
 	c, err := net.FileConn(f)
 	if err != nil {

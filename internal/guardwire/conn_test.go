@@ -41,7 +41,7 @@ func TestRoundTripOverPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := fromFile(file)
+	network, err := FromFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestWritesDoNotMix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := fromFile(file)
+	network, err := FromFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -123,7 +124,7 @@ func (r *rig) start() {
 	r.stop = func() {
 		cancel()
 		for _, c := range []chan error{served, collected} {
-			if err := <-c; err != nil {
+			if err := <-c; err != nil && !errors.Is(err, context.Canceled) {
 				r.Errorf("the server ended with %v", err)
 			}
 		}

@@ -34,7 +34,11 @@ type session struct {
 // drained ends a session where the server asked to come back later.
 type drained struct{ after time.Duration }
 
-func (d *drained) Error() string { return fmt.Sprintf("the server stops; again in %s", d.after) }
+func (d *drained) Error() string { return d.Unwrap().Error() }
+
+func (d *drained) Unwrap() error {
+	return errs.New(errs.CodeUnavailable, "the server stops; again in %s", d.after)
+}
 
 // session connects and serves until something ends it; the error, never nil,
 // is why.
