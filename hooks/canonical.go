@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -30,49 +31,80 @@ func canonicalJSON(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// scanJSON reads the tokens of b once and refuses, before anything is built
-// from them: text that is not UTF-8, nesting deeper than depth, more than
-// values values, a key twice in one object, and anything after the first value.
+// scanJSON refuses, before anything is built from b: text that is not UTF-8,
+// nesting deeper than depth, more than values values, and whatever is not
+// exactly one JSON value. It allocates nothing for a good one.
 func scanJSON(b []byte, depth, values int) error {
 	if !utf8.Valid(b) {
 		return errors.New("not UTF-8")
 	}
-	s := &scanner{dec: json.NewDecoder(bytes.NewReader(b)), depth: depth, values: values}
-	s.dec.UseNumber()
-	if err := s.value(1); err != nil {
+	if err := measure(b, depth, values); err != nil {
 		return err
 	}
-	if _, err := s.dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the end of the JSON value")
+	if json.Valid(b) {
+		return nil
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return jsonError(err)
+	}
+	return errors.New("not JSON")
+}
+
+// measure counts nesting and values by their punctuation, for text that may
+// or may not be JSON.
+func measure(b []byte, depth, values int) error {
+	level, count := 0, 1
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			level++
+			count++
+		case '}', ']':
+			level--
+		case ',':
+			count++
+		}
+		if level > depth {
+			return fmt.Errorf("nesting is deeper than %d", depth)
+		}
+		if count > values {
+			return fmt.Errorf("more than %d values", values)
+		}
 	}
 	return nil
 }
 
-type scanner struct {
-	dec    *json.Decoder
-	depth  int
-	values int // left
+// uniqueKeys refuses a key that comes twice in one object of b, which
+// scanJSON has accepted; encoding/json would take the last.
+func uniqueKeys(b []byte) error {
+	s := &scanner{dec: json.NewDecoder(bytes.NewReader(b))}
+	s.dec.UseNumber()
+	return s.value()
 }
 
-func (s *scanner) value(level int) error {
+type scanner struct{ dec *json.Decoder }
+
+func (s *scanner) value() error {
 	tok, err := s.dec.Token()
 	if err != nil {
 		return jsonError(err)
 	}
-	if s.values--; s.values < 0 {
-		return errors.New("too many values")
-	}
-	open, ok := tok.(json.Delim)
-	if !ok {
+	switch tok {
+	case json.Delim('{'):
+		err = s.object()
+	case json.Delim('['):
+		for err == nil && s.dec.More() {
+			err = s.value()
+		}
+	default:
 		return nil
-	}
-	if level > s.depth {
-		return fmt.Errorf("nesting is deeper than %d", s.depth)
-	}
-	if open == '{' {
-		err = s.object(level)
-	} else {
-		err = s.array(level)
 	}
 	if err != nil {
 		return err
@@ -81,7 +113,7 @@ func (s *scanner) value(level int) error {
 	return jsonError(err)
 }
 
-func (s *scanner) object(level int) error {
+func (s *scanner) object() error {
 	seen := map[string]bool{}
 	for s.dec.More() {
 		tok, err := s.dec.Token()
@@ -93,16 +125,7 @@ func (s *scanner) object(level int) error {
 			return fmt.Errorf("key %q comes twice", clip(key))
 		}
 		seen[key] = true
-		if err := s.value(level + 1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *scanner) array(level int) error {
-	for s.dec.More() {
-		if err := s.value(level + 1); err != nil {
+		if err := s.value(); err != nil {
 			return err
 		}
 	}
@@ -111,7 +134,10 @@ func (s *scanner) array(level int) error {
 
 // jsonError shortens what encoding/json says at the end of a cut-off text.
 func jsonError(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "unexpected end") {
 		return errors.New("the JSON text ends too early")
 	}
 	return err

@@ -18,7 +18,11 @@ func ParseReport(b []byte) (Report, error) {
 		return nil, errs.New(errs.CodeBadReport, "the report is larger than %d bytes", 2*MaxReportBytes)
 	}
 	// Deep enough to name the field whose value is not text.
-	if err := scanJSON(b, 4, MaxReportFields+1); err != nil {
+	err := scanJSON(b, 4, MaxReportFields+1)
+	if err == nil {
+		err = uniqueKeys(b)
+	}
+	if err != nil {
 		return nil, errs.Wrap(errs.CodeBadReport, err, "cannot read the report").
 			WithHint("a report is one JSON object of at most %d fields, each of them text", MaxReportFields)
 	}

@@ -189,3 +189,21 @@ func FuzzParseReport(f *testing.F) {
 		checkFingerprint(t, hooks.Fingerprint(r))
 	})
 }
+
+// The caps are reached, not only nearly.
+func TestReportAtItsCaps(t *testing.T) {
+	full := hooks.Report{}
+	for i := range hooks.MaxReportFields {
+		full[fmt.Sprintf("F%d", i)] = "a,b"
+	}
+	if _, err := hooks.ParseReport(full.Canonical()); err != nil {
+		t.Error(err)
+	}
+	large := hooks.Report{"A": ""}
+	large["A"] = strings.Repeat("a", hooks.MaxReportBytes-len(large.Canonical()))
+	if _, err := hooks.ParseReport(large.Canonical()); err != nil {
+		t.Error(err)
+	}
+	large["A"] += "a"
+	wantCode(t, large.Validate(), errs.CodeBadReport)
+}

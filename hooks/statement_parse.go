@@ -24,7 +24,7 @@ func ParseStatement(b []byte) (Statement, error) {
 	dec.DisallowUnknownFields()
 	var s Statement
 	if err := dec.Decode(&s); err != nil {
-		return Statement{}, errs.Wrap(errs.CodeStatementMalformed, err, "cannot read the statement")
+		return Statement{}, unreadable(b, err)
 	}
 	again, err := s.Canonical()
 	if err != nil {
@@ -48,16 +48,22 @@ func survey(b []byte) error {
 	if err := scanJSON(b, MaxStatementDepth, MaxStatementValues); err != nil {
 		return errs.Wrap(errs.CodeStatementMalformed, err, "cannot read the statement")
 	}
-	// A later version may have any predicate: its number must be read before
-	// its keys are held against ours.
+	return nil
+}
+
+// unreadable says why strict decoding failed. A later version may have any
+// keys in its predicate, so its type is what must be told.
+func unreadable(b []byte, cause error) error {
 	var head struct {
 		Type          string `json:"_type"`
 		PredicateType string `json:"predicateType"`
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return errs.Wrap(errs.CodeStatementMalformed, err, "cannot read the statement")
+	if err := json.Unmarshal(b, &head); err == nil {
+		if err := checkTypes(head.Type, head.PredicateType); err != nil {
+			return err
+		}
 	}
-	return checkTypes(head.Type, head.PredicateType)
+	return errs.Wrap(errs.CodeStatementMalformed, cause, "cannot read the statement")
 }
 
 func checkTypes(statement, predicate string) error {

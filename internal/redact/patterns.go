@@ -110,6 +110,9 @@ func ipv6Tokens(s string) string {
 	var b strings.Builder
 	from := 0
 	for _, m := range ipv6s.FindAllStringIndex(s, -1) {
+		if m[0] < from {
+			continue // the zone of the one before reaches into it; the next round looks again
+		}
 		start, end := ipv6Within(s, m[0], m[1])
 		if start == end {
 			continue
