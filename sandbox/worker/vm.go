@@ -72,7 +72,7 @@ func (k *worker) newVM() *vm {
 	return v
 }
 
-// Compile parses and compiles a script; line is where it is wrong.
+// compile parses and compiles a script; line is where it is wrong.
 func compile(l *lua.LState, script string) (fn *lua.LFunction, line int, err error) {
 	defer func() {
 		if recover() != nil { // the compiler's own errors are panics
@@ -83,7 +83,10 @@ func compile(l *lua.LState, script string) (fn *lua.LFunction, line int, err err
 	if err != nil {
 		var syntax *parse.Error
 		if errors.As(err, &syntax) {
-			return nil, max(syntax.Pos.Line, 0), syntaxError(syntax)
+			if syntax.Pos.Line == parse.EOF {
+				return nil, 1 + strings.Count(script, "\n"), errors.New("syntax error: the script ends too early")
+			}
+			return nil, syntax.Pos.Line, fmt.Errorf("syntax error near '%s'", clip(syntax.Token, 40))
 		}
 		return nil, 0, err
 	}
@@ -96,13 +99,6 @@ func compile(l *lua.LState, script string) (fn *lua.LFunction, line int, err err
 		return nil, 0, err
 	}
 	return l.NewFunctionFromProto(proto), 0, nil
-}
-
-func syntaxError(e *parse.Error) error {
-	if e.Token == "" {
-		return errors.New("syntax error at the end of the script")
-	}
-	return fmt.Errorf("syntax error near '%s'", clip(e.Token, 40))
 }
 
 // execute runs the chunk and sets the fields that it returned.
