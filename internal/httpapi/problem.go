@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -27,6 +28,15 @@ func (p *problem) GetStatus() int { return p.Status }
 
 // ContentType is problem+json whatever was asked for.
 func (p *problem) ContentType(string) string { return problemType }
+
+// GetHeaders tells when to come back, where that helps.
+func (p *problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	return h
+}
 
 // newProblem fills in what every problem has.
 func newProblem(status int, code errs.Code, detail string) *problem {
@@ -66,6 +76,7 @@ func (p *problem) write(w http.ResponseWriter) {
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(body, '\n')) // a client that has gone is no failure of ours

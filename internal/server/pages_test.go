@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -263,6 +264,15 @@ func TestSession(t *testing.T) {
 	if again := r.send("", "POST", link.Path, nil); again.Status != http.StatusUnauthorized || again.Header.Get("Set-Cookie") != "" ||
 		!strings.Contains(string(again.Body), "<code>unauthenticated</code>") {
 		t.Errorf("the link a second time: %d %s", again.Status, again.Body)
+	}
+	for next, want := range map[string]string{
+		"/jobs/" + reportID: "/jobs/" + reportID, "//evil.example": "/", "https://evil.example": "/", "/jobs/../x": "/", "/logout": "/", "/\\evil": "/",
+	} {
+		var link api.LoginLink
+		r.must(auth.RoleViewer, "POST", "/api/login-links", nil, 201, &link)
+		if a := r.send("", "POST", link.Path+"?next="+url.QueryEscape(next), nil); a.Header.Get("Location") != want {
+			t.Errorf("next=%s leads to %s", next, a.Header.Get("Location"))
+		}
 	}
 	if a := r.page(me, "/"); a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/problems" {
 		t.Errorf("/: %d %v", a.Status, a.Header)

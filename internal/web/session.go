@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -66,8 +67,19 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.setCookie(w, secret, token.ExpiresAt)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, landing(r.URL.Query().Get("next")), http.StatusSeeOther)
 }
+
+// landing is the page that a sign-in link leads to: one of ours, by its path,
+// and never another site.
+func landing(next string) string {
+	if ourPages.MatchString(next) {
+		return next
+	}
+	return "/"
+}
+
+var ourPages = regexp.MustCompile(`^/(problems|(jobs|problems|versions|peers)/[0-9a-f-]{1,64})$`)
 
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	if p, err := s.session(r); err == nil {
