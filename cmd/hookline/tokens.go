@@ -2,13 +2,15 @@ package main
 
 import (
 	"fmt"
-	"hookline/internal/api"
-	"hookline/internal/errs"
+	"net/url"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"hookline/internal/api"
+	"hookline/internal/errs"
 )
 
 // tokenOptions are the flags of token create.
@@ -60,10 +62,11 @@ func (a *app) createToken(c *cobra.Command, o tokenOptions) error {
 
 func newOpenCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "open",
-		Short: "Print a link that signs a browser in, once",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Use:     "open [PAGE]",
+		Short:   "Print a link that signs a browser in, once, and leads to a page",
+		Example: "  hookline open\n  hookline open /jobs/01890a5d-ac96-774b-bcce-b302099a8057",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
 				return err
@@ -75,13 +78,16 @@ func newOpenCommand(a *app) *cobra.Command {
 			if !strings.HasPrefix(link.Path, "/") {
 				return errs.New(errs.CodeInternal, "cannot use the link that the server gave: it is not a path")
 			}
-			url := cl.Server() + link.Path
+			address := cl.Server() + link.Path
+			if len(args) > 0 {
+				address += "?next=" + url.QueryEscape(args[0])
+			}
 			view := struct {
 				URL       string `json:"url"`
 				ExpiresAt string `json:"expires_at"`
-			}{url, clock(link.ExpiresAt)}
+			}{address, clock(link.ExpiresAt)}
 			return a.show(view, func() {
-				fmt.Fprintln(a.out, safe(url))
+				fmt.Fprintln(a.out, safe(address))
 				fmt.Fprintf(a.err, "good once, until %s\n", view.ExpiresAt)
 			})
 		},
