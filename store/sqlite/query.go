@@ -98,11 +98,18 @@ func newReader(ctx context.Context, path string, connections int) (*reader, erro
 	return &reader{path: path, db: db, statements: map[string]*sql.Stmt{}}, nil
 }
 
-func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+// prepared is the statement, where somebody has prepared it already.
+func (r *reader) prepared(query string) (*sql.Stmt, bool) {
 	r.mu.RLock()
+	defer r.mu.RUnlock()
 	s, ok := r.statements[query]
-	r.mu.RUnlock()
-	if ok {
+	return s, ok
+}
+
+// prepare needs a connection of the pool for a new statement: nobody who has
+// one may call it, or all could wait for each other.
+func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s, ok := r.prepared(query); ok {
 		return s, nil
 	}
 	r.mu.Lock()
@@ -155,26 +162,38 @@ func (r *reader) snapshot(ctx context.Context, read func(querier) error) error {
 	if err != nil {
 		return r.failed(ctx, err)
 	}
-	defer func() { _ = t.Rollback() }()
-	return read(&view{reader: r, tx: t})
+	v := &view{reader: r, tx: t}
+	err = read(v)
+	_ = t.Rollback()
+	for _, query := range v.unprepared { // for the next one; now that the connection is free
+		_, _ = r.prepare(ctx, query)
+	}
+	return err
 }
 
 // view is a reader inside a snapshot.
 type view struct {
-	reader *reader
-	tx     *sql.Tx
+	reader     *reader
+	tx         *sql.Tx
+	unprepared []string
 }
 
 func (v *view) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := v.reader.prepare(ctx, query)
-	if err != nil {
-		return nil, v.reader.failed(ctx, err)
-	}
-	rows, err := v.tx.StmtContext(ctx, s).QueryContext(ctx, args...)
+	rows, err := v.run(ctx, query, args)
 	if err != nil {
 		return nil, v.reader.failed(ctx, err)
 	}
 	return rows, nil
+}
+
+// run uses a statement that is there, and never waits for one: it holds a
+// connection.
+func (v *view) run(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if s, ok := v.reader.prepared(query); ok {
+		return v.tx.StmtContext(ctx, s).QueryContext(ctx, args...)
+	}
+	v.unprepared = append(v.unprepared, query)
+	return v.tx.QueryContext(ctx, query, args...)
 }
 
 func (v *view) failed(ctx context.Context, err error) error { return v.reader.failed(ctx, err) }
