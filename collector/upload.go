@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -154,18 +155,15 @@ func (u *Upload) cut(cause error) error {
 	return cause
 }
 
-// reserve makes sure that total bytes are reserved on the lease.
+// reserve makes sure that total bytes are reserved on the lease. Who has to
+// wait holds nothing meanwhile, so that two never wait for each other.
 func (u *Upload) reserve(total int64) error {
-	if total <= u.room {
-		return nil
-	}
 	c, patience := u.c, u.c.now().Add(reservePatience)
-	for wait := reserveFirstWait; ; wait = min(2*wait, reserveLongWait) {
+	for wait := reserveFirstWait; total > u.room; wait = min(2*wait, reserveLongWait) {
 		err := c.Activations.Reserve(u.ctx, u.job.Version, u.job.ID, total-u.room)
 		switch errs.CodeOf(err) {
 		case "":
 			u.room = total
-			return nil
 		case errs.CodeBytesReached:
 			return u.outOfBytes(err)
 		case errs.CodeNotFound:
@@ -174,13 +172,30 @@ func (u *Upload) reserve(total int64) error {
 			if !c.now().Before(patience) {
 				return err
 			}
-			if err := c.wait(u.ctx, wait); err != nil {
+			if err := u.release(u.ctx); err != nil {
+				return err
+			}
+			// Those who met each other must not come back together.
+			if err := c.wait(u.ctx, wait/2+rand.N(wait/2)); err != nil {
 				return err
 			}
 		default:
 			return err
 		}
 	}
+	return nil
+}
+
+// release gives the reservation back.
+func (u *Upload) release(ctx context.Context) error {
+	if u.room == 0 {
+		return nil
+	}
+	err := u.c.Activations.Reserve(ctx, u.job.Version, u.job.ID, -u.room)
+	if err == nil || errs.Is(err, errs.CodeNotFound) { // the lease may be settled
+		u.room, err = 0, nil
+	}
+	return err
 }
 
 // outOfBytes keeps nothing of the result and expires the activation.
@@ -283,11 +298,10 @@ func (u *Upload) Abort(ctx context.Context) {
 	}
 	u.locked = false
 	defer u.c.uploads.unlock(u.job.ID)
-	if u.judged || u.job.Final() || u.room == 0 {
+	if u.judged || u.job.Final() {
 		return
 	}
-	err := u.c.Activations.Reserve(context.WithoutCancel(ctx), u.job.Version, u.job.ID, -u.room)
-	if err != nil && !errs.Is(err, errs.CodeNotFound) {
+	if err := u.release(context.WithoutCancel(ctx)); err != nil {
 		u.c.warn(ctx, "a reservation stays with its lease", "job", u.job.ID, "error", err)
 	}
 }
