@@ -24,7 +24,7 @@ func newStore(t *testing.T) *sqlite.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
 
@@ -122,7 +122,7 @@ func TestFileIsIdempotent(t *testing.T) {
 func TestPackedBombIsRefused(t *testing.T) {
 	r := newRig(t, jobserver.Times{})
 	m := r.machine()
-	bomb := make([]byte, 64<<20) // packs to some 64 kB
+	bomb := make([]byte, 8<<20) // packs to some 8 kB
 	_, err := m.client.File(t.Context(), &jobpb.FileRequest{Id: newID(), Report: bomb},
 		grpc.UseCompressor(jobpb.Compression), grpc.MaxCallSendMsgSize(1<<30))
 	r.refused(err, errs.CodeRateLimited, "larger than max")

@@ -54,7 +54,7 @@ func (r *rig) guarded() *guard {
 	}()
 	go g.listen()
 	r.Cleanup(func() {
-		conn.Close()
+		_ = conn.Close()
 		if err := <-g.done; err != nil {
 			r.Errorf("the network side ended with %v", err)
 		}
@@ -253,7 +253,7 @@ func TestEnrollChecksTheServer(t *testing.T) {
 			r.refused(err, c.code, "")
 			conn, file, err := guardwire.Pair()
 			r.ok(err)
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			theirs, err := guardwire.FromFile(file)
 			r.ok(err)
 			go func() { _ = peer.Run(t.Context(), peer.Config{Dir: dir, Guard: theirs}) }()

@@ -144,7 +144,7 @@ func (r *rig) dial(cert *tls.Certificate) jobpb.PeersClient {
 	}
 	conn, err := grpc.NewClient("passthrough:///"+r.address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	r.ok(err)
-	r.Cleanup(func() { conn.Close() })
+	r.Cleanup(func() { _ = conn.Close() })
 	return jobpb.NewPeersClient(conn)
 }
 
@@ -192,7 +192,7 @@ type talk struct {
 
 func (m *machine) raw() *talk {
 	m.Helper()
-	ctx, cancel := context.WithTimeout(m.T.Context(), patience)
+	ctx, cancel := context.WithTimeout(m.Context(), patience)
 	m.Cleanup(cancel)
 	s, err := m.client.Stream(ctx)
 	m.ok(err)

@@ -128,6 +128,6 @@ func (s *session) call(size int, do func(jobpb.PeersClient, ...grpc.CallOption) 
 	if err != nil {
 		return err
 	}
-	defer own.Close()
+	defer own.hangUp()
 	return do(own.client, o...)
 }

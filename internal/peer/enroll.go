@@ -87,7 +87,7 @@ func askToEnroll(ctx context.Context, line enroll.Line, key *ecdsa.PrivateKey, h
 	if err != nil {
 		return nil, nil, err
 	}
-	defer l.Close()
+	defer l.hangUp()
 	var server grpcpeer.Peer
 	reply, err := l.client.Enroll(ctx, &jobpb.EnrollRequest{
 		Protocol: jobpb.Protocol, SetupKey: line.SetupKey, Csr: csr,

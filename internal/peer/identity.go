@@ -130,6 +130,10 @@ func (id identity) dial(now func() time.Time) (*link, error) {
 	return l, nil
 }
 
+// hangUp ends the connection and every call on it; its error tells nothing
+// that a call's has not told.
+func (l *link) hangUp() { _ = l.Close() }
+
 // explain turns a call's error into a coded one, the reason for not believing
 // the server first.
 func (l *link) explain(err error) error {

@@ -61,7 +61,7 @@ func Run(ctx context.Context, c Config) error {
 	n := &network{Config: c.withDefaults(), desk: newDesk()}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer c.Guard.Close()
+	defer func() { _ = c.Guard.Close() }()
 	go func() { cancel(n.readGuard()) }()
 	select {
 	case <-n.desk.ready:
@@ -159,7 +159,7 @@ func (n *network) tell(ctx context.Context, m guardwire.Message) bool {
 		if ctx.Err() == nil {
 			n.Log.ErrorContext(ctx, "cannot speak to the guard", "kind", m.Kind, "error", err)
 		}
-		n.Guard.Close()
+		_ = n.Guard.Close()
 		return false
 	}
 	return true

@@ -158,7 +158,7 @@ func (r *rig) run() {
 		})
 	}()
 	r.Cleanup(func() {
-		conn.Close()
+		_ = conn.Close()
 		if err := <-r.done; err != nil {
 			r.Errorf("Run ended with %v", err)
 		}

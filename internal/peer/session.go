@@ -54,7 +54,7 @@ func (n *network) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer main.Close()
+	defer main.hangUp()
 	s := &session{network: n, id: id, main: main}
 	stream, err := s.open(ctx)
 	switch {

@@ -56,7 +56,7 @@ func run() error {
 
 func runPlugin(name string, request []byte) error {
 	var out bytes.Buffer
-	cmd := exec.Command("go", "tool", name)
+	cmd := exec.CommandContext(context.Background(), "go", "tool", name)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), &out, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return err
