@@ -25,7 +25,8 @@ const maxValueBytes = 256 << 10
 type field struct {
 	Name string
 	Text string
-	Long bool
+	Long bool // gets a box that scrolls
+	Wide bool // has lines of its own, which the box must not break
 }
 
 type fieldTable struct {
@@ -38,7 +39,8 @@ func newField(name, text string) field {
 		text = strings.ToValidUTF8(text[:maxValueBytes], "") + fmt.Sprintf("\n… %d bytes in all", len(text))
 	}
 	text = visible(strings.TrimRight(text, "\n"))
-	return field{Name: visible(name), Text: text, Long: len(text) > longBytes || strings.Count(text, "\n") >= longLines}
+	lines := strings.Count(text, "\n")
+	return field{Name: visible(name), Text: text, Long: len(text) > longBytes || lines >= longLines, Wide: lines >= longLines}
 }
 
 // reportFields lists a report with what people look for first on top.
