@@ -1,0 +1,203 @@
+// Package examples_test holds the example hooks to what they promise: they
+// parse and lint, bring exactly what they say from recorded answers, run on
+// this machine, and the commands of their READMEs work when copied.
+package examples_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hookline/hooks"
+	"hookline/sandbox"
+	"hookline/sandbox/replay"
+)
+
+// bin holds hookline and hookline-sandbox: HOOKLINE_BIN, else built anew.
+var bin string
+
+func TestMain(m *testing.M) { os.Exit(withBinaries(m.Run)) }
+
+func withBinaries(run func() int) int {
+	if bin = os.Getenv("HOOKLINE_BIN"); bin != "" {
+		return run()
+	}
+	var err error
+	if bin, err = os.MkdirTemp("", "hookline-examples-"); err == nil {
+		defer os.RemoveAll(bin)
+		err = os.Chmod(bin, 0o755) // the broker is another user where we are root
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", bin+"/", "hookline/cmd/hookline", "hookline/cmd/hookline-sandbox")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "cannot build the binaries: %v\n%s", err, out)
+		return 1
+	}
+	return run()
+}
+
+// example is one folder of examples/hooks.
+type example struct {
+	name     string
+	manifest hooks.Manifest
+	script   []byte
+	report   hooks.Report
+	fixtures replay.Fixtures
+	expected hooks.Fields
+}
+
+func load(t *testing.T, name string) example {
+	t.Helper()
+	e := example{name: name, script: read(t, name, "hook.lua")}
+	var err error
+	e.manifest, err = hooks.ParseManifest(read(t, name, hooks.ManifestName))
+	must(t, err)
+	e.report, err = hooks.ParseReport(read(t, name, "report.json"))
+	must(t, err)
+	e.fixtures, err = replay.ParseFixtures(read(t, name, "fixtures.yaml"))
+	must(t, err)
+	numbers := json.NewDecoder(bytes.NewReader(read(t, name, "expected.json")))
+	numbers.UseNumber() // 12 and 12.0 are not the same bytes
+	must(t, numbers.Decode(&e.expected))
+	return e
+}
+
+func (e example) task() sandbox.Task {
+	now := time.Now()
+	return sandbox.Task{Script: e.script, Predicate: e.manifest.Predicate(now), Report: e.report, Now: now}
+}
+
+func TestExamples(t *testing.T) {
+	folders, err := filepath.Glob("*/" + hooks.ManifestName)
+	must(t, err)
+	if len(folders) < 3 {
+		t.Fatalf("only these examples are here: %v", folders)
+	}
+	for _, manifest := range folders {
+		name := filepath.Dir(manifest)
+		t.Run(name, func(t *testing.T) {
+			e := load(t, name)
+			t.Run("manifest", e.testManifest)
+			t.Run("lint", e.testLint)
+			t.Run("recorded", e.testRecorded)
+			t.Run("live", e.testLive)
+			t.Run("readme", e.testReadme)
+		})
+	}
+}
+
+func (e example) testManifest(t *testing.T) {
+	if e.manifest.Hook != e.name {
+		t.Errorf("the hook is called %q, its folder %q", e.manifest.Hook, e.name)
+	}
+	if !e.manifest.Match.Matches(e.manifest.Level, e.report) {
+		t.Error("the match does not cover the example's own report")
+	}
+	for name := range e.manifest.Fields {
+		if !bytes.Contains(read(t, e.name, "README.md"), []byte("`"+name+"`")) {
+			t.Errorf("the README does not speak of field %s", name)
+		}
+	}
+}
+
+func (e example) testLint(t *testing.T) {
+	findings, err := replay.Lint(t.Context(), sandboxBinary(), e.script, e.task().Predicate)
+	must(t, err)
+	for _, f := range findings {
+		t.Errorf("%d:%d: %s: %s [%s]", f.Line, f.Column, f.Severity, f.Message, f.Code)
+	}
+}
+
+func (e example) testRecorded(t *testing.T) {
+	out, err := replay.Run(t.Context(), sandboxBinary(), e.task(), e.fixtures)
+	must(t, err)
+	ended(t, out)
+	if diff := cmp.Diff(canonical(t, e.expected), canonical(t, out.Fields)); diff != "" {
+		t.Errorf("the fields are not those of expected.json (-want +got):\n%s", diff)
+	}
+}
+
+// testLive knows no value beforehand, only names, types and sizes.
+func (e example) testLive(t *testing.T) {
+	task := e.task()
+	out, err := (&sandbox.Runner{Binary: sandboxBinary()}).Run(t.Context(), task)
+	must(t, err)
+	ended(t, out)
+	if len(out.Fields) == 0 {
+		t.Error("it brings nothing on this machine")
+	}
+	if _, err := hooks.ParseFields([]byte(canonical(t, out.Fields)), task.Predicate.Fields); err != nil {
+		t.Errorf("the fields are not as declared: %v\n%v", err, out.Fields)
+	}
+	for _, c := range out.Calls {
+		if !slices.Contains(e.manifest.Capabilities.FSRead, c.Arg) {
+			t.Errorf("it called %s %s, which it does not declare", c.Name, c.Arg)
+		}
+	}
+}
+
+// testReadme runs the README's commands, as copied, in the repository's folder.
+func (e example) testReadme(t *testing.T) {
+	ran := 0
+	for line := range strings.Lines(string(read(t, e.name, "README.md"))) {
+		command, ok := strings.CutPrefix(strings.TrimSpace(line), "bin/hookline ")
+		if !ok || !strings.HasPrefix(line, "    ") {
+			continue
+		}
+		ran++
+		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "hookline"), strings.Fields(command)...)
+		cmd.Dir = "../.."
+		out, err := cmd.CombinedOutput()
+		if err != nil || bytes.Contains(out, []byte("warning:")) {
+			t.Errorf("bin/hookline %s: %v\n%s", command, err, out)
+		}
+	}
+	if ran < 2 {
+		t.Errorf("the README has %d commands, want one recorded and one live", ran)
+	}
+}
+
+// ended fails the test unless the run ended well and nothing was denied.
+func ended(t *testing.T, out sandbox.Outcome) {
+	t.Helper()
+	if out.Code != "" || out.Denied != 0 {
+		t.Fatalf("code %q at line %d: %s; %d denied, calls %+v", out.Code, out.Line, out.Error, out.Denied, out.Calls)
+	}
+}
+
+func canonical(t *testing.T, f hooks.Fields) string {
+	t.Helper()
+	b, err := f.Canonical()
+	must(t, err)
+	return string(b)
+}
+
+func sandboxBinary() string { return filepath.Join(bin, sandbox.BinaryName) }
+
+func read(t *testing.T, parts ...string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(parts...))
+	must(t, err)
+	return b
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
