@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -102,12 +103,24 @@ func (c *cosign) verify(key, bundle, blob string) (string, error) {
 		"--key", key, "--bundle", bundle, "--type", hooks.PredicateType, blob)
 }
 
-func TestCosignLoadsOurKey(t *testing.T) {
-	c := newCosign(t)
-	private, public, err := signer.Generate([]byte(passphrase))
+// generated is our key for all tests: making one is slow on purpose.
+var generated = sync.OnceValues(func() (pair [2][]byte, err error) {
+	pair[0], pair[1], err = signer.Generate([]byte(passphrase))
+	return pair, err
+})
+
+func generate(t *testing.T) (private, public []byte) {
+	t.Helper()
+	pair, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pair[0], pair[1]
+}
+
+func TestCosignLoadsOurKey(t *testing.T) {
+	c := newCosign(t)
+	private, public := generate(t)
 	c.write("ours.key", private)
 	if got := c.run("public-key", "--key", "ours.key"); got != string(public) {
 		t.Errorf("cosign reads our key as\n%s\nwant\n%s", got, public)
@@ -119,10 +132,8 @@ func TestCosignLoadsOurKey(t *testing.T) {
 func TestCosignAndWeAgree(t *testing.T) {
 	c := newCosign(t)
 	k := newTeam(t)
-	private, public, err := signer.Generate([]byte(passphrase))
-	if err != nil {
-		t.Fatal(err)
-	}
+	private, public := generate(t)
+	var err error
 	if k.alice, err = signer.Load(private, []byte(passphrase)); err != nil {
 		t.Fatal(err)
 	}

@@ -10,13 +10,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hookline": main})
-}
-
-// TestScripts runs testdata/*.txtar: everything that needs no server.
+// TestScripts runs testdata/*.txtar with the built programs: everything that
+// needs no server.
 func TestScripts(t *testing.T) {
-	binary := sandboxForTests(t)
+	bin := builtForTests(t)
 	examples, err := filepath.Abs("../../examples/hooks")
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +22,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("HOOKLINE_SANDBOX", binary)
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("EXAMPLES", examples)
 			return nil
@@ -37,22 +34,20 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// sandboxForTests is the small binary: the one that was built, or one made here.
-func sandboxForTests(t *testing.T) string {
+// builtForTests is the folder with hookline and hookline-sandbox: HOOKLINE_BIN
+// as make sets it, or one filled here.
+func builtForTests(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv("HOOKLINE_SANDBOX"); path != "" {
-		return path
-	}
 	if dir := os.Getenv("HOOKLINE_BIN"); dir != "" {
-		return filepath.Join(dir, "hookline-sandbox")
+		return dir
 	}
-	path := filepath.Join(t.TempDir(), "hookline-sandbox")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "hookline/cmd/hookline-sandbox")
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "hookline/cmd/hookline", "hookline/cmd/hookline-sandbox")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build the small binary: %v\n%s", err, out)
+		t.Fatalf("cannot build: %v\n%s", err, out)
 	}
-	return path
+	return dir
 }
 
 // exits runs hookline and wants an exit code: exits CODE ARGS…
