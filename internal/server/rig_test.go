@@ -232,7 +232,11 @@ func (r *rig) must(role auth.Role, method, path string, body any, status int, in
 // newVersion builds and signs the example hook as its author's machine does.
 func (r *rig) newVersion(hook string, number int64) api.NewVersion {
 	r.t.Helper()
-	manifest, script := read(r.t, hook, "hook.yaml"), read(r.t, hook, "hook.lua")
+	return r.signed(read(r.t, hook, "hook.yaml"), read(r.t, hook, "hook.lua"), number)
+}
+
+func (r *rig) signed(manifest, script []byte, number int64) api.NewVersion {
+	r.t.Helper()
 	m, err := hooks.ParseManifest(manifest)
 	if err != nil {
 		r.t.Fatal(err)
