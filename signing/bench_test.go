@@ -3,8 +3,9 @@ package signing_test
 import (
 	"crypto/ecdsa"
 	"crypto/sha256"
-	"hookline/signing"
 	"testing"
+
+	"hookline/signing"
 )
 
 // BenchmarkVerify against BenchmarkRawVerify3 is the cost of the whole

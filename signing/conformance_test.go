@@ -7,15 +7,16 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"hookline/hooks"
-	"hookline/signing"
-	"hookline/signing/signer"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	"hookline/hooks"
+	"hookline/signing"
+	"hookline/signing/signer"
 )
 
 const passphrase = "correct horse"

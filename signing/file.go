@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
+
 	"hookline/hooks"
 	"hookline/internal/errs"
-	"strconv"
 )
 
 const (

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
+	"testing"
+
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/signing"
-	"strings"
-	"testing"
 )
 
 func TestFileRoundTrip(t *testing.T) {

@@ -3,9 +3,10 @@ package signing_test
 import (
 	"bytes"
 	"encoding/json"
-	"hookline/signing"
 	"slices"
 	"testing"
+
+	"hookline/signing"
 )
 
 // What is accepted has one meaning: apart from white space, other bytes are

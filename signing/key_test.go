@@ -8,10 +8,11 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"hookline/internal/errs"
-	"hookline/signing"
 	"strings"
 	"testing"
+
+	"hookline/internal/errs"
+	"hookline/signing"
 )
 
 func TestParsePublicKey(t *testing.T) {

@@ -6,13 +6,14 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/sha256"
+	"slices"
+	"testing"
+	"time"
+
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/signing"
 	"hookline/signing/signer"
-	"slices"
-	"testing"
-	"time"
 )
 
 const (

@@ -4,11 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"regexp"
 	"slices"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 )
 
 // PolicyVersion is the version of the policy file that this build knows.

@@ -3,10 +3,11 @@ package signing_test
 import (
 	"bytes"
 	"fmt"
-	"hookline/internal/errs"
-	"hookline/signing"
 	"strings"
 	"testing"
+
+	"hookline/internal/errs"
+	"hookline/signing"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -2,10 +2,11 @@ package signing
 
 import (
 	"fmt"
-	"hookline/internal/errs"
-	"hookline/internal/strict"
 	"strings"
 	"time"
+
+	"hookline/internal/errs"
+	"hookline/internal/strict"
 
 	"go.yaml.in/yaml/v3"
 )

@@ -8,8 +8,9 @@ package signing
 
 import (
 	"crypto"
-	"hookline/hooks"
 	"time"
+
+	"hookline/hooks"
 )
 
 // Caps, checked before any cryptography.

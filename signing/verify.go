@@ -3,10 +3,11 @@ package signing
 import (
 	"bytes"
 	"cmp"
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"slices"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 )
 
 // Verify is the one decision that server and peers share: the statement is

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"hookline/internal/client"
-	"hookline/internal/errs"
 	"io"
 	"time"
+
+	"hookline/internal/client"
+	"hookline/internal/errs"
 
 	"github.com/spf13/cobra"
 )

@@ -3,13 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"hookline/internal/client"
-	"hookline/internal/errs"
-	"hookline/internal/strict"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hookline/internal/client"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hookline/internal/errs"
 	"strings"
+
+	"hookline/internal/errs"
 )
 
 // Exit codes that scripts can use.

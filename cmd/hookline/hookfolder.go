@@ -1,9 +1,10 @@
 package main
 
 import (
+	"path/filepath"
+
 	"hookline/hooks"
 	"hookline/sandbox"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 )

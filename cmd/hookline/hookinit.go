@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"

@@ -2,14 +2,15 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/internal/strict"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 )

@@ -3,17 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/source"
-	"hookline/sandbox"
-	"hookline/sandbox/replay"
 	"io/fs"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/source"
+	"hookline/sandbox"
+	"hookline/sandbox/replay"
 
 	"github.com/spf13/cobra"
 )

@@ -3,10 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
-	"strings"
 
 	"github.com/spf13/cobra"
 )

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
+
 	"hookline/internal/errs"
 	"hookline/signing"
 	"hookline/signing/signer"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"

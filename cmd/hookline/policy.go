@@ -7,15 +7,16 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/internal/strict"
-	"hookline/signing"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
+	"hookline/signing"
 
 	"github.com/spf13/cobra"
 )

@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"strings"
+
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/signing"
-	"strings"
 
 	"github.com/spf13/cobra"
 )

@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
-	"hookline/hooks"
-	"hookline/signing"
 	"strconv"
 	"strings"
 	"time"
+
+	"hookline/hooks"
+	"hookline/signing"
 )
 
 // aboutToSign shows the statement before it is signed: with the results of a

@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/signing"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 )

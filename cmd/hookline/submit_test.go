@@ -2,13 +2,14 @@ package main
 
 import (
 	"encoding/json"
-	"hookline/hooks"
-	"hookline/internal/api"
-	"hookline/signing"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/signing"
 )
 
 // initFolder makes a hook folder from the stage's job.

@@ -9,13 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
-
-	"hookline/hooks"
-	"hookline/internal/api"
-	"hookline/internal/enroll"
-	"hookline/signing"
-	"hookline/signing/signer"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,6 +17,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/enroll"
+	"hookline/signing"
+	"hookline/signing/signer"
 )
 
 // thief is a server in a thief's hands: it answers what it likes, and keeps

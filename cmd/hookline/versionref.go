@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"hookline/hooks"
-	"hookline/internal/api"
-	"hookline/internal/client"
-	"hookline/internal/errs"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/internal/client"
+	"hookline/internal/errs"
 )
 
 const (

@@ -15,6 +15,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
+
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/signing"

@@ -5,14 +5,15 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/signing"
-	"hookline/signing/signer"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/signing"
+	"hookline/signing/signer"
 )
 
 // generated is one key pair for all tests: making and opening one is slow on

@@ -10,6 +10,7 @@ package trust
 
 import (
 	"crypto/subtle"
+
 	"hookline/internal/errs"
 	"hookline/signing"
 )

@@ -5,11 +5,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"strings"
+	"testing"
+
 	"hookline/internal/errs"
 	"hookline/signing"
 	"hookline/signing/trust"
-	"strings"
-	"testing"
 )
 
 func TestAnchor(t *testing.T) {
