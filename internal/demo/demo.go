@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,22 +157,64 @@ func (s *demo) result(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.d.Hookline(ctx, "alice", "job", "show", s.job)
+	j, err := s.d.Job(ctx, "alice", s.job)
 	if err != nil {
 		return err
 	}
-	s.quote(out)
+	if err := s.beside(j, r); err != nil {
+		return err
+	}
 	if r.JobID != s.job {
 		return fmt.Errorf("result %s belongs to job %q, want the original job %s", r.ID, r.JobID, s.job)
 	}
 	s.say("result %s belongs to original job %s", r.ID, r.JobID)
-	out, err = s.peer.Do(ctx, "log", "--job", r.ID)
+	out, err := s.peer.Do(ctx, "log", "--job", r.ID)
 	if err != nil {
 		return err
 	}
 	s.say("and the owner of the machine sees the same in the peer's own record:")
 	s.quote(out)
 	return nil
+}
+
+// beside shows the report on the left and the new fields on the right.
+func (s *demo) beside(j api.Job, r api.Result) error {
+	var fields map[string]any
+	if err := json.Unmarshal(r.Fields, &fields); err != nil {
+		return fmt.Errorf("cannot read the result's fields: %w", err)
+	}
+	var left, right []string
+	for _, name := range slices.Sorted(maps.Keys(j.Workload.Report)) {
+		left = append(left, short(name+": "+j.Workload.Report[name], 58))
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		right = append(right, short(fmt.Sprintf("%s: %v", name, fields[name]), 48))
+	}
+	s.say("| %-58s | %s", "ORIGINAL REPORT "+j.ID, fmt.Sprintf("NEW FIELDS by %s, version %.16s", r.Hook, r.Version))
+	for i := range max(len(left), len(right)) {
+		s.say("| %-58s | %s", at(left, i), at(right, i))
+	}
+	s.say("everything: hookline job show %s", j.ID)
+	return nil
+}
+
+func at(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return ""
+}
+
+// short is the first line of text, cut to width.
+func short(text string, width int) string {
+	first, _, more := strings.Cut(text, "\n")
+	if len(first) > width-2 {
+		first, more = first[:width-2], true
+	}
+	if more {
+		first += " …"
+	}
+	return strings.ToValidUTF8(first, "")
 }
 
 // attempt is one thing that a stolen server tries.

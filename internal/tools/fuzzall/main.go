@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -16,14 +17,14 @@ import (
 func main() {
 	each := flag.Duration("time", 20*time.Second, "how long each target runs")
 	flag.Parse()
-	if err := run(*each); err != nil {
+	if err := run(context.Background(), *each); err != nil {
 		fmt.Fprintln(os.Stderr, "cannot fuzz:", err)
 		os.Exit(1)
 	}
 }
 
-func run(each time.Duration) error {
-	targets, err := list()
+func run(ctx context.Context, each time.Duration) error {
+	targets, err := list(ctx)
 	if err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func run(each time.Duration) error {
 	}
 	for i, t := range targets {
 		fmt.Printf("fuzz %d/%d %s %s\n", i+1, len(targets), t.pkg, t.name)
-		out, err := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), t.pkg).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), t.pkg).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s %s: %w\n%s", t.pkg, t.name, err, out)
 		}
@@ -46,8 +47,8 @@ type target struct{ pkg, name string }
 var fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 
 // list finds the fuzz targets in the source, which costs no build.
-func list() ([]target, error) {
-	out, err := exec.Command("go", "list", "-f", `{{$d := .Dir}}{{$p := .ImportPath}}{{range .TestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}`, "./...").Output()
+func list(ctx context.Context) ([]target, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", `{{$d := .Dir}}{{$p := .ImportPath}}{{range .TestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}`, "./...").Output()
 	if err != nil {
 		return nil, err
 	}
