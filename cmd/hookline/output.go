@@ -109,17 +109,25 @@ func (a *app) showYAML(v any) error {
 	return err
 }
 
-// blockStyle lets the encoder choose its style again, but keeps strings with
-// dangerous characters in double quotes, where an escape means the character.
+// blockStyle lets the encoder choose its style again, but keeps in double
+// quotes the strings with dangerous characters, where an escape means the
+// character, and the words that older readers take for bools.
 func blockStyle(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && strings.ContainsFunc(n.Value, func(r rune) bool { return dangerous(r) && r != '\n' }) {
-		n.Style = yaml.DoubleQuotedStyle
-		return
-	}
 	n.Style = 0
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && (strings.ContainsFunc(n.Value, func(r rune) bool { return dangerous(r) && r != '\n' }) || oldBool(n.Value)) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	for _, c := range n.Content {
 		blockStyle(c)
 	}
+}
+
+func oldBool(s string) bool {
+	switch strings.ToLower(s) {
+	case "y", "n", "yes", "no", "on", "off":
+		return true
+	}
+	return false
 }
 
 // dangerous reports whether a character can move the cursor, change the

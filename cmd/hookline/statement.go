@@ -41,9 +41,12 @@ func (a *app) statement(st hooks.Statement, digest string) {
 	a.section("brings back")
 	rows := [][]string{{"FIELD", "TYPE", "CLASS", "MAX BYTES", "TEXT"}}
 	for _, f := range p.Fields {
-		text := "redacted"
-		if f.Raw {
+		text := ""
+		switch {
+		case f.Raw:
 			text = "RAW"
+		case f.Type == hooks.TypeText || f.Type == hooks.TypeJSON:
+			text = "redacted"
 		}
 		rows = append(rows, []string{f.Name, string(f.Type), string(f.Class), strconv.FormatInt(f.MaxBytes, 10), text})
 	}
@@ -56,8 +59,7 @@ func (a *app) statement(st hooks.Statement, digest string) {
 		[2]string{"valid", unix(p.NotBefore) + " until " + unix(p.NotAfter)},
 	)
 	a.section("for")
-	a.pairs(matchPairs(p)...)
-	a.pairs([2]string{"script", "sha256:" + st.ScriptDigest()})
+	a.pairs(append(matchPairs(p), [2]string{"script", "sha256:" + st.ScriptDigest()})...)
 }
 
 func matchPairs(p hooks.Predicate) [][2]string {

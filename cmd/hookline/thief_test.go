@@ -328,6 +328,8 @@ func TestOutputIsReadable(t *testing.T) {
 		t.Errorf("json: %v\n%s", err, out)
 	}
 	s.want(0, "    hook: answer\n", "hook", "list", "-o", "yaml")
+	s.thief.version.SubmittedBy = "no"
+	s.want(0, "submitted_by: \"no\"\n", "hook", "list", "-o", "yaml")
 	s.want(0, "answer@4", "hook", "list")
 	s.want(0, "answer@4", "review", "list")
 }
