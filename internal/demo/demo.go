@@ -179,7 +179,7 @@ func (s *demo) result(ctx context.Context) error {
 
 // beside shows the report on the left and the new fields on the right.
 func (s *demo) beside(j api.Job, r api.Result) error {
-	var fields map[string]any
+	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(r.Fields, &fields); err != nil {
 		return fmt.Errorf("cannot read the result's fields: %w", err)
 	}
@@ -188,7 +188,7 @@ func (s *demo) beside(j api.Job, r api.Result) error {
 		left = append(left, short(name+": "+j.Workload.Report[name], 58))
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		right = append(right, short(fmt.Sprintf("%s: %v", name, fields[name]), 48))
+		right = append(right, short(name+": "+string(fields[name]), 48))
 	}
 	s.say("| %-58s | %s", "ORIGINAL REPORT "+j.ID, fmt.Sprintf("NEW FIELDS by %s, version %.16s", r.Hook, r.Version))
 	for i := range max(len(left), len(right)) {
