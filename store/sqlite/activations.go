@@ -122,8 +122,9 @@ func noBytesLeft(a hooks.Activation, n int64) error {
 		a.Digest, a.MaxBytes, a.Ledger.Bytes, n)
 }
 
-// SettleLease removes the lease and counts its outcome, once.
-func (d *DB) SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, now time.Time) (hooks.Activation, bool, error) {
+// SettleLease removes the lease and counts its outcome, once. When that was
+// is the job's to tell, so the time is not stored here.
+func (d *DB) SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, _ time.Time) (hooks.Activation, bool, error) {
 	update, known := settleStatements[o]
 	if !known { // as in hooks.Ledger.Settle: the sum holds whatever is said
 		update = settleStatements[hooks.OutcomeFailed]

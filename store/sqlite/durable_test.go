@@ -131,10 +131,8 @@ func killAfter(t *testing.T, path string, n int) []string {
 func checkAcknowledged(t *testing.T, path string, ids []string) {
 	t.Helper()
 	d, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	noError(t, err)
+	defer func() { noError(t, d.Close()) }()
 	for _, id := range ids {
 		j, err := d.Job(t.Context(), id)
 		if err != nil || len(j.Report["Padding"]) != 2000 {

@@ -123,5 +123,5 @@ func writerPragmas(o Options) []string {
 }
 
 func readerPragmas() []string {
-	return append(sharedPragmas(), "cache_size(-8000)", "query_only(on)")
+	return append(sharedPragmas(), "cache_size(-16000)", "query_only(on)")
 }

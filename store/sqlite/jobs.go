@@ -246,10 +246,12 @@ func scanWholeJob(s scanner) (jobs.Job, error) {
 func scanJobAnd(s scanner, more ...any) (jobs.Job, error) {
 	var j jobs.Job
 	var created, deadline, sent, acked, completed int64
-	err := s.Scan(append([]any{&j.ID, &j.PeerID, &j.Workload, &j.Status, &j.TriggeredBy,
+	err := s.Scan(append([]any{
+		&j.ID, &j.PeerID, &j.Workload, &j.Status, &j.TriggeredBy,
 		&created, &deadline, &sent, &acked, &completed,
 		&j.Outcome, &j.FailedCode, &j.FailedText, &j.Fingerprint, &j.ProblemID,
-		&j.OriginalID, &j.Hook, &j.Version, &j.HookError, &j.Slot, &j.Bytes}, more...)...)
+		&j.OriginalID, &j.Hook, &j.Version, &j.HookError, &j.Slot, &j.Bytes,
+	}, more...)...)
 	j.CreatedAt, j.Deadline, j.CompletedAt = fromMS(created), fromMS(deadline), fromMS(completed)
 	j.SentAt, j.AckedAt = fromMS(sent), fromMS(acked)
 	return j, err

@@ -134,7 +134,7 @@ func TestForeignFilesAreRefused(t *testing.T) {
 
 func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookline.db")
-	openAt(t, path, Options{}).Close()
+	noError(t, openAt(t, path, Options{}).Close())
 	alterAt(t, path, "UPDATE schema_version SET version = 99")
 	_, err := Open(t.Context(), path, Options{})
 	e, ok := errs.As(err)
@@ -150,7 +150,7 @@ func TestMigrationsAreAllOrNothing(t *testing.T) {
 		"migrations/0002_next.sql":    {Data: []byte("CREATE TABLE half (x); INSERT INTO nowhere VALUES (1)")},
 	}
 	path := d.path
-	d.Close()
+	noError(t, d.Close())
 	conn := rawConn(t, path)
 	if err := migrate(t.Context(), conn, bad); err == nil || !strings.Contains(err.Error(), "0002_next.sql") {
 		t.Fatalf("a broken migration: %v", err)

@@ -81,7 +81,7 @@ func runEveryQuery(t *testing.T, d *DB) {
 	}
 }
 
-func noError(t *testing.T, err error) {
+func noError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func explain(t *testing.T, conn *sql.Conn, query string) []string {
 	if err != nil {
 		t.Fatalf("%v in %s", err, query)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var plan []string
 	for rows.Next() {
 		var id, parent, unused int
@@ -148,6 +148,7 @@ func explain(t *testing.T, conn *sql.Conn, query string) []string {
 		}
 		plan = append(plan, line)
 	}
+	noError(t, rows.Err())
 	return plan
 }
 

@@ -29,6 +29,7 @@ func newTx(conn *sql.Conn) *tx {
 	return &tx{conn: conn, statements: map[string]*sql.Stmt{}}
 }
 
+// prepare gives the statement to keep: it is closed with the connection.
 func (t *tx) prepare(query string) (*sql.Stmt, error) {
 	if s, ok := t.statements[query]; ok {
 		return s, nil
@@ -43,7 +44,7 @@ func (t *tx) prepare(query string) (*sql.Stmt, error) {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	s, err := t.prepare(query)
+	s, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return 0, err
 	}
@@ -55,7 +56,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 }
 
 func (t *tx) query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := t.prepare(query)
+	s, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return nil, err
 	}
@@ -107,24 +108,26 @@ func (r *reader) prepared(query string) (*sql.Stmt, bool) {
 }
 
 // prepare needs a connection of the pool for a new statement: nobody who has
-// one may call it, or all could wait for each other.
+// one may call it, and it holds no lock meanwhile, or all could wait for each
+// other. Two callers may prepare the same; one of the two is kept.
 func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s, ok := r.prepared(query); ok {
+	if s, ok := r.prepared(query); ok { //nolint:sqlclosecheck // kept for the next time
 		return s, nil
+	}
+	s, err := r.db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s, ok := r.statements[query]; ok {
-		return s, nil
+	if other, ok := r.statements[query]; ok {
+		return other, s.Close() //nolint:sqlclosecheck // one of the two is kept
 	}
 	if r.closed.Load() {
-		return nil, errClosed()
+		return nil, errors.Join(errClosed(), s.Close())
 	}
-	s, err := r.db.PrepareContext(ctx, query)
-	if err == nil {
-		r.statements[query] = s
-	}
-	return s, err
+	r.statements[query] = s
+	return s, nil
 }
 
 func (r *reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -163,9 +166,8 @@ func (r *reader) snapshot(ctx context.Context, read func(querier) error) error {
 		return r.failed(ctx, err)
 	}
 	v := &view{reader: r, tx: t}
-	err = read(v)
-	_ = t.Rollback()
-	for _, query := range v.unprepared { // for the next one; now that the connection is free
+	err = v.read(read)
+	for _, query := range v.unprepared { // for the next one, now that the connection is free
 		_, _ = r.prepare(ctx, query)
 	}
 	return err
@@ -176,6 +178,12 @@ type view struct {
 	reader     *reader
 	tx         *sql.Tx
 	unprepared []string
+}
+
+// read gives the connection back whatever becomes of fn.
+func (v *view) read(fn func(querier) error) error {
+	defer func() { _ = v.tx.Rollback() }()
+	return fn(v)
 }
 
 func (v *view) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
@@ -284,4 +285,38 @@ func fillUp(t testing.TB, d *DB, where string) int {
 	}
 	t.Fatalf("the %s never filled", where)
 	return 0
+}
+
+// Snapshots hold a connection each while they read more: however few there
+// are, and whatever is prepared meanwhile, they end.
+func TestReadersNeverWaitForEachOther(t *testing.T) {
+	for range 20 {
+		d := open(t, Options{Readers: 2})
+		noError(t, d.write(t.Context(), func(t *tx) error {
+			_, err := t.exec(`INSERT INTO hook_versions VALUES ('d', 'h', 1, 'approved', x'', x'', x'', '', 0)`)
+			return err
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		var all sync.WaitGroup
+		for i := range 32 {
+			all.Go(func() {
+				var err error
+				switch i % 4 {
+				case 0:
+					_, err = d.Originals(ctx, "p", []string{"fp:a", "pkg:b"}, 10)
+				case 1:
+					_, err = d.VersionsOf(ctx, "h", 0, 10)
+				case 2:
+					_, err = d.Hooks(ctx, "", 10)
+				default:
+					_, err = d.ActiveByKeys(ctx, make([]string, i+1))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		cancel()
+	}
 }

@@ -59,8 +59,8 @@ func resultGoes(k *kit) {
 }
 
 func resultOfDecidedJob(k *kit) {
-	j, r := k.pending("p", "v", "original"), collector.Result{}
-	r = k.result(j, `{"A":"1"}`)
+	j := k.pending("p", "v", "original")
+	r := k.result(j, `{"A":"1"}`)
 	k.must(k.AddHidden(k.ctx, r))
 	_, err := k.Decide(k.ctx, j.ID, k.success(r.Bytes))
 	k.must(err)

@@ -109,7 +109,7 @@ func newKit(t *testing.T, open Opener) *kit {
 	k.Store = open(t, k.dir)
 	k.gate = &auth.Gate{Accounts: k, Log: k, Now: k.clock}
 	t.Cleanup(func() {
-		if err := k.Store.Close(); err != nil {
+		if err := k.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -119,7 +119,7 @@ func newKit(t *testing.T, open Opener) *kit {
 // reopen closes the store and opens the same data again.
 func (k *kit) reopen() {
 	k.Helper()
-	k.must(k.Store.Close())
+	k.must(k.Close())
 	k.Store = k.open(k.T, k.dir)
 }
 
