@@ -72,25 +72,26 @@ func (s *Server) answer(ctx context.Context, method string, err error) error {
 	if err == nil {
 		return nil
 	}
-	level := slog.LevelInfo
-	if code := errs.CodeOf(err); code == errs.CodeInternal && ctx.Err() == nil {
+	told := jobpb.Status(err)
+	level, code := slog.LevelInfo, errs.CodeOf(jobpb.FromStatus(told))
+	if code == errs.CodeInternal && ctx.Err() == nil {
 		level = slog.LevelError
 	}
 	id := ""
 	if spki := spkiOf(ctx); spki != nil {
 		id, _ = enroll.PeerIDOf(spki)
 	}
-	s.Log.Log(ctx, level, "a peer's call ended", "method", method, "peer", id, "code", errs.CodeOf(err), "error", err)
-	return jobpb.Status(err)
+	s.Log.Log(ctx, level, "a peer's call ended", "method", method, "peer", id, "code", code, "error", err)
+	return told
 }
 
 // How many calls and stream messages one peer may make. Above it the peer
 // waits, and is refused where it would wait too long.
 const (
-	callsPerSecond    = 20
-	callsBurst        = 200
-	messagesPerSecond = 50
-	messagesBurst     = 200
+	callsPerSecond    = 100
+	callsBurst        = 500
+	messagesPerSecond = 200
+	messagesBurst     = 1000
 	rateWait          = 10 * time.Second
 	ratesKept         = 10_000
 )
@@ -102,9 +103,12 @@ type rates struct {
 }
 
 func (r *rates) wait(ctx context.Context, peerID string) error {
-	ctx, cancel := context.WithTimeout(ctx, rateWait)
+	bounded, cancel := context.WithTimeout(ctx, rateWait)
 	defer cancel()
-	if err := r.of(peerID).Wait(ctx); err != nil {
+	if err := r.of(peerID).Wait(bounded); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return errs.New(errs.CodeRateLimited, "too many calls of one peer")
 	}
 	return nil

@@ -20,8 +20,8 @@ import (
 
 // A server that talks faster is read slower.
 const (
-	messagesPerSecond = 50
-	messagesBurst     = 200
+	messagesPerSecond = 200
+	messagesBurst     = 1000
 )
 
 // session is one connection with its stream.
