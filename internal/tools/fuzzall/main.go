@@ -33,7 +33,7 @@ func run(ctx context.Context, each time.Duration) error {
 	}
 	for i, t := range targets {
 		fmt.Printf("fuzz %d/%d %s %s\n", i+1, len(targets), t.pkg, t.name)
-		out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), t.pkg).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), "-fuzzminimizetime", "1x", t.pkg).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s %s: %w\n%s", t.pkg, t.name, err, out)
 		}
