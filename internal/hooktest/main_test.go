@@ -50,10 +50,16 @@ func withBinaries(run func() int) int {
 // found starts a deployment that the test's end stops.
 func found(t *testing.T, plan onebox.Plan) *onebox.Deployment {
 	t.Helper()
+	d := deployment(t)
+	must(t, d.Found(t.Context(), plan))
+	return d
+}
+
+// deployment is one that is not founded yet.
+func deployment(t *testing.T) *onebox.Deployment {
+	t.Helper()
 	d, err := onebox.New(filepath.Join(t.TempDir(), "d"), binaries)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() {
 		if d.Server != nil {
 			d.Server.Kill()
@@ -62,7 +68,6 @@ func found(t *testing.T, plan onebox.Plan) *onebox.Deployment {
 			t.Logf("the server's log:\n%s", d.Server.Log())
 		}
 	})
-	must(t, d.Found(t.Context(), plan))
 	return d
 }
 
