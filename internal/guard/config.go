@@ -39,13 +39,23 @@ type Ceilings struct {
 // ParseConfig reads the owner's configuration strictly.
 func ParseConfig(b []byte) (Config, error) {
 	c := Config{AllowHooks: HooksNo}
-	if len(strings.TrimSpace(string(b))) == 0 {
+	if onlyComments(b) {
 		return c, nil
 	}
 	if err := strict.Decode(configFile, b, maxConfigBytes, &c); err != nil {
 		return Config{}, err
 	}
 	return c, c.validate()
+}
+
+// onlyComments reports whether a file sets nothing.
+func onlyComments(b []byte) bool {
+	for line := range strings.Lines(string(b)) {
+		if text := strings.TrimSpace(line); text != "" && !strings.HasPrefix(text, "#") {
+			return false
+		}
+	}
+	return true
 }
 
 func (c Config) validate() error {

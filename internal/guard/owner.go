@@ -189,6 +189,9 @@ func (g *Guard) fileReport(caller Caller, req guardwire.Request) (guardwire.Repl
 		return guardwire.Reply{}, errs.New(errs.CodeNotOptedIn, "cannot file the report: the owner has not allowed reports to be sent").
 			WithHint("hookline-peer allow --send-reports=yes")
 	}
+	if len(req.Report) == 0 {
+		return guardwire.Reply{}, errs.New(errs.CodeBadReport, "cannot file the report: it has no field")
+	}
 	if err := req.Report.Validate(); err != nil {
 		return guardwire.Reply{}, err
 	}

@@ -248,15 +248,14 @@ func TestSameJobTwice(t *testing.T) {
 // kill -9 between the count and the end: the count stays, the run is over.
 func TestCountSurvivesAKill(t *testing.T) {
 	k := newKit(t)
-	started, release := make(chan string, 1), make(chan struct{})
-	k.sandbox = blocked(started, release)
+	started := make(chan string, 1)
+	k.sandbox = blocked(started, nil)
 	g := k.optedIn(HooksYes)
 	original := file(t, g)
 	job := newID(t)
 	connect(t, g).write(guardwire.Message{Kind: guardwire.KindRun, JobID: job, Run: k.run(original, nil)})
 	<-started
 	kill(t, g)
-	close(release) // too late: this guard's files are gone
 
 	k.sandbox = answers(hooks.Fields{"Answer": "42"})
 	again := k.open()

@@ -26,6 +26,9 @@ type link struct {
 func (g *Guard) Serve(ctx context.Context, conn *guardwire.Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// A write to a network side that does not read ends only this way.
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
 	l := &link{out: make(chan guardwire.Message, sendBuffer)}
 	g.mu.Lock()
 	g.link, g.connected = l, false

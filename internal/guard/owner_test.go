@@ -1,0 +1,320 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+	"hookline/signing"
+	"hookline/signing/trust"
+)
+
+const stranger = 54321 // a uid that is neither root nor ours
+
+func TestEverythingIsOffAtFirst(t *testing.T) {
+	g := newKit(t).enroll().open()
+	s := owner(t, g, guardwire.Request{Op: guardwire.OpStatus}).Status
+	if s.SendReports || s.AllowHooks != HooksNo || s.Running || s.Connected || !s.RecordIntact || s.Deployment != deployment {
+		t.Errorf("status %+v", s)
+	}
+	reply := g.Handle(Caller{UID: os.Geteuid()}, guardwire.Request{Op: guardwire.OpFile, Report: crashReport()})
+	if reply.Code != string(errs.CodeNotOptedIn) || reply.Hint != "hookline-peer allow --send-reports=yes" {
+		t.Errorf("reply %+v", reply)
+	}
+}
+
+func TestWhoMayAsk(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksAsk)
+	g.setChild(4711)
+	for _, tc := range []struct {
+		caller Caller
+		op     guardwire.Op
+		code   errs.Code
+	}{
+		{Caller{UID: 0}, guardwire.OpStatus, ""},
+		{Caller{UID: os.Geteuid()}, guardwire.OpLog, ""},
+		{Caller{UID: stranger}, guardwire.OpFile, ""},
+		{Caller{UID: stranger}, guardwire.OpStatus, errs.CodeForbidden},
+		{Caller{UID: stranger}, guardwire.OpAllow, errs.CodeForbidden},
+		{Caller{UID: stranger}, guardwire.OpAllowOnce, errs.CodeForbidden},
+		{Caller{UID: stranger}, guardwire.OpDeny, errs.CodeForbidden},
+		{Caller{UID: stranger}, guardwire.OpPending, errs.CodeForbidden},
+		{Caller{UID: stranger}, guardwire.OpLog, errs.CodeForbidden},
+		{Caller{UID: os.Geteuid(), PID: 4711}, guardwire.OpAllow, errs.CodeForbidden}, // the network side
+		{Caller{UID: os.Geteuid(), PID: 4711}, guardwire.OpFile, errs.CodeForbidden},
+		{Caller{UID: 0}, "shutdown", errs.CodeBadInput},
+	} {
+		reply := g.Handle(tc.caller, guardwire.Request{Op: tc.op, Report: crashReport()})
+		if reply.Code != string(tc.code) {
+			t.Errorf("%+v asks %s: %q %s, want %q", tc.caller, tc.op, reply.Code, reply.Message, tc.code)
+		}
+	}
+}
+
+func TestFiledReportIsKeptWithItsOwner(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksNo)
+	reply := g.Handle(Caller{UID: stranger}, guardwire.Request{Op: guardwire.OpFile, Source: "exec", Report: crashReport()})
+	if reply.Code != "" {
+		t.Fatal(reply.Message)
+	}
+	kept, err := g.shelf.get(reply.ID)
+	if err != nil || kept.UID != stranger || kept.Source != "exec" || !kept.FiledAt.Equal(k.clock.Now()) {
+		t.Errorf("kept %+v, %v", kept, err)
+	}
+	e := lastEntry(t, g, KindReport)
+	if e.JobID != reply.ID || *e.UID != stranger || !strings.Contains(string(e.Fields), `"ExecutablePath"`) || strings.Contains(string(e.Fields), "/usr/sbin") {
+		t.Errorf("entry %+v", e)
+	}
+	for _, bad := range []hooks.Report{nil, {"": "x"}, {"A B": "x"}, {"Package": "\xff"}} {
+		if reply := g.Handle(Caller{UID: stranger}, guardwire.Request{Op: guardwire.OpFile, Report: bad}); reply.Code != string(errs.CodeBadReport) {
+			t.Errorf("%v: %q", bad, reply.Code)
+		}
+	}
+}
+
+func TestSettingsAreKeptAndRecorded(t *testing.T) {
+	k := newKit(t).enroll()
+	if err := os.WriteFile(filepath.Join(k.dir, configFile), []byte("allow_hooks: no\nceilings: {classes: [technical], raw: no, max_runtime: 2s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := k.open()
+	owner(t, g, guardwire.Request{Op: guardwire.OpAllow, AllowHooks: ptr(HooksAsk)})
+	if e := lastEntry(t, g, KindSettings); e.Reason != "send_reports: no, allow_hooks: ask" || *e.UID != os.Geteuid() {
+		t.Errorf("entry %+v", e)
+	}
+	if reply := g.Handle(Caller{}, guardwire.Request{Op: guardwire.OpAllow, AllowHooks: ptr("maybe")}); reply.Code != string(errs.CodeBadInput) || reply.Field != "allow_hooks" {
+		t.Errorf("reply %+v", reply)
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := k.open().config
+	if c.AllowHooks != HooksAsk || c.SendReports || c.Ceilings.Raw == nil || *c.Ceilings.Raw || c.Ceilings.MaxRuntime != 2e9 || len(c.Ceilings.Classes) != 1 {
+		t.Errorf("config %+v", c)
+	}
+}
+
+func TestConfigIsStrict(t *testing.T) {
+	for _, tc := range []struct{ text, field string }{
+		{"send_report: yes\n", "config.yaml:1:1"},
+		{"allow_hooks: sometimes\n", "allow_hooks"},
+		{"allow_hooks: [yes]\n", "config.yaml:1:14"},
+		{"ceilings: {classes: [secret]}\n", "ceilings.classes"},
+		{"ceilings: {max_runtime: soon}\n", "config.yaml:1:25"},
+	} {
+		_, err := ParseConfig([]byte(tc.text))
+		e, ok := errs.As(err)
+		if !ok || e.Field != tc.field {
+			t.Errorf("%q: %v", tc.text, err)
+		}
+	}
+	for _, text := range []string{"", "# nothing\n", "{}\n"} {
+		if c, err := ParseConfig([]byte(text)); err != nil || c.AllowHooks != HooksNo || c.SendReports {
+			t.Errorf("%q: %+v, %v", text, c, err)
+		}
+	}
+}
+
+// The socket itself: the kernel says who asks, and junk is answered or cut.
+func TestSocket(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksNo)
+	l, err := g.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- g.Answer(t.Context(), l) }()
+	ask := func(frame []byte) (guardwire.Reply, error) {
+		conn, err := net.Dial("unix", filepath.Join(k.dir, SocketName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := conn.Write(frame); err != nil {
+			return guardwire.Reply{}, err
+		}
+		if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+			return guardwire.Reply{}, err
+		}
+		var reply guardwire.Reply
+		return reply, guardwire.ReadFrame(conn, &reply)
+	}
+	frame := func(v any) []byte {
+		var b bytes.Buffer
+		if err := guardwire.WriteFrame(&b, v); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	reply, err := ask(frame(guardwire.Request{Op: guardwire.OpFile, Report: crashReport()}))
+	if err != nil || reply.Code != "" {
+		t.Fatalf("reply %+v, %v", reply, err)
+	}
+	if kept, err := g.shelf.get(reply.ID); err != nil || kept.UID != os.Geteuid() {
+		t.Errorf("kept %+v, %v", kept, err)
+	}
+	for _, junk := range [][]byte{
+		{0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {0, 0, 1}, []byte("GET / HTTP/1.1\r\n\r\n"),
+		frame(map[string]any{"op": "status", "and": 1}), frame([]int{1}),
+	} {
+		if reply, err := ask(junk); err != nil || reply.Code == "" {
+			t.Errorf("%q: %+v, %v", junk, reply, err)
+		}
+	}
+	l.Close()
+	<-done
+}
+
+func FuzzOwnerRequest(f *testing.F) {
+	for _, op := range []guardwire.Op{guardwire.OpFile, guardwire.OpStatus, guardwire.OpAllow, guardwire.OpAllowOnce, guardwire.OpDeny, guardwire.OpLog, guardwire.OpPending} {
+		b, err := json.Marshal(guardwire.Request{Op: op, ID: "ab", Report: crashReport(), AllowHooks: ptr("ask")})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, 0)
+		f.Add(b, stranger)
+	}
+	g := newKit(f).optedIn(HooksNo)
+	f.Fuzz(func(t *testing.T, body []byte, uid int) {
+		if uid != 0 {
+			uid = stranger
+		}
+		var b bytes.Buffer
+		b.Write([]byte{byte(len(body) >> 24), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))})
+		b.Write(body)
+		var req guardwire.Request
+		if guardwire.ReadFrame(&b, &req) != nil {
+			return
+		}
+		reply := g.Handle(Caller{UID: uid}, req)
+		if uid == stranger && reply.Code == "" && req.Op != guardwire.OpFile {
+			t.Fatalf("a stranger may %s", req.Op)
+		}
+		if reply.Code == string(errs.CodeInternal) {
+			t.Fatalf("%s: %s", body, reply.Message)
+		}
+		var out bytes.Buffer
+		if err := guardwire.WriteFrame(&out, reply); err != nil {
+			t.Fatal(err)
+		}
+		var again guardwire.Reply
+		if err := guardwire.ReadFrame(&out, &again); err != nil {
+			t.Fatalf("the reply cannot be read back: %v", err)
+		}
+	})
+}
+
+func TestEnroll(t *testing.T) {
+	k := newKit(t)
+	policy := k.policy.YAML()
+	e := Enrolment{
+		Anchor: trust.Anchor{PolicyDigest: signing.PolicyDigest(policy), Deployment: deployment},
+		Policy: policy, PeerSPKI: ownSPKI, Now: k.clock.Now,
+	}
+	_, err := Open(k.options())
+	wantCode(t, err, errs.CodeNotEnrolled)
+	forged := e
+	forged.Policy = append([]byte("# forged\n"), policy...)
+	wantCode(t, Enroll(k.dir, forged), errs.CodePolicyDigest)
+	if Enrolled(k.dir) {
+		t.Fatal("a refused enrolment left a pin")
+	}
+	if err := Enroll(k.dir, e); err != nil {
+		t.Fatal(err)
+	}
+	g := k.open()
+	wantCode(t, Enroll(k.dir, e), errs.CodeConflict) // the guard runs
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, Enroll(k.dir, e), errs.CodeConflict) // enrolled already
+	e.Replace = true
+	if err := Enroll(k.dir, e); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(entries(t, k.open(), KindEnrolled)); n != 2 {
+		t.Errorf("%d enrolments in the record", n)
+	}
+}
+
+func TestSoloNeedsTheOwnersAcceptance(t *testing.T) {
+	k := newKit(t)
+	k.policy.Profile, k.policy.Reviewers = signing.ProfileSolo, 0
+	policy := k.policy.YAML()
+	e := Enrolment{
+		Anchor: trust.Anchor{PolicyDigest: signing.PolicyDigest(policy), Deployment: deployment},
+		Policy: policy, PeerSPKI: ownSPKI, Now: k.clock.Now,
+	}
+	wantCode(t, Enroll(k.dir, e), errs.CodeEnrollRefused)
+	e.AcceptSolo = true
+	if err := Enroll(k.dir, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOwnCopiesAreBounded(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksNo)
+	g.shelf.maxFiles, g.shelf.maxPerUser = 10, 4
+	var ids []string
+	for range 10 {
+		ids = append(ids, file(t, g))
+	}
+	// All wait for the server: none may go, and no more can come.
+	full := guardwire.Request{Op: guardwire.OpFile, Report: crashReport()}
+	if reply := g.Handle(Caller{}, full); reply.Code != string(errs.CodeStorageFull) {
+		t.Fatalf("the eleventh: %q", reply.Code)
+	}
+	s := connect(t, g)
+	for _, id := range ids[1:] {
+		s.write(guardwire.Message{Kind: guardwire.KindFiled, JobID: id})
+	}
+	eventually(t, "the server has nine", func() bool { return owner(t, g, guardwire.Request{Op: guardwire.OpStatus}).Status.Outbox == 1 })
+	// The second pins one for a run that waits for the owner.
+	k.change(g, func(st *State) {
+		st.Pending = []guardwire.Pending{{ID: "x", OriginalID: ids[1], NotAfter: start.AddDate(1, 0, 0)}}
+	})
+	for range 3 {
+		file(t, g)
+	}
+	for i, id := range ids[:6] {
+		_, err := g.shelf.get(id)
+		if gone := err != nil; gone != (i >= 2 && i <= 4) {
+			t.Errorf("copy %d: gone %v", i, gone)
+		}
+	}
+	for i := range 6 {
+		reply := g.Handle(Caller{UID: stranger}, full)
+		if i >= 4 && reply.Code != string(errs.CodeStorageFull) {
+			t.Errorf("the stranger's report %d: %q", i, reply.Code)
+		}
+	}
+	again, err := openShelf(k.dir)
+	if err != nil || len(again.index) != len(g.shelf.index) || again.bytes != g.shelf.bytes {
+		t.Errorf("read back %d copies of %d bytes, want %d of %d; %v", len(again.index), again.bytes, len(g.shelf.index), g.shelf.bytes, err)
+	}
+}
+
+func TestOwnCopiesAreBoundedInBytes(t *testing.T) {
+	g := newKit(t).optedIn(HooksNo)
+	g.shelf.maxBytes = 10_000
+	for i := range 20 {
+		k := Kept{ID: newID(t), Report: hooks.Report{"Text": strings.Repeat("x", 1000+i)}}
+		if err := g.shelf.add(k, func(string) bool { return false }, false); err != nil {
+			t.Fatal(err)
+		}
+		if g.shelf.bytes > g.shelf.maxBytes {
+			t.Fatalf("%d bytes", g.shelf.bytes)
+		}
+	}
+}
