@@ -50,29 +50,42 @@ func TestScripts(t *testing.T) {
 		text         string // part of the error
 	}{
 		{name: "nothing", script: "local x = 1", fields: hooks.Fields{}},
-		{name: "set", script: `report.set("Text", "hello") report.set("Int", 3) report.set("Number", 0.5) report.set("Bool", false)`,
-			fields: hooks.Fields{"Text": "hello", "Int": json.Number("3"), "Number": json.Number("0.5"), "Bool": false}},
-		{name: "returned", script: `return { Text = "hello", JSON = { list = { 1, 2, "x" }, map = { a = true } } }`,
+		{
+			name: "set", script: `report.set("Text", "hello") report.set("Int", 3) report.set("Number", 0.5) report.set("Bool", false)`,
+			fields: hooks.Fields{"Text": "hello", "Int": json.Number("3"), "Number": json.Number("0.5"), "Bool": false},
+		},
+		{
+			name: "returned", script: `return { Text = "hello", JSON = { list = { 1, 2, "x" }, map = { a = true } } }`,
 			fields: hooks.Fields{"Text": "hello", "JSON": map[string]any{
 				"list": []any{json.Number("1"), json.Number("2"), "x"}, "map": map[string]any{"a": true},
-			}}},
+			}},
+		},
 		{name: "set twice", script: `report.set("Int", 1) report.set("Int", 2)`, fields: hooks.Fields{"Int": json.Number("2")}},
-		{name: "report", script: `report.set("JSON", { get = report.get("Package"), none = report.get("Nope") == nil, names = report.names() })`,
-			fields: hooks.Fields{"JSON": map[string]any{"get": "nginx", "none": true, "names": []any{"ExecutablePath", "Package", "Signal"}}}},
-		{name: "facts", script: `local f = sys.facts() report.set("Text", f.os .. "/" .. f.release .. "/" .. f.kernel .. "/" .. f.arch)`,
-			fields: hooks.Fields{"Text": "linux/Debian 12/6.1.0/amd64"}},
+		{
+			name: "report", script: `report.set("JSON", { get = report.get("Package"), none = report.get("Nope") == nil, names = report.names() })`,
+			fields: hooks.Fields{"JSON": map[string]any{"get": "nginx", "none": true, "names": []any{"ExecutablePath", "Package", "Signal"}}},
+		},
+		{
+			name: "facts", script: `local f = sys.facts() report.set("Text", f.os .. "/" .. f.release .. "/" .. f.kernel .. "/" .. f.arch)`,
+			fields: hooks.Fields{"Text": "linux/Debian 12/6.1.0/amd64"},
+		},
 		{name: "time", script: `local now = time.now() report.set("Bool", now >= 1795176000 and now < 1795176060)`, fields: hooks.Fields{"Bool": true}},
-		{name: "redacted", script: `local s = "web-7: alice at 10.1.2.3" report.set("Text", s) report.set("JSON", { [s] = { s } }) report.set("Raw", s)`,
+		{
+			name: "redacted", script: `local s = "web-7: alice at 10.1.2.3" report.set("Text", s) report.set("JSON", { [s] = { s } }) report.set("Raw", s)`,
 			fields: hooks.Fields{
 				"Text": "<host>: <user> at <ip>", "Raw": "web-7: alice at 10.1.2.3",
 				"JSON": map[string]any{"<host>: <user> at <ip>": []any{"<host>: <user> at <ip>"}},
-			}},
+			},
+		},
 		{name: "bytes become text", script: `report.set("Text", "a\255b")`, fields: hooks.Fields{"Text": "a\uFFFDb"}},
-		{name: "json", script: `local v = json.decode('{"a":[1,2,{"b":null}],"e":[],"o":{},"s":"\\u00e9"}') assert(v.a[3].b == json.null)
+		{
+			name: "json", script: `local v = json.decode('{"a":[1,2,{"b":null}],"e":[],"o":{},"s":"\\u00e9"}') assert(v.a[3].b == json.null)
 			assert(json.encode(v.e) == "[]" and json.encode(v.o) == "{}" and v.s == "é") assert(json.encode({1,2.5,"<a>",true}) == '[1,2.5,"<a>",true]')
 			assert(not pcall(json.decode, "{") and not pcall(json.decode, "1 2") and not pcall(json.encode, {1,x=2}) and not pcall(json.encode, 0/0))`,
-			fields: hooks.Fields{}},
-		{name: "strings", script: `
+			fields: hooks.Fields{},
+		},
+		{
+			name: "strings", script: `
 			assert(("a,b,,c"):gsub(",", ";") == "a;b;;c") assert(("hello world"):match("(%w+) (%w+)") == "hello")
 			assert(string.format("%5.1f|%-4d|%04x|%q|%s|%%", 3.14159, 7, 255, 'a"b', "x") == '  3.1|7   |00ff|"a\\"b"|x|%')
 			local t = {} for k, v in ("a=1, b=2"):gmatch("(%w+)=(%w+)") do t[#t+1] = k .. v end assert(table.concat(t, "+") == "a1+b2")
@@ -81,15 +94,18 @@ func TestScripts(t *testing.T) {
 			assert(("abc"):gsub("%w", "%0%0") == "aabbcc" and ("$x $y"):gsub("%$(%w)", { x = "1" }) == "1 $y" and ("abc"):gsub("", "-") == "-a-b-c-")
 			assert(tostring(12) == "12" and tostring(nil) == "nil" and tonumber("0x10") == 16 and tonumber("  12 ") == 12 and tonumber("1e2") == 100)
 			assert(tonumber("ff", 16) == 255 and tonumber("abc") == nil and tonumber("inf") == nil and tonumber("nan") == nil)`,
-			fields: hooks.Fields{}},
-		{name: "tables", script: `
+			fields: hooks.Fields{},
+		},
+		{
+			name: "tables", script: `
 			local t = { 3, 1, 2 } table.sort(t) assert(table.concat(t) == "123") table.sort(t, function(a, b) return a > b end) assert(t[1] == 3)
 			table.insert(t, 9) table.insert(t, 1, 0) assert(#t == 5 and t[1] == 0 and t[5] == 9) assert(table.remove(t, 1) == 0 and table.remove(t) == 9 and #t == 3)
 			local n = 0 for _ in pairs({ 1, 2, a = 3 }) do n = n + 1 end assert(n == 3) for i, v in ipairs({ "a", "b" }) do n = n + i end assert(n == 6)
 			assert(select("#", unpack({ 1, 2, 3 })) == 3 and select(-1, 1, 2) == 2 and select(2, "a", "b") == "b")
 			local m = setmetatable({}, { __index = function(_, k) return k .. "!" end, __call = function(_, x) return x end, __tostring = function() return "mine" end })
 			assert(m.a == "a!" and m(5) == 5 and tostring(m) == "mine" and rawget(m, "a") == nil and getmetatable(m).__call)`,
-			fields: hooks.Fields{}},
+			fields: hooks.Fields{},
+		},
 		{name: "errors", script: `
 			local ok, e = pcall(error, { code = 7 }) assert(not ok and e.code == 7)
 			local ok2, e2 = pcall(function() error("x", 0) end) assert(e2 == "x")
@@ -114,8 +130,10 @@ func TestScripts(t *testing.T) {
 		{name: "not finite", script: `report.set("Number", 1/0)`, code: "hook-error", line: 1, text: "not finite"},
 		{name: "null", script: `report.set("JSON", { a = json.null })`, code: "field-type", line: 1},
 		{name: "too big", script: `report.set("Text", ("x"):rep(70000))`, code: "limit-result", line: 1, text: "max_bytes"},
-		{name: "together too big", script: `report.set("Text", ("x"):rep(60000)) report.set("Raw", ("x"):rep(60000)) report.set("JSON", {("x"):rep(60000)})`,
-			code: "limit-result", line: 1, text: "max_result_bytes"},
+		{
+			name: "together too big", script: `report.set("Text", ("x"):rep(60000)) report.set("Raw", ("x"):rep(60000)) report.set("JSON", {("x"):rep(60000)})`,
+			code: "limit-result", line: 1, text: "max_result_bytes",
+		},
 		{name: "bigger than a frame", script: `report.set("Text", ("x"):rep(600000))`, code: "limit-result", line: 1},
 		{name: "returned undeclared", script: `return { Nope = 1 }`, code: "field-undeclared", text: "Nope"},
 		{name: "later call", script: `fs.list("/tmp")`, code: "denied", line: 1, text: "fs.list is not available in this version"},

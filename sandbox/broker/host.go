@@ -49,7 +49,7 @@ func (h *Host) ReadFile(p string, rules calls.Rules) ([]byte, error) {
 	}
 	target, err := linkTarget(fd, p)
 	if err == nil && target != "" {
-		_ = unix.Close(fd)
+		shut(fd)
 		if err = checkTarget(p, target, rules); err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (h *Host) ReadFile(p string, rules calls.Rules) ([]byte, error) {
 			return nil, err
 		}
 	}
-	defer unix.Close(fd)
+	defer shut(fd)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func openPath(p string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(root)
+	defer shut(root)
 	how := unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
@@ -174,6 +174,9 @@ func checkRegular(fd int) error {
 	return nil
 }
 
+// shut closes a descriptor that was only read: nothing can be lost.
+func shut(fd int) { _ = unix.Close(fd) }
+
 func tooLarge() error {
 	return &calls.Error{Code: errs.CodeLimitRead, Message: "the file is larger than 256 KiB"}
 }
@@ -184,7 +187,7 @@ func readThrough(fd int) ([]byte, error) {
 	if err != nil {
 		return nil, reason(err)
 	}
-	defer unix.Close(open)
+	defer shut(open)
 	out := make([]byte, 0, 4096)
 	for {
 		if len(out) == cap(out) {

@@ -2,7 +2,6 @@ package confine
 
 import (
 	"os"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +21,6 @@ func keepReading() error {
 	keep := have[0].Permitted & (1 << unix.CAP_DAC_READ_SEARCH)
 	want := [2]unix.CapUserData{{Effective: keep, Permitted: keep}}
 	header.Pid = 0
-	err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&want[0])), 0)
-	runtime.KeepAlive(&header)
-	runtime.KeepAlive(&want)
-	return err
+	return onAllThreads(unix.SYS_CAPSET,
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&want[0])), 0) //nolint:gosec // structs for the kernel
 }

@@ -25,6 +25,7 @@ import (
 const (
 	maxStackBytes = 8 << 20
 	maxThreads    = 12
+	softMemory    = 80 << 20 // collect harder before the data limit is reached
 )
 
 // Nobody is who a worker of a root guard becomes.
@@ -88,6 +89,7 @@ func startTimers() error {
 	<-done
 	debug.SetMaxStack(maxStackBytes)
 	debug.SetMaxThreads(maxThreads)
+	debug.SetMemoryLimit(softMemory)
 	return nil
 }
 
@@ -136,7 +138,10 @@ func noNewPrivs() error {
 	return onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 }
 
-// onAllThreads makes one system call on every thread of the process.
+// onAllThreads makes one system call on every thread of the process. Pointers
+// among the arguments stay where they are for its time.
+//
+//go:uintptrescapes
 func onAllThreads(nr, a, b, c uintptr) error {
 	if _, _, errno := syscall.AllThreadsSyscall6(nr, a, b, c, 0, 0, 0); errno != 0 {
 		return errno

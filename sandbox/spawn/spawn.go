@@ -23,6 +23,7 @@ import (
 const (
 	exitUnconfined = 97
 	stderrBytes    = 4096
+	muchMemory     = 40 << 20 // what a worker that dies of its data limit has at least used
 )
 
 // Process is one started process of the small binary.
@@ -130,10 +131,20 @@ func (p *Process) Fate() (errs.Code, string) {
 			return errs.CodeLimitTime, "more processor time than it may use"
 		}
 		return errs.CodeLimitMemory, "killed by the system, which was short of memory"
-	case outOfMemory(words):
+	case outOfMemory(words) || p.largest() >= muchMemory:
 		return errs.CodeLimitMemory, "more memory than it may use"
 	}
 	return errs.CodeSandboxCrash, "the process ended: " + p.state.String()
+}
+
+// largest is the most memory that the process had at a time, in bytes: the
+// runtime can fail in many ways for want of memory.
+func (p *Process) largest() int64 {
+	usage, ok := p.state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return usage.Maxrss << 10
 }
 
 // outOfMemory knows the last words of Go's runtime when it cannot go on for

@@ -1,13 +1,12 @@
 package worker
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
-
-	"hookline/internal/errs"
 )
 
 // openBase makes the global functions. What the library has beyond them
@@ -129,8 +128,8 @@ func (v *vm) xpcall(l *lua.LState) int {
 }
 
 func errorValue(err error) lua.LValue {
-	raised, ok := err.(*lua.ApiError)
-	if !ok || raised.Object == nil {
+	var raised *lua.ApiError
+	if !errors.As(err, &raised) || raised.Object == nil {
 		return lua.LString("the script broke the Lua machine")
 	}
 	if text, ok := raised.Object.(lua.LString); ok {
@@ -373,9 +372,5 @@ func (v *vm) grow(l *lua.LState, what string, size int) {
 
 // fail raises what went wrong with a brokered call.
 func (v *vm) fail(l *lua.LState, what string, err error) {
-	code := errs.CodeHookError
-	if refused, ok := err.(*callError); ok {
-		code = refused.code
-	}
-	v.raise(l, code, "%s: %s", what, err.Error())
+	v.raise(l, codeOf(err), "%s: %s", what, err.Error())
 }

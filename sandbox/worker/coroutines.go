@@ -54,7 +54,7 @@ func (v *vm) openCoroutine() {
 // coMake makes a coroutine with a small stack of its own, and the budget.
 func (v *vm) coMake(l *lua.LState, create lua.LGFunction) int {
 	if v.threads++; v.threads > maxThreads {
-		v.worker.finish(errs.CodeLimitMemory, "more than 1000 coroutines", v.budget.line())
+		v.finish(errs.CodeLimitMemory, "more than 1000 coroutines", v.budget.line())
 	}
 	l.CheckFunction(1)
 	options := l.Options

@@ -33,22 +33,22 @@ func (v *vm) openMath() {
 	})
 	t.RawSetString("pi", lua.LNumber(math.Pi))
 	t.RawSetString("huge", lua.LNumber(math.Inf(1)))
-	source := rand.New(rand.NewPCG(v.rand, 0))
+	source := rand.New(rand.NewPCG(v.rand, 0)) //nolint:gosec // Lua's math.random is no secret
 	t.RawSetString("random", v.l.NewFunction(func(l *lua.LState) int { return mathRandom(l, source) }))
 	t.RawSetString("randomseed", v.l.NewFunction(func(l *lua.LState) int {
-		*source = *rand.New(rand.NewPCG(math.Float64bits(float64(l.CheckNumber(1))), 0))
+		*source = *rand.New(rand.NewPCG(math.Float64bits(float64(l.CheckNumber(1))), 0)) //nolint:gosec // the same
 		return 0
 	}))
 }
 
 func mathRandom(l *lua.LState, source *rand.Rand) int {
-	low, high := 1, 0
+	var low, high int
 	switch l.GetTop() {
 	case 0:
 		l.Push(lua.LNumber(source.Float64()))
 		return 1
 	case 1:
-		high = whole(l, 1)
+		low, high = 1, whole(l, 1)
 	default:
 		low, high = whole(l, 1), whole(l, 2)
 	}

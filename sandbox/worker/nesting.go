@@ -87,6 +87,9 @@ func (s *scan) symbol(c byte) {
 	case ',', ';':
 		s.chain, s.operand = 0, false
 	default:
+		if s.at < len(s.text) && strings.IndexByte(".=", s.text[s.at]) >= 0 {
+			s.at++ // "..", "==", "<=" and their like are one operator
+		}
 		s.chain++
 		s.operand = false
 	}

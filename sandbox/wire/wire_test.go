@@ -1,0 +1,85 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"hookline/sandbox/wire"
+)
+
+const limit = 4096
+
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	want := wire.Request{Op: wire.OpSet, Arg: "Näme", Line: 3}
+	n, err := wire.Write(&b, want, []byte("tail\x00\xff"), limit)
+	if err != nil || n != b.Len() {
+		t.Fatal(n, err)
+	}
+	var got wire.Request
+	tail, size, err := wire.Read(&b, &got, limit)
+	if err != nil || size != n || got != want || string(tail) != "tail\x00\xff" {
+		t.Errorf("%+v %q %d %v", got, tail, size, err)
+	}
+	if _, _, err := wire.Read(&b, &got, limit); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+func TestBadFrames(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		frame string
+		want  error
+	}{
+		"nothing":          {"", io.EOF},
+		"half a length":    {"\x00\x00", io.ErrUnexpectedEOF},
+		"half a body":      {"\x00\x00\x00\x09\x00\x00\x00\x02{}", io.ErrUnexpectedEOF},
+		"too big":          {"\xff\xff\xff\xff", wire.ErrTooBig},
+		"too short":        {"\x00\x00\x00\x03abc", wire.ErrMalformed},
+		"head beyond":      {"\x00\x00\x00\x06\x00\x00\x00\x09{}", wire.ErrMalformed},
+		"head is no JSON":  {"\x00\x00\x00\x06\x00\x00\x00\x02{{", wire.ErrMalformed},
+		"unknown key":      {"\x00\x00\x00\x0b\x00\x00\x00\x07{\"x\":1}", wire.ErrMalformed},
+		"two values":       {"\x00\x00\x00\x08\x00\x00\x00\x04{}{}", wire.ErrMalformed},
+		"an empty head":    {"\x00\x00\x00\x04\x00\x00\x00\x00", wire.ErrMalformed},
+		"head is a number": {"\x00\x00\x00\x05\x00\x00\x00\x011", wire.ErrMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var head wire.Request
+			if _, _, err := wire.Read(bytes.NewReader([]byte(tt.frame)), &head, limit); !errors.Is(err, tt.want) {
+				t.Errorf("%v, expected %v", err, tt.want)
+			}
+		})
+	}
+	if _, err := wire.Encode(wire.Request{}, make([]byte, limit), limit); !errors.Is(err, wire.ErrTooBig) {
+		t.Errorf("too large a frame was written: %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	frame, _ := wire.Encode(wire.Request{Op: wire.OpRead, Arg: "/proc/meminfo"}, []byte("x"), limit)
+	f.Add(frame)
+	f.Add([]byte("\x00\x00\x00\x06\x00\x00\x00\x02{}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var head wire.Request
+		tail, size, err := wire.Read(bytes.NewReader(b), &head, limit)
+		if err != nil {
+			return
+		}
+		if size > limit || size > len(b) {
+			t.Fatalf("a frame of %d bytes from %d", size, len(b))
+		}
+		again, err := wire.Encode(head, tail, 8*limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var second wire.Request
+		if tail2, _, err := wire.Read(bytes.NewReader(again), &second, 8*limit); err != nil || second != head || !bytes.Equal(tail, tail2) {
+			t.Fatalf("%+v became %+v: %v", head, second, err)
+		}
+	})
+}
