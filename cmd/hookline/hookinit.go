@@ -45,7 +45,7 @@ for a package. What it makes passes hook lint and hook test as it is.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.Job, "job", "", "a report job to start from")
+	f.StringVar(&o.Job, "job", "", "a report job to start from, or latest")
 	f.StringVar(&o.Dir, "dir", "", "folder to make (default: the hook's name)")
 	f.StringVar(&o.Package, "package", "", "package that the hook belongs to, without --job")
 	f.StringVar(&o.Level, "level", "", "with --job: problem (this fingerprint) or package")
@@ -95,7 +95,11 @@ func (a *app) initialReport(c *cobra.Command, o initOptions) (hooks.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	job, err := cl.Job(c.Context(), o.Job)
+	id, err := originalID(c.Context(), cl, o.Job)
+	if err != nil {
+		return nil, err
+	}
+	job, err := cl.Job(c.Context(), id)
 	if err != nil {
 		return nil, err
 	}

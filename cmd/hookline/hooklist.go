@@ -241,13 +241,17 @@ func explainCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(args) == 1 {
-				return a.explainOne(c, cl, job, args[0])
+			id, err := originalID(c.Context(), cl, job)
+			if err != nil {
+				return err
 			}
-			return a.explainAll(c, cl, job)
+			if len(args) == 1 {
+				return a.explainOne(c, cl, id, args[0])
+			}
+			return a.explainAll(c, cl, id)
 		},
 	}
-	c.Flags().StringVar(&job, "job", "", "the original job, or a hook job")
+	c.Flags().StringVar(&job, "job", "", "the original job (or latest), or a hook job")
 	_ = c.MarkFlagRequired("job")
 	return c
 }

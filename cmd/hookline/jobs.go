@@ -1,15 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
-
-	"github.com/spf13/cobra"
+	"hookline/internal/errs"
 )
 
 // query is a command without arguments that asks the server once.
@@ -65,8 +67,14 @@ func newJobCommand(a *app) *cobra.Command {
 	f.StringVar(&l.Original, "original", "", "hook jobs of this original job")
 	f.StringVar(&l.Version, "version", "", "hook jobs of this version (full digest)")
 	pageFlags(list, &l)
-	show := lookup(a, "show ID", "Show a job; an original one with its new fields beside it",
-		func(c *cobra.Command, cl *client.Client, id string) (api.Job, error) { return cl.Job(c.Context(), id) },
+	show := lookup(a, "show ID|latest", "Show a job; an original one with its new fields",
+		func(c *cobra.Command, cl *client.Client, id string) (api.Job, error) {
+			id, err := originalID(c.Context(), cl, id)
+			if err != nil {
+				return api.Job{}, err
+			}
+			return cl.Job(c.Context(), id)
+		},
 		a.job)
 	return group("job", "Reports, bundles and hook runs", list, show)
 }
@@ -98,11 +106,11 @@ func (a *app) job(j api.Job) {
 		[2]string{"created", clock(j.CreatedAt)}, [2]string{"sent", clockOf(j.SentAt)},
 		[2]string{"acknowledged", clockOf(j.AckedAt)}, [2]string{"completed", clockOf(j.CompletedAt)},
 	)
-	a.report(w.Report)
 	for _, r := range j.Results {
 		a.section(fmt.Sprintf("new fields by %s (result %s)", safe(r.Hook), safe(r.ID)))
 		a.resultFields(r)
 	}
+	a.report(w.Report)
 	if len(j.HookJobs) > 0 {
 		a.section("hook jobs")
 		a.jobs(j.HookJobs)
@@ -119,6 +127,27 @@ func (a *app) report(r hooks.Report) {
 	}
 }
 
+// maxFieldLines is what a table shows of one value.
+const maxFieldLines = 12
+
+// latest names the newest report wherever a command takes an original job.
+const latest = "latest"
+
+// originalID is the id itself, or that of the newest report for "latest".
+func originalID(ctx context.Context, cl *client.Client, id string) (string, error) {
+	if id != latest {
+		return id, nil
+	}
+	page, err := cl.Jobs(ctx, client.List{Workload: "report", Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	if len(page.Items) == 0 {
+		return "", errs.New(errs.CodeNotFound, "there is no report yet").WithHint("file one: hookline-peer exec -- CMD")
+	}
+	return page.Items[0].ID, nil
+}
+
 // field prints a value on one line, or indented below its name.
 func (a *app) field(name, value string) {
 	value = strings.TrimRight(value, "\n")
@@ -127,7 +156,12 @@ func (a *app) field(name, value string) {
 		return
 	}
 	fmt.Fprintf(a.out, "  %s:\n", safe(name))
+	shown := 0
 	for line := range strings.Lines(value) {
+		if shown++; shown > maxFieldLines {
+			fmt.Fprintf(a.out, "    … %d more lines: --output json has them\n", strings.Count(value, "\n")+1-maxFieldLines)
+			return
+		}
 		fmt.Fprintf(a.out, "    %s\n", safe(strings.TrimRight(line, "\n")))
 	}
 }
@@ -151,11 +185,16 @@ func newResultCommand(a *app) *cobra.Command {
 	var l client.List
 	list := query(a, "list", "List what hooks brought back, newest first",
 		func(c *cobra.Command, cl *client.Client) (api.Page[api.Result], error) {
+			id, err := originalID(c.Context(), cl, l.Job)
+			if err != nil {
+				return api.Page[api.Result]{}, err
+			}
+			l.Job = id
 			return cl.Results(c.Context(), l)
 		},
 		func(p api.Page[api.Result]) { a.results(p.Items); a.more(p.Next) })
 	f := list.Flags()
-	f.StringVar(&l.Job, "job", "", "of this original job")
+	f.StringVar(&l.Job, "job", "", "of this original job, or latest")
 	f.StringVar(&l.Hook, "hook", "", "of this hook")
 	f.StringVar(&l.Version, "version", "", "of this version (full digest)")
 	f.StringVar(&l.Problem, "problem", "", "of this problem")
