@@ -168,8 +168,12 @@ func TestIdentity(t *testing.T) {
 		path  string
 		reads bool
 	}{
-		{hooks.AsService, secret, false}, {hooks.AsReporter, secret, false}, {hooks.AsRoot, secret, true},
-		{hooks.AsService, theirs, false}, {hooks.AsReporter, theirs, true}, {hooks.AsRoot, theirs, true},
+		{hooks.AsService, secret, false},
+		{hooks.AsReporter, secret, false},
+		{hooks.AsRoot, secret, true},
+		{hooks.AsService, theirs, false},
+		{hooks.AsReporter, theirs, true},
+		{hooks.AsRoot, theirs, true},
 	} {
 		work := task(`report.set("Raw", fs.read("`+tt.path+`"))`, dir+"/allowed/**")
 		work.Predicate.As = tt.as
