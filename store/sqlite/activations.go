@@ -123,7 +123,8 @@ func noBytesLeft(a hooks.Activation, n int64) error {
 }
 
 // SettleLease removes the lease and counts its outcome, once. When that was
-// is the job's to tell, so the time is not stored here.
+// is the job's to tell, so the time is not stored here. The activation is read
+// after the commit, past the writer: it may show what others did since.
 func (d *DB) SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, _ time.Time) (hooks.Activation, bool, error) {
 	update, known := settleStatements[o]
 	if !known { // as in hooks.Ledger.Settle: the sum holds whatever is said
@@ -132,35 +133,40 @@ func (d *DB) SettleLease(ctx context.Context, version, lease string, o hooks.Out
 	if o != hooks.OutcomeReceived {
 		bytes = 0
 	}
-	var a hooks.Activation
 	var ok bool
 	err := d.write(ctx, func(t *tx) error {
-		reserved, err := one(ctx, t, scanInt, `DELETE FROM leases WHERE id = ? AND version = ? RETURNING reserved`, lease, version)
-		ok = err == nil
-		if errors.Is(err, sql.ErrNoRows) {
-			a, err = activation(ctx, t, version)
+		n, err := t.exec(update, version, lease, bytes)
+		if ok = n == 1; err != nil {
 			return err
 		}
-		if err != nil {
-			return err
+		if !ok {
+			return whyNotSettled(ctx, t, version, lease, bytes)
 		}
-		a, err = settle(ctx, t, update, version, reserved, bytes)
+		_, err = t.exec(`DELETE FROM leases WHERE id = ?`, lease)
 		return err
 	})
-	return a, ok && err == nil, err
+	if err != nil {
+		return hooks.Activation{}, false, err
+	}
+	a, err := d.Activation(context.WithoutCancel(ctx), version)
+	return a, ok, err
 }
 
-// settle counts the outcome of a lease that is gone. A result that nobody
-// reserved the bytes for is refused where it does not fit.
-func settle(ctx context.Context, t *tx, update, version string, reserved, bytes int64) (hooks.Activation, error) {
-	a, err := one(ctx, t, scanActivation, update, version, reserved, bytes)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return a, err
+// whyNotSettled is nil where the lease is gone. A result that nobody reserved
+// the bytes for is refused where it does not fit.
+func whyNotSettled(ctx context.Context, t *tx, version, lease string, bytes int64) error {
+	_, err := one(ctx, t, scanInt, `SELECT 1 FROM leases WHERE id = ? AND version = ?`, lease, version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
 	}
-	if a, err = activation(ctx, t, version); err != nil {
-		return a, err
+	if err != nil {
+		return err
 	}
-	return a, noBytesLeft(a, bytes)
+	a, err := activation(ctx, t, version)
+	if err != nil {
+		return err
+	}
+	return noBytesLeft(a, bytes)
 }
 
 // settleStatements has one update for each outcome's column of the ledger.
@@ -174,10 +180,13 @@ var settleStatements = map[hooks.Outcome]string{
 	hooks.OutcomeTimedOut:  settleStatement("timed_out"),
 }
 
+// settleStatement changes nothing where there is no lease: what is compared
+// with max_bytes is NULL then.
 func settleStatement(column string) string {
+	const reserved = `(SELECT reserved FROM leases WHERE id = ?2 AND version = ?1)`
 	return `UPDATE activations SET leased = leased - 1, ` + column + ` = ` + column + ` + 1,
-		reserved = reserved - ?2, bytes = bytes + ?3
-		WHERE digest = ?1 AND bytes + reserved - ?2 + ?3 <= max_bytes RETURNING ` + activationColumns
+		reserved = reserved - ` + reserved + `, bytes = bytes + ?3
+		WHERE digest = ?1 AND bytes + reserved - ` + reserved + ` + ?3 <= max_bytes`
 }
 
 // ChangeState moves an activation from one state to another; ok is false

@@ -131,7 +131,7 @@ func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 }
 
 func (r *reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := r.prepare(ctx, query)
+	s, err := r.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return nil, r.failed(ctx, err)
 	}
@@ -168,7 +168,7 @@ func (r *reader) snapshot(ctx context.Context, read func(querier) error) error {
 	v := &view{reader: r, tx: t}
 	err = v.read(read)
 	for _, query := range v.unprepared { // for the next one, now that the connection is free
-		_, _ = r.prepare(ctx, query)
+		_, _ = r.prepare(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	}
 	return err
 }
@@ -198,7 +198,7 @@ func (v *view) query(ctx context.Context, query string, args ...any) (*sql.Rows,
 // connection.
 func (v *view) run(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	if s, ok := v.reader.prepared(query); ok {
-		return v.tx.StmtContext(ctx, s).QueryContext(ctx, args...)
+		return v.tx.StmtContext(ctx, s).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	}
 	v.unprepared = append(v.unprepared, query)
 	return v.tx.QueryContext(ctx, query, args...)
