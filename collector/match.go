@@ -53,7 +53,7 @@ func (c *Collector) MatchOriginal(ctx context.Context, original jobs.Job) error 
 func (c *Collector) try(ctx context.Context, o offer, peer enroll.Peer, original jobs.Job) error {
 	q, err := c.question(ctx, o, peer, original)
 	if err == nil {
-		_, err = c.ask(ctx, q)
+		err = c.ask(ctx, q)
 	}
 	if passes(err) {
 		c.backlog.add(o.act.Digest, candidate{original: original.ID, peer: peer.ID, created: original.CreatedAt})
@@ -102,25 +102,27 @@ func uncoded(err error) error {
 // ask makes the checks, takes the lease, stores the job and sends it, in this
 // order. A crash in between leaves a lease without a job or a job that was
 // not sent: Recover and the peer's next hello put either right.
-func (c *Collector) ask(ctx context.Context, q *question) (jobs.Job, error) {
+func (c *Collector) ask(ctx context.Context, q *question) error {
 	if err := q.refusal(); err != nil {
-		return jobs.Job{}, err
+		return err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return jobs.Job{}, err
+		return err
 	}
 	version := q.act.Digest
 	if !c.rates.take(version, q.act.Rollout.PerMinute, q.now) {
-		return jobs.Job{}, errs.New(errs.CodeRateLimited, "the minute has had its %d leases", q.act.Rollout.PerMinute)
+		return errs.New(errs.CodeRateLimited, "the minute has had its %d leases", q.act.Rollout.PerMinute)
 	}
 	if err := c.Activations.TakeLease(ctx, version, id.String(), q.now); err != nil {
 		c.rates.giveBack(version)
-		return jobs.Job{}, err
+		return err
 	}
 	j := q.job(id.String())
+	c.sending.lock(j.ID)
+	defer c.sending.unlock(j.ID)
 	if err := c.Jobs.AddHookJob(ctx, j); err != nil {
-		return jobs.Job{}, c.notStored(ctx, j, err)
+		return c.notStored(ctx, j, err)
 	}
 	return c.send(ctx, j, q.signed)
 }
@@ -158,21 +160,21 @@ func (c *Collector) notStored(ctx context.Context, j jobs.Job, cause error) erro
 // send hands a stored job to its peer. A peer that is not there fails the job
 // at once; after any other error the job stays unsent, for Resume or its
 // deadline.
-func (c *Collector) send(ctx context.Context, j jobs.Job, s Signed) (jobs.Job, error) {
+func (c *Collector) send(ctx context.Context, j jobs.Job, s Signed) error {
 	if j.Overdue(c.now()) {
-		return c.end(ctx, j, timedOut())
+		_, err := c.end(ctx, j, timedOut())
+		return err
 	}
 	err := c.Sender.Send(ctx, Dispatch{Job: j, Statement: s.Statement, Script: s.Script, Signatures: s.Signatures})
 	if errs.Is(err, errs.CodePeerNotConnected) {
-		ended, endErr := c.end(ctx, j, cancelled(errs.CodePeerNotConnected, "the peer was not connected when the job was sent"))
-		return ended, errors.Join(err, endErr)
+		_, endErr := c.end(ctx, j, cancelled(errs.CodePeerNotConnected, "the peer was not connected when the job was sent"))
+		return errors.Join(err, endErr)
 	}
 	if err != nil {
-		return j, err
+		return err
 	}
-	j.SentAt = c.now()
-	_, err = c.Jobs.MarkSent(ctx, j.ID, j.SentAt)
-	return j, err
+	_, err = c.Jobs.MarkSent(ctx, j.ID, c.now())
+	return err
 }
 
 // Resume sends a peer's stored jobs that were never sent, oldest first: a
@@ -193,6 +195,14 @@ func (c *Collector) Resume(ctx context.Context, peerID string) error {
 }
 
 func (c *Collector) resume(ctx context.Context, j jobs.Job) error {
+	if !c.sending.lock(j.ID) {
+		return nil
+	}
+	defer c.sending.unlock(j.ID)
+	j, err := c.Queries.Job(ctx, j.ID) // it may have been sent since it was listed
+	if err != nil || j.Final() || !j.SentAt.IsZero() {
+		return err
+	}
 	a, err := c.Queries.Activation(ctx, j.Version)
 	if err != nil {
 		return err
@@ -205,8 +215,7 @@ func (c *Collector) resume(ctx context.Context, j jobs.Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.send(ctx, j, s)
-	return err
+	return c.send(ctx, j, s)
 }
 
 // Claim asks again for a version and original that the peer had deferred: its
@@ -243,8 +252,7 @@ func (c *Collector) Claim(ctx context.Context, peerID, version, originalID strin
 		return err
 	}
 	q.claimed = true
-	_, err = c.ask(ctx, q)
-	return err
+	return c.ask(ctx, q)
 }
 
 // active lists the active activations, the next to end first.

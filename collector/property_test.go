@@ -2,7 +2,9 @@ package collector_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +17,18 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
 )
+
+// TestMain plays fewer orders than rapid would by itself: each is a database
+// of its own. -rapid.checks asks for more.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		_ = flag.Set("rapid.checks", "40")
+	}
+	os.Exit(m.Run())
+}
 
 // TestAnyOrderOfSteps plays random reports, activations, answers, kills and
 // times on the real store. After each step the ledger sums and no bound is

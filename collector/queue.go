@@ -268,3 +268,31 @@ func (r *rates) full(version string, perMinute int64, now time.Time) bool {
 	}
 	return n >= perMinute
 }
+
+// idSet holds the jobs that somebody is busy with, so that nobody else is:
+// two uploads of one job cannot mix their bytes, and a job that is being sent
+// is not sent by a hello as well.
+type idSet struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+// lock reports whether the id was free.
+func (s *idSet) lock(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids[id] {
+		return false
+	}
+	if s.ids == nil {
+		s.ids = map[string]bool{}
+	}
+	s.ids[id] = true
+	return true
+}
+
+func (s *idSet) unlock(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ids, id)
+}

@@ -39,7 +39,8 @@ type Collector struct {
 	queue    queue
 	backlog  backlog
 	rates    rates
-	uploads  uploads
+	uploads  idSet
+	sending  idSet
 }
 
 // now is the clock at the precision that is stored.

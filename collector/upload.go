@@ -3,7 +3,6 @@ package collector
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"hookline/hooks"
@@ -33,32 +32,6 @@ type Upload struct {
 	room   int64 // reserved on the lease, by this upload and those that broke off
 	locked bool
 	judged bool // the job may be decided: its reservation must outlive the upload, until it is settled
-}
-
-// uploads are the jobs that are being uploaded, so that two streams of one
-// peer cannot mix their bytes.
-type uploads struct {
-	mu  sync.Mutex
-	ids map[string]bool
-}
-
-func (u *uploads) lock(id string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.ids[id] {
-		return false
-	}
-	if u.ids == nil {
-		u.ids = map[string]bool{}
-	}
-	u.ids[id] = true
-	return true
-}
-
-func (u *uploads) unlock(id string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.ids, id)
 }
 
 // NewUpload starts an upload for a job of this peer. A job that is decided
@@ -176,7 +149,8 @@ func (u *Upload) reserve(total int64) error {
 				return err
 			}
 			// Those who met each other must not come back together.
-			if err := c.wait(u.ctx, wait/2+rand.N(wait/2)); err != nil {
+			spread := rand.N(wait / 2) //nolint:gosec // no secret
+			if err := c.wait(u.ctx, wait/2+spread); err != nil {
 				return err
 			}
 		default:

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"hookline/collector"
 	"hookline/hooks"
@@ -193,7 +194,8 @@ func TestFinishIsChecked(t *testing.T) {
 		"a\x1b[31mb\xff"+strings.Repeat("é", 400), "line 3\n"+strings.Repeat("é", 200))
 	w.ok(err)
 	got := w.job(j.ID)
-	if len(got.FailedText) > 500 || len(got.HookError) > 200 || strings.ContainsAny(got.FailedText+got.HookError, "\x1b\n\xff") {
+	if len(got.FailedText) > 500 || len(got.HookError) > 200 ||
+		strings.ContainsAny(got.FailedText+got.HookError, "\x1b\n") || !utf8.ValidString(got.FailedText+got.HookError) {
 		t.Fatalf("stored %q and %q", got.FailedText, got.HookError)
 	}
 }
@@ -252,10 +254,8 @@ func TestExpiryBySizeToTheByte(t *testing.T) {
 func TestOthersReservationsOnlyMakeWait(t *testing.T) {
 	w := newWorld(t)
 	v := w.activate(version{maxBytes: 100, maxResult: 64, quantity: 10})
-	first, err := w.c.NewUpload(w.ctx, "", "")
-	w.wantCode(err, errs.CodeNotFound)
 	a, b := w.asked(w.peer()), w.asked(w.peer())
-	first, err = w.c.NewUpload(w.ctx, a.PeerID, a.ID)
+	first, err := w.c.NewUpload(w.ctx, a.PeerID, a.ID)
 	w.ok(err)
 	w.ok(first.Write([]byte(strings.Repeat("x", 60))))
 
