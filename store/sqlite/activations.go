@@ -218,7 +218,8 @@ func indexKeys(t *tx, version string) error {
 		return err
 	}
 	_, err := t.exec(`INSERT INTO activation_keys (key, digest)
-		SELECT DISTINCT k.value, a.digest FROM activations a, json_each(a.keys) k WHERE a.digest = ? AND a.state = 'active'`, version)
+		SELECT DISTINCT k.value, a.digest FROM activations a, json_each(a.keys) k WHERE a.digest = ?
+		AND a.state = 'active' AND k.type = 'text'`, version)
 	return err
 }
 
