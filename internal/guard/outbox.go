@@ -1,12 +1,13 @@
 package guard
 
 import (
-	"hookline/internal/guardwire"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"hookline/internal/guardwire"
 )
 
 // Bounds of the ends of runs that the server has not confirmed. Reports are
@@ -14,9 +15,10 @@ import (
 const (
 	maxFinishes      = 256
 	maxFinishesBytes = 64 << 20
-	// window is how many entries are on their way at a time, and patience
-	// how long one is before it is sent again.
-	window   = 32
+	// window is how many entries are on their way at a time: no more than the
+	// network side keeps, since one that it drops is only sent again after
+	// patience.
+	window   = 16
 	patience = 30 * time.Second
 )
 
