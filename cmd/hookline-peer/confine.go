@@ -1,11 +1,12 @@
 package main
 
 import (
-	"hookline/internal/errs"
 	"os"
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"hookline/internal/errs"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"

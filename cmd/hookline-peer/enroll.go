@@ -3,6 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/internal/guard"
@@ -10,11 +16,6 @@ import (
 	"hookline/internal/strict"
 	"hookline/signing"
 	"hookline/signing/trust"
-	"os"
-	"slices"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -100,7 +101,7 @@ func (a *app) enroll(ctx context.Context, line enroll.Line, e guard.Enrolment) e
 // showTrust prints what this machine will believe from now on.
 func (a *app) showTrust(p *signing.Policy, line enroll.Line) {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	defer w.Flush()
+	defer func() { _ = w.Flush() }()
 	fmt.Fprintln(w, "This machine will trust:")
 	row := func(name, value string) { fmt.Fprintf(w, "  %s\t%s\n", name, printable(value)) }
 	row("deployment", p.Deployment)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+
 	"hookline/hooks"
 	"hookline/internal/source"
 

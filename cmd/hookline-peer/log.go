@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hookline/internal/errs"
-	"hookline/internal/guard"
-	"hookline/internal/guardwire"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"hookline/internal/errs"
+	"hookline/internal/guard"
+	"hookline/internal/guardwire"
 
 	"github.com/spf13/cobra"
 )
@@ -73,7 +74,7 @@ func entryOf(line json.RawMessage) (guard.Entry, error) {
 
 func (a *app) showLog(lines []json.RawMessage) error {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	defer w.Flush()
+	defer func() { _ = w.Flush() }()
 	fmt.Fprintln(w, "LINE\tTIME\tKIND\tJOB\tHOOK\tRESULT\tCODE")
 	for _, line := range lines {
 		e, err := entryOf(line)
@@ -82,7 +83,7 @@ func (a *app) showLog(lines []json.RawMessage) error {
 		}
 		row := []string{
 			fmt.Sprint(e.Seq), e.Time.Local().Format(time.DateTime), e.Kind, dash(e.JobID), dash(hookText(e)),
-			dash(e.Decision + e.Outcome + sentFields(e)), dash(e.Code),
+			dash(result(e)), dash(e.Code),
 		}
 		for i := range row {
 			row[i] = strings.ReplaceAll(printable(row[i]), "\t", " ")
@@ -111,6 +112,16 @@ func hookText(e guard.Entry) string {
 		text += " (claimed)"
 	}
 	return text
+}
+
+// result is what came of it: a decision, an outcome with what left, or the
+// few words of an entry that has neither.
+func result(e guard.Entry) string {
+	if e.Decision == "" && e.Outcome == "" {
+		text := []rune(e.Reason)
+		return string(text[:min(len(text), 60)])
+	}
+	return e.Decision + e.Outcome + sentFields(e)
 }
 
 // sentFields names the fields that left.

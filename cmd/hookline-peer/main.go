@@ -13,11 +13,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hookline/internal/errs"
 	"io"
 	"os"
 	"strings"
 	"time"
+
+	"hookline/internal/errs"
 
 	"github.com/spf13/cobra"
 )
@@ -83,7 +84,7 @@ func (a *app) root() *cobra.Command {
 		a.pendingCommand(), a.answerCommand("allow-once"), a.answerCommand("deny"), a.allowCommand(),
 		a.logCommand(), a.explainCommand(), a.statusCommand(), a.versionCommand(),
 	)
-	for _, c := range root.Commands() {
+	for _, c := range append(root.Commands(), root) {
 		if c.Args != nil {
 			check := c.Args
 			c.Args = func(cmd *cobra.Command, args []string) error {

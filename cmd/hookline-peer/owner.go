@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
 
 	"github.com/spf13/cobra"
 )
@@ -34,7 +35,7 @@ func (a *app) pendingCommand() *cobra.Command {
 
 func (a *app) showPending(p guardwire.Pending) {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	defer w.Flush()
+	defer func() { _ = w.Flush() }()
 	reviewers := strings.Join(p.Reviewers, ", ")
 	if reviewers == "" {
 		reviewers = "nobody else"
@@ -149,7 +150,7 @@ func (a *app) statusCommand() *cobra.Command {
 
 func (a *app) showStatus(s guardwire.Status) {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	defer w.Flush()
+	defer func() { _ = w.Flush() }()
 	connected := "no"
 	switch {
 	case s.Connected:

@@ -2,18 +2,19 @@ package main
 
 import (
 	"context"
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/guard"
-	"hookline/internal/guardwire"
-	"hookline/internal/source"
-	"hookline/sandbox"
 	"io/fs"
 	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guard"
+	"hookline/internal/guardwire"
+	"hookline/internal/source"
+	"hookline/sandbox"
 )
 
 // Where root's peer keeps its state, and who its network side becomes.
@@ -93,16 +94,29 @@ func (a *app) giveNet(uid, gid int) error {
 	if uid < 0 {
 		return nil
 	}
-	err := filepath.WalkDir(a.netDir(), func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, uid, gid)
-	})
-	if err != nil {
+	if err := chownFlat(a.netDir(), uid, gid); err != nil {
 		return errs.Wrap(errs.CodeInternal, err, "cannot hand the network side its folder")
 	}
 	return nil
+}
+
+// chownFlat gives a folder and what is directly in it away.
+func chownFlat(dir string, uid, gid int) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := root.Lchown(e.Name(), uid, gid); err != nil {
+			return err
+		}
+	}
+	return root.Lchown(".", uid, gid)
 }
 
 // guardOptions are a guard's on this machine.

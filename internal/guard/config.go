@@ -1,14 +1,15 @@
 package guard
 
 import (
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/strict"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/strict"
 )
 
 // What the owner answers when a hook wants to run.

@@ -1,12 +1,13 @@
 package guard
 
 import (
+	"os"
+	"time"
+
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/signing"
-	"os"
-	"time"
 )
 
 // maxRuns is how many hooks run at a time.

@@ -2,14 +2,15 @@ package guard
 
 import (
 	"bytes"
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
-	"hookline/signing"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+	"hookline/signing"
 )
 
 // Every refusal of the decision, each with really signed material: the code

@@ -3,12 +3,13 @@ package guard
 import (
 	"encoding/json"
 	"errors"
-	"hookline/internal/errs"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"hookline/internal/errs"
 
 	"golang.org/x/sys/unix"
 )
@@ -148,7 +149,7 @@ func lock(dir string) (*os.File, error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, errs.Wrap(errs.CodeConflict, err, "cannot lock the guard's folder: a guard is running").
+		return nil, errs.New(errs.CodeConflict, "cannot use the guard's folder: a guard is running on it").
 			WithHint("stop hookline-peer run first")
 	}
 	return f, nil

@@ -16,14 +16,15 @@ package guard
 import (
 	"context"
 	"errors"
-	"hookline/hooks"
-	"hookline/internal/guardwire"
-	"hookline/sandbox"
-	"hookline/signing"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/guardwire"
+	"hookline/sandbox"
+	"hookline/signing"
 
 	"golang.org/x/time/rate"
 )

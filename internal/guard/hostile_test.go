@@ -195,7 +195,7 @@ func TestNetworkSideIsRestarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { g.Close() })
+	t.Cleanup(func() { _ = g.Close() })
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

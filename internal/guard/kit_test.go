@@ -7,13 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
-	"hookline/sandbox"
-	"hookline/signing"
-	"hookline/signing/signer"
-	"hookline/signing/trust"
 	"io"
 	"log/slog"
 	"net"
@@ -21,6 +14,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
+	"hookline/sandbox"
+	"hookline/signing"
+	"hookline/signing/signer"
+	"hookline/signing/trust"
 
 	"github.com/google/uuid"
 )
@@ -42,12 +43,6 @@ func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // newSigner makes the key of a name, the same in every process.
@@ -267,7 +262,7 @@ func attach(t testing.TB, g *Guard) *side {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		s.conn.Close()
+		_ = s.conn.Close()
 		<-read
 	})
 	return s

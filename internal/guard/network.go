@@ -3,13 +3,14 @@ package guard
 import (
 	"context"
 	"errors"
-	"hookline/internal/guardwire"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"syscall"
 	"time"
+
+	"hookline/internal/guardwire"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -92,7 +93,7 @@ func (g *Guard) runChild(ctx context.Context, child Child) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	ended := make(chan error, 1)
 	started := make(chan error, 1)
 	cmd := child.command(theirs)
@@ -116,7 +117,8 @@ func (g *Guard) runChild(ctx context.Context, child Child) error {
 	if served != nil {
 		g.note(Entry{Kind: KindNetwork, Reason: cut("the network side was stopped: "+served.Error(), 500)})
 	}
-	conn.Close()
+	// Closed already where Serve ended by an error.
+	_ = conn.Close()
 	select {
 	case err = <-ended:
 	case <-time.After(childGrace):

@@ -3,13 +3,14 @@ package guard
 import (
 	"context"
 	"errors"
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
@@ -51,7 +52,7 @@ func (g *Guard) Listen() (*net.UnixListener, error) {
 		mode = 0o666
 	}
 	if err := os.Chmod(path, mode); err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, writeError(err, SocketName)
 	}
 	return l, nil
@@ -59,7 +60,7 @@ func (g *Guard) Listen() (*net.UnixListener, error) {
 
 // Answer serves the owner's socket until ctx ends.
 func (g *Guard) Answer(ctx context.Context, l *net.UnixListener) error {
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer os.Remove(filepath.Join(g.opts.Dir, SocketName))
 	places := make(chan struct{}, maxOwnerConns)
@@ -78,13 +79,13 @@ func (g *Guard) Answer(ctx context.Context, l *net.UnixListener) error {
 				g.answer(conn)
 			}()
 		default:
-			conn.Close() // too many at a time: the caller tries again
+			_ = conn.Close() // too many at a time: the caller tries again
 		}
 	}
 }
 
 func (g *Guard) answer(conn *net.UnixConn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	// A caller that does not read or write is let go.
 	if err := conn.SetDeadline(time.Now().Add(ownerTimeout)); err != nil {
 		return
@@ -94,7 +95,7 @@ func (g *Guard) answer(conn *net.UnixConn) {
 		return
 	}
 	var req guardwire.Request
-	reply := guardwire.Reply{}
+	var reply guardwire.Reply
 	if err := guardwire.ReadFrame(conn, &req); err != nil {
 		reply = errorReply(err)
 	} else {

@@ -164,15 +164,20 @@ func TestSocket(t *testing.T) {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
 	for _, junk := range [][]byte{
-		{0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {0, 0, 1}, []byte("GET / HTTP/1.1\r\n\r\n"),
+		{0xff, 0xff, 0xff, 0xff},
+		{0, 0, 0, 0},
+		{0, 0, 1},
+		[]byte("GET / HTTP/1.1\r\n\r\n"),
 		frame(map[string]any{"op": "status", "and": 1}), frame([]int{1}),
 	} {
 		if reply, err := ask(junk); err != nil || reply.Code == "" {
 			t.Errorf("%q: %+v, %v", junk, reply, err)
 		}
 	}
-	l.Close()
-	<-done
+	_ = l.Close()
+	if err := <-done; err == nil {
+		t.Error("a closed socket is no error")
+	}
 }
 
 func FuzzOwnerRequest(f *testing.F) {

@@ -1,12 +1,13 @@
 package guard
 
 import (
-	"hookline/internal/errs"
-	"hookline/signing"
-	"hookline/signing/trust"
 	"os"
 	"path/filepath"
 	"time"
+
+	"hookline/internal/errs"
+	"hookline/signing"
+	"hookline/signing/trust"
 )
 
 const maxPinBytes = 64 << 10
@@ -71,7 +72,7 @@ func (e Enrolment) write(dir string, policy *signing.Policy) error {
 	if err != nil {
 		return err
 	}
-	defer record.Close()
+	defer func() { _ = record.Close() }()
 	uid := os.Getuid()
 	entry := Entry{Kind: KindEnrolled, UID: &uid, Reason: "deployment " + e.Anchor.Deployment +
 		", policy " + e.Anchor.PolicyDigest + ", profile " + string(policy.Profile)}

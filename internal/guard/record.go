@@ -8,12 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hookline/internal/errs"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"hookline/internal/errs"
 )
 
 // Bounds of the record: the current file and maxRecordFiles older ones.

@@ -3,10 +3,11 @@ package guard
 import (
 	"bytes"
 	"fmt"
-	"hookline/internal/errs"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"hookline/internal/errs"
 )
 
 func newRecord(t testing.TB, dir string, known Head) *Record {
@@ -15,7 +16,7 @@ func newRecord(t testing.TB, dir string, known Head) *Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.Close() })
+	t.Cleanup(func() { _ = r.Close() })
 	return r
 }
 
@@ -145,7 +146,7 @@ func FuzzRecordLine(f *testing.F) {
 		if err != nil {
 			return
 		}
-		defer r.Close()
+		defer func() { _ = r.Close() }()
 		if err := r.Append(Entry{Kind: KindNetwork}); err != nil {
 			t.Fatal(err)
 		}

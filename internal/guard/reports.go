@@ -2,13 +2,14 @@ package guard
 
 import (
 	"errors"
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 
 	"github.com/google/uuid"
 )

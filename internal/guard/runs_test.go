@@ -3,12 +3,13 @@ package guard
 import (
 	"context"
 	"fmt"
+	"strings"
+	"testing"
+
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/sandbox"
-	"strings"
-	"testing"
 )
 
 // How a run ended decides what leaves; only checked new fields ever do.

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"hookline/internal/guardwire"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"hookline/internal/guardwire"
 )
 
 // Caps of the state. What falls out at a cap can no longer run, or is asked again.

@@ -3,10 +3,11 @@ package guard
 import (
 	"context"
 	"errors"
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
 	"io"
 	"time"
+
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
 )
 
 const (
@@ -27,7 +28,7 @@ func (g *Guard) Serve(ctx context.Context, conn *guardwire.Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// A write to a network side that does not read ends only this way.
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	l := &link{out: make(chan guardwire.Message, sendBuffer)}
 	g.mu.Lock()
@@ -37,7 +38,7 @@ func (g *Guard) Serve(ctx context.Context, conn *guardwire.Conn) error {
 	defer g.unlink(l)
 	go func() {
 		// Whichever way it ends, the reader has to end too.
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		g.write(ctx, conn, l)
 	}()
 	for {

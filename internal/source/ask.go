@@ -3,14 +3,15 @@ package source
 import (
 	"context"
 	"errors"
-	"hookline/hooks"
-	"hookline/internal/errs"
-	"hookline/internal/guardwire"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/guardwire"
 )
 
 // Guard is the guard's unix socket as the owner's commands and the sources

@@ -3,8 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +10,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 
 	"golang.org/x/sys/unix"
 )

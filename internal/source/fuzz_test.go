@@ -2,12 +2,13 @@ package source
 
 import (
 	"bytes"
-	"hookline/hooks"
 	"io"
 	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"hookline/hooks"
 )
 
 // Whatever a program prints: the report that comes of it is valid.

@@ -2,14 +2,15 @@ package source
 
 import (
 	"context"
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 
 	"golang.org/x/sys/unix"
 )

@@ -10,11 +10,12 @@
 package source
 
 import (
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"io"
 	"strings"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 )
 
 // Caps of what a report holds.

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"hookline/hooks"
-	"hookline/internal/errs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -3,13 +3,14 @@ package source
 import (
 	"bufio"
 	"bytes"
-	"hookline/hooks"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+
+	"hookline/hooks"
 
 	"golang.org/x/sys/unix"
 )
