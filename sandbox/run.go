@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -36,12 +36,29 @@ func (r *Runner) Run(ctx context.Context, t Task) (Outcome, error) {
 		return Outcome{}, errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot start the sandbox")
 	}
 	defer p.close()
-	out, err := p.run(ctx, t, append(slices.Clone(r.Deny), fmt.Sprintf("/proc/%d", os.Getpid())))
+	out, err := p.run(ctx, t, r.denied())
 	if err != nil {
 		return Outcome{}, err
 	}
 	out.Stats.Wall = r.now().Sub(began)
 	return out, nil
+}
+
+// denied is Deny under the names that the broker can meet: those given, and
+// where they really are. The guard's own entry in /proc belongs to it.
+func (r *Runner) denied() []string {
+	deny := []string{fmt.Sprintf("/proc/%d", os.Getpid())}
+	for _, p := range r.Deny {
+		if abs, err := filepath.Abs(p); err == nil {
+			deny = append(deny, abs)
+		}
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			if abs, err := filepath.Abs(real); err == nil {
+				deny = append(deny, abs)
+			}
+		}
+	}
+	return deny
 }
 
 func (r *Runner) now() time.Time {

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -223,6 +224,10 @@ func TestRecordedReads(t *testing.T) {
 func TestLiveReads(t *testing.T) {
 	t.Parallel()
 	dir := makeFixtures(t)
+	alias := dir + "/alias" // the peer's state by another name than the hook uses
+	if err := errors.Join(os.Symlink("allowed", alias), os.Mkdir(dir+"/allowed/state", 0o755)); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ path, code, text string }{
 		{"/allowed/ok", "", "hello"},
 		{"/allowed/link_ok", "", "hello"},
@@ -243,7 +248,7 @@ func TestLiveReads(t *testing.T) {
 		t.Run(tt.path, func(t *testing.T) {
 			t.Parallel()
 			work := task(`report.set("Raw", fs.read("`+dir+tt.path+`"):sub(1, 100))`, dir+"/allowed/**")
-			runner := &sandbox.Runner{Binary: binary, Deny: []string{dir + "/allowed/state"}}
+			runner := &sandbox.Runner{Binary: binary, Deny: []string{alias + "/state"}}
 			out, err := runner.Run(context.Background(), work)
 			if err != nil {
 				t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 
 const (
 	exitUnconfined = 97
+	stuckAfter     = 10 * time.Second
 	stderrBytes    = 4096
 	muchMemory     = 40 << 20 // what a worker that dies of its data limit has at least used
 )
@@ -97,19 +98,26 @@ func (p *Process) KillLate() {
 	p.Kill()
 }
 
-// Wait waits until the process has ended, kills it after grace, and frees
-// what it held.
+// Wait waits until the process has ended, and kills it after grace. One that
+// the kernel cannot end yet, since it hangs in a file system that does not
+// answer, is left to be reaped when it does.
 func (p *Process) Wait(grace time.Duration) {
-	if grace > 0 {
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
-		select {
-		case <-p.ended:
-		case <-timer.C:
-		}
+	if grace > 0 && p.endedWithin(grace) {
+		return
 	}
 	p.Kill()
-	<-p.ended
+	p.endedWithin(stuckAfter)
+}
+
+func (p *Process) endedWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // Close frees what the process held, after Wait and Fate.
@@ -117,6 +125,11 @@ func (p *Process) Close() { _ = p.stderr.Close() }
 
 // Fate says why a process ended that did not say so itself. Call it after Wait.
 func (p *Process) Fate() (errs.Code, string) {
+	select {
+	case <-p.ended:
+	default:
+		return errs.CodeLimitTime, "hangs in the system, and cannot be ended"
+	}
 	words := p.lastWords()
 	status, _ := p.state.Sys().(syscall.WaitStatus)
 	switch {
