@@ -3,7 +3,6 @@ package collector
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,8 +16,7 @@ import (
 // Bounds of one look into the store.
 const (
 	maxActive        = 1000 // active activations looked at
-	originalsPerPeer = 50   // newest matching originals of one peer
-	keysAtOnce       = hooks.MaxFingerprints
+	originalsPerPeer = 20   // newest originals of one peer that match one version
 	peersAtOnce      = 200
 )
 
@@ -260,8 +258,9 @@ func (c *Collector) active(ctx context.Context) ([]hooks.Activation, error) {
 	return c.Repairs.ActivePast(ctx, c.now().Add(farAhead), maxActive)
 }
 
-// MatchPeer asks a connected peer about its newest originals for every active
-// version that matches, newest first. Its hello brings it here.
+// MatchPeer asks a connected peer about its newest originals, newest first,
+// for each active version in turn, so that many reports of one problem do not
+// hide another. Its hello brings it here.
 func (c *Collector) MatchPeer(ctx context.Context, peerID string) error {
 	if !c.Sender.Connected(peerID) {
 		return nil
@@ -270,88 +269,33 @@ func (c *Collector) MatchPeer(ctx context.Context, peerID string) error {
 	if err != nil || len(acts) == 0 {
 		return err
 	}
-	originals, err := c.originals(ctx, peerID, acts)
-	if err != nil || len(originals) == 0 {
-		return err
-	}
 	peer, err := c.Peers.Peer(ctx, peerID)
 	if err != nil {
 		return err
 	}
-	byKey := indexByKey(acts)
-	offers := map[string]offer{}
-	for _, original := range originals {
-		for _, a := range matching(byKey, original) {
-			if err := uncoded(c.tryOffer(ctx, offers, a, peer, original)); err != nil {
-				return err
-			}
+	for _, a := range acts {
+		if err := c.matchPeer(ctx, a, peer); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// tryOffer is try with the offers of one pass read once.
-func (c *Collector) tryOffer(ctx context.Context, offers map[string]offer, a hooks.Activation, peer enroll.Peer, original jobs.Job) error {
-	o, ok := offers[a.Digest]
-	if !ok {
-		var err error
-		if o, err = c.offer(ctx, a); err != nil {
+func (c *Collector) matchPeer(ctx context.Context, a hooks.Activation, peer enroll.Peer) error {
+	originals, err := c.Repairs.Originals(ctx, peer.ID, a.Keys, originalsPerPeer)
+	if err != nil || len(originals) == 0 {
+		return err
+	}
+	o, err := c.offer(ctx, a)
+	if err != nil {
+		return err
+	}
+	for _, original := range originals {
+		if err := uncoded(c.try(ctx, o, peer, original)); err != nil {
 			return err
 		}
-		offers[a.Digest] = o
 	}
-	return c.try(ctx, o, peer, original)
-}
-
-func indexByKey(acts []hooks.Activation) map[string][]hooks.Activation {
-	byKey := map[string][]hooks.Activation{}
-	for _, a := range acts {
-		for _, k := range a.Keys {
-			byKey[k] = append(byKey[k], a)
-		}
-	}
-	return byKey
-}
-
-// matching lists the activations that share a key with an original, each once.
-func matching(byKey map[string][]hooks.Activation, original jobs.Job) []hooks.Activation {
-	var out []hooks.Activation
-	for _, k := range hooks.MatchKeys(original.Report) {
-		for _, a := range byKey[k] {
-			same := func(b hooks.Activation) bool { return b.Digest == a.Digest }
-			if !slices.ContainsFunc(out, same) {
-				out = append(out, a)
-			}
-		}
-	}
-	return out
-}
-
-// originals lists a peer's newest originals with a key of the activations,
-// newest first, each once.
-func (c *Collector) originals(ctx context.Context, peerID string, acts []hooks.Activation) ([]jobs.Job, error) {
-	var keys []string
-	for _, a := range acts {
-		keys = append(keys, a.Keys...)
-	}
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
-	found := map[string]jobs.Job{}
-	for chunk := range slices.Chunk(keys, keysAtOnce) {
-		list, err := c.Repairs.Originals(ctx, peerID, chunk, originalsPerPeer)
-		if err != nil {
-			return nil, err
-		}
-		for _, j := range list {
-			found[j.ID] = j
-		}
-	}
-	all := make([]jobs.Job, 0, len(found))
-	for _, j := range found {
-		all = append(all, j)
-	}
-	slices.SortFunc(all, func(a, b jobs.Job) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return all[:min(len(all), originalsPerPeer)], nil
+	return nil
 }
 
 // MatchActivation asks the connected peers about their recent originals that
@@ -388,7 +332,7 @@ func (c *Collector) gather(ctx context.Context, a hooks.Activation, peerID strin
 	if !c.Sender.Connected(peerID) {
 		return true, nil
 	}
-	originals, err := c.originals(ctx, peerID, []hooks.Activation{a})
+	originals, err := c.Repairs.Originals(ctx, peerID, a.Keys, originalsPerPeer)
 	if err != nil {
 		return false, err
 	}
