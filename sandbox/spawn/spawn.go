@@ -35,6 +35,7 @@ type Process struct {
 	ended   chan struct{}
 	state   *os.ProcessState
 	late    atomic.Bool // killed because its time was over
+	killed  atomic.Bool // killed by this program, whatever for
 }
 
 // CPUSeconds is the processor time that a run of the given length may use: a
@@ -90,7 +91,14 @@ func mayIsolate() bool {
 func (p *Process) PID() int { return p.process.Pid }
 
 // Kill ends the process at once.
-func (p *Process) Kill() { _ = p.process.Kill() }
+func (p *Process) Kill() {
+	select {
+	case <-p.ended:
+	default:
+		p.killed.Store(true)
+		_ = p.process.Kill()
+	}
+}
 
 // KillLate is Kill because its time is over.
 func (p *Process) KillLate() {
@@ -139,6 +147,8 @@ func (p *Process) Fate() (errs.Code, string) {
 		return errs.CodeSandboxUnconfined, "cannot be confined"
 	case status.Signaled() && status.Signal() == syscall.SIGXCPU:
 		return errs.CodeLimitTime, "more processor time than it may use"
+	case status.Signaled() && status.Signal() == syscall.SIGKILL && p.killed.Load():
+		return errs.CodeSandboxCrash, "made no sense, and was killed"
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		if p.state.SystemTime()+p.state.UserTime() >= p.cpu-time.Second/2 {
 			return errs.CodeLimitTime, "more processor time than it may use"
