@@ -287,12 +287,14 @@ func (g *Guard) settle(m guardwire.Message) {
 	_, counted := g.running[m.JobID]
 	delete(g.running, m.JobID)
 	g.recent.add(m.JobID)
-	if counted {
-		if err := g.ledger.update(func(s *State) { s.end(m.JobID) }); err != nil {
-			g.opts.Log.Error("cannot note the end of a run", "job", m.JobID, "error", err)
-		}
-	}
 	g.pumpLocked()
+	if !counted {
+		return
+	}
+	// A crash before this is written finds the end in the outbox.
+	if err := g.ledger.update(func(s *State) { s.end(m.JobID) }); err != nil {
+		g.opts.Log.Error("cannot note the end of a run", "job", m.JobID, "error", err)
+	}
 }
 
 func withoutResult(o hooks.Outcome) hooks.Outcome {
