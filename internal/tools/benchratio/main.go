@@ -20,7 +20,10 @@ type suite struct {
 	pkg, bench, time string
 }
 
-var figure = regexp.MustCompile(`([0-9.e+]+) (\S+)`)
+var (
+	figure     = regexp.MustCompile(`([0-9][0-9.e+-]*) (\S+)`)
+	processors = regexp.MustCompile(`-\d+$`) // GOMAXPROCS, behind a benchmark's name
+)
 
 // results holds metric values by "Benchmark/metric".
 type results map[string]float64
@@ -58,12 +61,19 @@ func (all results) measure(s suite) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", s.pkg, err, out.String())
 	}
-	for _, line := range strings.Split(out.String(), "\n") {
+	all.parse(out.String())
+	return nil
+}
+
+// parse takes the metrics of what go test -bench printed; other lines tell
+// nothing.
+func (all results) parse(out string) {
+	for _, line := range strings.Split(out, "\n") {
 		name, rest, ok := strings.Cut(line, "\t")
 		if !ok || !strings.HasPrefix(name, "Benchmark") {
 			continue
 		}
-		name = regexp.MustCompile(`-\d+\s*$`).ReplaceAllString(strings.TrimSpace(name), "")
+		name = processors.ReplaceAllString(strings.TrimSpace(name), "")
 		for _, m := range figure.FindAllStringSubmatch(rest, -1) {
 			v, err := strconv.ParseFloat(m[1], 64)
 			if err != nil {
@@ -72,7 +82,6 @@ func (all results) measure(s suite) error {
 			all[name+" "+m[2]] = v
 		}
 	}
-	return nil
 }
 
 func rows(all results) []string {
