@@ -77,7 +77,7 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.PersistentFlags().StringVar(&a.state, "state", defaultState(), "folder of the peer's state")
+	root.PersistentFlags().StringVar(&a.state, "state", defaultState(), "folder of the peer's state ("+stateVariable+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		a.enrollCommand(), a.runCommand(), a.networkCommand(), a.execCommand(), a.reportCommand(),

@@ -26,7 +26,13 @@ const (
 	networkID = 64117
 )
 
+// stateVariable names the state folder where --state does not.
+const stateVariable = "HOOKLINE_PEER_STATE"
+
 func defaultState() string {
+	if dir := os.Getenv(stateVariable); dir != "" {
+		return dir
+	}
 	if os.Geteuid() == 0 {
 		return systemState
 	}
