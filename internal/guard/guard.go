@@ -69,6 +69,7 @@ type Guard struct {
 	trouble   string
 	serving   bool
 	childPID  int
+	filings   filings
 
 	runs sync.WaitGroup
 }
@@ -146,6 +147,29 @@ func (g *Guard) stateMessage() guardwire.Message {
 	return guardwire.Message{Kind: guardwire.KindState, State: &guardwire.State{
 		Facts: g.opts.Facts, SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks,
 	}}
+}
+
+// filings limits how often each local user files reports: every report is a
+// line in a record that only holds so many, and the record is the owner's.
+type filings struct {
+	users map[int]*rate.Limiter
+}
+
+const (
+	filingsBurst = 30
+	maxFilers    = 1000
+)
+
+func (f *filings) allow(uid int, now time.Time) bool {
+	l, ok := f.users[uid]
+	if !ok {
+		if f.users == nil || len(f.users) >= maxFilers {
+			f.users = map[int]*rate.Limiter{}
+		}
+		l = rate.NewLimiter(rate.Every(6*time.Second), filingsBurst)
+		f.users[uid] = l
+	}
+	return l.AllowN(now, 1)
 }
 
 // recentJobs remembers the newest job ids that ended, so that a job sent twice

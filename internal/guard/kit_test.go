@@ -45,6 +45,12 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
 // newSigner makes the key of a name, the same in every process.
 func newSigner(t testing.TB, name string) *signer.Signer {
 	t.Helper()

@@ -190,6 +190,10 @@ func (g *Guard) fileReport(caller Caller, req guardwire.Request) (guardwire.Repl
 		return guardwire.Reply{}, errs.New(errs.CodeNotOptedIn, "cannot file the report: the owner has not allowed reports to be sent").
 			WithHint("hookline-peer allow --send-reports=yes")
 	}
+	if !isOwner(caller) && !g.filings.allow(caller.UID, g.now()) {
+		return guardwire.Reply{}, errs.New(errs.CodeRateLimited, "cannot file the report: user %d files too many", caller.UID).
+			WithHint("ten a minute are taken")
+	}
 	if len(req.Report) == 0 {
 		return guardwire.Reply{}, errs.New(errs.CodeBadReport, "cannot file the report: it has no field")
 	}

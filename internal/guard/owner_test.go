@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -121,6 +122,26 @@ func TestConfigIsStrict(t *testing.T) {
 		if c, err := ParseConfig([]byte(text)); err != nil || c.AllowHooks != HooksNo || c.SendReports {
 			t.Errorf("%q: %+v, %v", text, c, err)
 		}
+	}
+}
+
+// One user cannot fill the owner's record with reports.
+func TestStrangersFileAtALimitedRate(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksNo)
+	req := guardwire.Request{Op: guardwire.OpFile, Report: crashReport()}
+	for i := range filingsBurst + 1 {
+		reply := g.Handle(Caller{UID: stranger}, req)
+		if limited := reply.Code == string(errs.CodeRateLimited); limited != (i == filingsBurst) {
+			t.Fatalf("report %d: %q", i+1, reply.Code)
+		}
+	}
+	if reply := g.Handle(Caller{UID: stranger + 1}, req); reply.Code != "" {
+		t.Errorf("another user: %q", reply.Code)
+	}
+	k.clock.advance(6 * time.Second)
+	if reply := g.Handle(Caller{UID: stranger}, req); reply.Code != "" {
+		t.Errorf("later: %q", reply.Code)
 	}
 }
 
