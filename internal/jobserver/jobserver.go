@@ -101,10 +101,11 @@ type Server struct {
 
 // Times bound how long a peer may take; zero members mean the defaults.
 type Times struct {
-	Hello  time.Duration // until the first message of a stream; 10 s
-	Idle   time.Duration // between two chunks of an upload; 30 s
-	Upload time.Duration // a whole upload; 2 min
-	Stop   time.Duration // for calls under way when the server stops; 10 s
+	Hello    time.Duration // until the first message of a stream; 10 s
+	Idle     time.Duration // between two chunks of an upload; 30 s
+	Upload   time.Duration // a whole upload; 2 min
+	Stop     time.Duration // for calls under way when the server stops; 10 s
+	Stranger time.Duration // a whole connection without a peer's certificate; 1 min
 }
 
 func (t Times) withDefaults() Times {
@@ -117,6 +118,7 @@ func (t Times) withDefaults() Times {
 	set(&t.Idle, 30*time.Second)
 	set(&t.Upload, 2*time.Minute)
 	set(&t.Stop, 10*time.Second)
+	set(&t.Stranger, time.Minute)
 	return t
 }
 
@@ -170,7 +172,7 @@ func (s *Server) stop(g *grpc.Server) {
 
 func (s *Server) newGRPC(config *tls.Config) *grpc.Server {
 	g := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(config)),
+		grpc.Creds(newDoorman(credentials.NewTLS(config), s.Times.Stranger)),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),

@@ -1,0 +1,57 @@
+package jobserver_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/jobserver"
+)
+
+// Who has no certificate gets one answer, not a connection to keep.
+func TestStrangersCannotStay(t *testing.T) {
+	r := newRig(t, jobserver.Times{Stranger: 200 * time.Millisecond})
+	m := r.machine()
+	m.open()
+	config := enroll.PinnedTLS(deployment, r.ca.Digest(), time.Now)
+	config.NextProtos = []string{"h2"}
+	conn, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", r.address)
+	r.ok(err)
+	defer func() { _ = conn.Close() }()
+	// A client that says that it is one, and then nothing.
+	_, err = conn.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
+	r.ok(err)
+	r.ok(conn.SetReadDeadline(time.Now().Add(patience)))
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection is still open")
+	}
+	m.file() // a peer is not cut off
+	if !r.hub.Connected(m.id) {
+		t.Error("the peer's stream has ended")
+	}
+}
+
+func TestStrangersCannotWatch(t *testing.T) {
+	r := newRig(t, jobserver.Times{})
+	config := enroll.PinnedTLS(deployment, r.ca.Digest(), time.Now)
+	conn, err := grpc.NewClient("passthrough:///"+r.address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	r.ok(err)
+	defer conn.Close()
+	health := healthpb.NewHealthClient(conn)
+	if got, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("a check: %v %v", got, err)
+	}
+	w, err := health.Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	r.ok(err)
+	_, err = w.Recv()
+	r.refused(err, errs.CodeUnauthenticated, "")
+}
