@@ -83,7 +83,7 @@ func New(dir string, bin Binaries) (*Deployment, error) {
 	if err := bin.Check("hookline", "hooklined", "hookline-peer", "hookline-sandbox"); err != nil {
 		return nil, err
 	}
-	d := &Deployment{Dir: dir, Bin: bin, Passphrase: "of throw-away keys"}
+	d := &Deployment{Dir: dir, Bin: bin, Passphrase: "of throw-away keys"} //nolint:gosec // of keys that go with the folder
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (d *Deployment) startFirst(ctx context.Context, _ Plan) error { return d.St
 
 // MakeTokens gives each person an account and a token: NAME.token.
 func (d *Deployment) MakeTokens(ctx context.Context, plan Plan) error {
-	if err := os.Rename(d.Path("server", "admin.token"), d.Path("admin.token")); err != nil {
+	if err := d.takeAdminToken(); err != nil {
 		return err
 	}
 	for _, p := range plan.Persons {
@@ -167,6 +167,19 @@ func (d *Deployment) MakeTokens(ctx context.Context, plan Plan) error {
 		}
 	}
 	return nil
+}
+
+// takeAdminToken moves the first token away from the server, whose folder may
+// be on another disk.
+func (d *Deployment) takeAdminToken() error {
+	secret, err := os.ReadFile(d.Path("server", "admin.token"))
+	if err == nil {
+		err = os.WriteFile(d.Path("admin.token"), secret, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	return os.Remove(d.Path("server", "admin.token"))
 }
 
 // StartServer starts hooklined; a second start uses the ports of the first.
