@@ -2,7 +2,9 @@ package jobserver
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -61,13 +63,24 @@ func (s *Server) caller(ctx context.Context) (enroll.Peer, error) {
 }
 
 // answerCall and answerStream are the one place where errors become statuses.
-func (s *Server) answerCall(ctx context.Context, in any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	out, err := next(ctx, in)
-	return out, s.answer(ctx, info.FullMethod, err)
+func (s *Server) answerCall(ctx context.Context, in any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
+	defer func() { err = s.answer(ctx, info.FullMethod, err) }()
+	defer recovered(&err)
+	return next(ctx, in)
 }
 
-func (s *Server) answerStream(srv any, g grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	return s.answer(g.Context(), info.FullMethod, next(srv, g))
+func (s *Server) answerStream(srv any, g grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer func() { err = s.answer(g.Context(), info.FullMethod, err) }()
+	defer recovered(&err)
+	return next(srv, g)
+}
+
+// recovered turns a panic of a handler into an internal error: gRPC lets it
+// end the process, and with it every other peer's stream.
+func recovered(err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+	}
 }
 
 func (s *Server) answer(ctx context.Context, method string, err error) error {
