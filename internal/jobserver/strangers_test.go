@@ -14,6 +14,7 @@ import (
 
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
+	"hookline/internal/jobpb"
 	"hookline/internal/jobserver"
 )
 
@@ -54,4 +55,21 @@ func TestStrangersCannotWatch(t *testing.T) {
 	r.ok(err)
 	_, err = w.Recv()
 	r.refused(err, errs.CodeUnauthenticated, "")
+}
+
+// A stream and each change of state cost a write of the store and a search
+// for work; one peer gets no more of them than of other calls.
+func TestStateChangesAreRated(t *testing.T) {
+	const changes = 700 // 200 over the burst
+	r := newRig(t, jobserver.Times{})
+	m := r.machine()
+	s := m.open()
+	start := time.Now()
+	for range changes {
+		r.ok(s.Send(&jobpb.PeerMessage{Body: &jobpb.PeerMessage_State{State: hello().GetHello().GetState()}}))
+	}
+	r.until("all changes are stored", func() bool { return r.row(m.id).Connection.Epoch > changes })
+	if took := time.Since(start); took < 1500*time.Millisecond {
+		t.Errorf("%d changes in %s", changes, took)
+	}
 }

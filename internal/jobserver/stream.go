@@ -61,6 +61,9 @@ func (s *Server) Stream(g peerStream) error {
 	if err != nil {
 		return err
 	}
+	if err := s.rates.wait(g.Context(), p.ID); err != nil {
+		return err
+	}
 	in := inbox(g.Context(), rate.NewLimiter(messagesPerSecond, messagesBurst), g.Recv)
 	hello, err := s.awaitHello(g.Context(), in)
 	if err != nil {
@@ -229,6 +232,9 @@ func (s *Server) finished(st *stream, f *jobpb.Finished) (*jobpb.ServerMessage, 
 // changeState stores what the owner has changed. It counts as a new
 // connection, epoch and all, since what was not allowed before may be now.
 func (s *Server) changeState(st *stream, state *jobpb.State) error {
+	if err := s.rates.wait(st.ctx, st.peerID); err != nil {
+		return err
+	}
 	p, err := s.Peers.Peer(st.ctx, st.peerID)
 	if err != nil {
 		return err
