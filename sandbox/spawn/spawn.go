@@ -24,7 +24,6 @@ const (
 	exitUnconfined = 97
 	stuckAfter     = 10 * time.Second
 	stderrBytes    = 4096
-	muchMemory     = 40 << 20 // what a worker that dies of its data limit has at least used
 )
 
 // Process is one started process of the small binary.
@@ -154,26 +153,21 @@ func (p *Process) Fate() (errs.Code, string) {
 			return errs.CodeLimitTime, "more processor time than it may use"
 		}
 		return errs.CodeLimitMemory, "killed by the system, which was short of memory"
-	case outOfMemory(words) || p.largest() >= muchMemory:
+	case outOfMemory(words):
 		return errs.CodeLimitMemory, "more memory than it may use"
 	}
 	return errs.CodeSandboxCrash, "the process ended: " + p.state.String()
 }
 
-// largest is the most memory that the process had at a time, in bytes: the
-// runtime can fail in many ways for want of memory.
-func (p *Process) largest() int64 {
-	usage, ok := p.state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	return usage.Maxrss << 10
-}
-
 // outOfMemory knows the last words of Go's runtime when it cannot go on for
-// want of memory, stack or threads.
+// want of memory, stack or threads. The runtime's own code faults only where
+// it did not get the memory that it asked for; a fault of other code would be
+// a panic. (The kernel's figure of memory used is no help: it counts the
+// parent's in.)
 func outOfMemory(words string) bool {
-	for _, s := range []string{"out of memory", "cannot allocate memory", "stack exceeds", "stack overflow", "failed to create new OS thread", "thread exhaustion"} {
+	for _, s := range []string{
+		"SIGSEGV: segmentation violation", "out of memory", "cannot allocate memory", "stack exceeds", "stack overflow", "failed to create new OS thread", "thread exhaustion",
+	} {
 		if strings.Contains(words, s) {
 			return true
 		}
