@@ -96,12 +96,17 @@ func (o *outbox) addFinish(m guardwire.Message) (dropped []string, err error) {
 	if err := writeAtomic(o.dir, m.JobID+finishSuffix, b); err != nil {
 		return dropped, err
 	}
+	delete(o.unsaved, m.JobID)
 	o.finishes[m.JobID] = int64(len(b))
 	return dropped, nil
 }
 
-// hold keeps a finish in memory only: a refusal that the full disk caused.
+// hold keeps a finish in memory only: a refusal that the full disk caused. An
+// end of the same job that was kept before must not come back.
 func (o *outbox) hold(m guardwire.Message) {
+	if _, ok := o.finishes[m.JobID]; ok && os.Remove(filepath.Join(o.dir, m.JobID+finishSuffix)) == nil {
+		delete(o.finishes, m.JobID)
+	}
 	if len(o.unsaved) < o.maxCount {
 		o.unsaved[m.JobID] = m
 	}

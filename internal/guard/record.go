@@ -335,6 +335,16 @@ func eachLine(paths []string, do func(line []byte) bool) error {
 	return nil
 }
 
+// hasOutcome reports whether the end of a job is in the record.
+func (r *Record) hasOutcome(jobID string) (found bool, err error) {
+	err = eachLine(r.paths(), func(line []byte) bool {
+		var e Entry
+		found = json.Unmarshal(line, &e) == nil && e.Kind == KindOutcome && e.JobID == jobID
+		return !found
+	})
+	return found, err
+}
+
 // Lines returns lines after a sequence number, of one job (its own or as the
 // original) where jobID is set, up to maxBytes of them; more says that there
 // are others.

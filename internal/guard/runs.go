@@ -67,7 +67,12 @@ func (g *Guard) admit(m guardwire.Message) (*inquiry, error) {
 	refusal := q.decide()
 	switch {
 	case refusal == nil:
-		refusal = g.count(q)
+		if err := g.countAndRecord(q); err != nil {
+			refusal = err
+			break
+		}
+		g.running[q.jobID] = func(error) {} // its place, until start sets the real one
+		return q, nil
 	case errs.Is(refusal, errs.CodeWaitsForOwner):
 		if err := g.ledger.update(func(s *State) { s.ask(q.question()) }); err != nil {
 			refusal = err
@@ -75,31 +80,35 @@ func (g *Guard) admit(m guardwire.Message) (*inquiry, error) {
 	}
 	if err := g.record.Append(decided(q, refusal)); err != nil {
 		g.opts.Log.Error("cannot record a decision", "job", q.jobID, "error", err)
-		// Nothing runs that is not in the record.
-		return q, errors.Join(err, g.uncount(q, refusal))
-	}
-	if refusal == nil {
-		g.running[q.jobID] = func(error) {} // its place, until start sets the real one
 	}
 	return q, refusal
 }
 
-func (g *Guard) count(q *inquiry) error {
-	p := q.predicate()
+// countAndRecord counts a run and records its decision, both on disk before it
+// returns. They are written at the same time, since each waits for the disk
+// alone; a run that only one of them knows does not start.
+func (g *Guard) countAndRecord(q *inquiry) error {
+	p, head := q.predicate(), g.record.Head()
 	r := Running{Pair: q.pair(), JobID: q.jobID, Hook: p.Hook}
-	return g.ledger.update(func(s *State) {
+	recorded := g.recordAside(decided(q, nil))
+	err := g.ledger.update(func(s *State) {
 		s.expire(q.now)
 		s.begin(r, p.Version, q.question().NotAfter, q.now)
-		s.Record = g.record.Head()
+		s.Record = head
 	})
+	unrecorded := <-recorded
+	if unrecorded != nil && err == nil {
+		// That it was counted stays, that it is under way does not.
+		err = g.ledger.update(func(s *State) { s.end(q.jobID) })
+	}
+	return errors.Join(unrecorded, err)
 }
 
-// uncount forgets that a counted run is under way; that it was counted stays.
-func (g *Guard) uncount(q *inquiry, refusal error) error {
-	if refusal != nil {
-		return nil
-	}
-	return g.ledger.update(func(s *State) { s.end(q.jobID) })
+// recordAside writes an entry while the caller waits for another write.
+func (g *Guard) recordAside(e Entry) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- g.record.Append(e) }()
+	return done
 }
 
 func decided(q *inquiry, refusal error) Entry {
@@ -172,9 +181,16 @@ func (g *Guard) execute(ctx context.Context, q *inquiry) {
 	if g.config.AllowHooks == HooksNo {
 		m, entry = g.withhold(q, entry, errs.New(errs.CodeNotOptedIn, "the owner withdrew the permission while the hook ran"))
 	}
-	if err := g.record.Append(entry); err != nil {
+	recorded := g.recordAside(entry)
+	m = g.keepEnd(m)
+	if err := <-recorded; err != nil {
 		g.opts.Log.Error("cannot record an outcome", "job", q.jobID, "error", err)
 		m, _ = g.withhold(q, entry, err)
+		m = g.keepEnd(m)
+	} else if string(m.Finish.Outcome) != entry.Outcome {
+		// It could not be kept, so it does not leave after all.
+		_, entry = g.withhold(q, entry, errs.New(errs.Code(m.Code), "%s", m.Reason))
+		g.note(entry)
 	}
 	g.settle(m)
 }
@@ -266,11 +282,12 @@ func ended(q *inquiry, out sandbox.Outcome, m guardwire.Message) Entry {
 func (g *Guard) finish(m guardwire.Message) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.settle(m)
+	g.settle(g.keepEnd(m))
 }
 
-// settle is finish under the lock: outbox first, then the run is over, then out.
-func (g *Guard) settle(m guardwire.Message) {
+// keepEnd puts the end of a job into the outbox, and returns what may leave
+// where that fails.
+func (g *Guard) keepEnd(m guardwire.Message) guardwire.Message {
 	dropped, err := g.outbox.addFinish(m)
 	for _, id := range dropped {
 		g.note(Entry{Kind: KindDiscarded, JobID: id, Reason: "the end of this run waited too long for the server"})
@@ -284,6 +301,11 @@ func (g *Guard) settle(m guardwire.Message) {
 		}
 		g.outbox.hold(m)
 	}
+	return m
+}
+
+// settle ends a job whose end is kept: out with it, then the run is over.
+func (g *Guard) settle(m guardwire.Message) {
 	_, counted := g.running[m.JobID]
 	delete(g.running, m.JobID)
 	g.recent.add(m.JobID)
@@ -314,21 +336,8 @@ func (g *Guard) note(e Entry) {
 // endInterrupted ends the runs that were counted when the guard died.
 func (g *Guard) endInterrupted() error {
 	for _, r := range g.ledger.now.Running {
-		if !g.outbox.has(r.JobID) {
-			m := guardwire.Message{
-				Kind: guardwire.KindFinish, JobID: r.JobID, Code: string(errs.CodeRunInterrupted),
-				Reason: "the guard stopped while the hook ran", Finish: &guardwire.Finish{Outcome: hooks.OutcomeFailed},
-			}
-			entry := Entry{
-				Kind: KindOutcome, JobID: r.JobID, OriginalID: r.OriginalID, Hook: r.Hook, Digest: r.Digest,
-				Outcome: string(hooks.OutcomeFailed), Code: m.Code, Reason: m.Reason,
-			}
-			if err := g.record.Append(entry); err != nil {
-				return err
-			}
-			if _, err := g.outbox.addFinish(m); err != nil {
-				return err
-			}
+		if err := g.endRun(r); err != nil {
+			return err
 		}
 		g.recent.add(r.JobID)
 	}
@@ -336,6 +345,38 @@ func (g *Guard) endInterrupted() error {
 		return nil
 	}
 	return g.ledger.update(func(s *State) { s.Running = nil })
+}
+
+// endRun ends one such run. Where its end was kept and the guard died before
+// the record had it, the record gets it now: before it leaves.
+func (g *Guard) endRun(r Running) error {
+	m := guardwire.Message{
+		Kind: guardwire.KindFinish, JobID: r.JobID, Code: string(errs.CodeRunInterrupted),
+		Reason: "the guard stopped while the hook ran", Finish: &guardwire.Finish{Outcome: hooks.OutcomeFailed},
+	}
+	kept := g.outbox.has(r.JobID)
+	if kept {
+		saved, err := g.outbox.finish(r.JobID)
+		if err != nil || saved.Finish == nil {
+			kept = false
+		} else {
+			m = saved
+		}
+	}
+	recorded, err := g.record.hasOutcome(r.JobID)
+	if err != nil {
+		return err
+	}
+	if !recorded {
+		err = g.record.Append(Entry{
+			Kind: KindOutcome, JobID: r.JobID, OriginalID: r.OriginalID, Hook: r.Hook, Digest: r.Digest,
+			Outcome: string(m.Finish.Outcome), Code: m.Code, Reason: m.Reason, Fields: m.Finish.Fields,
+		})
+	}
+	if err == nil && !kept {
+		_, err = g.outbox.addFinish(m)
+	}
+	return err
 }
 
 func (g *Guard) onCancel(jobID string) {

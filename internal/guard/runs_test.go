@@ -273,6 +273,27 @@ func TestCountSurvivesAKill(t *testing.T) {
 	}
 }
 
+// A kill between the two writes of a run's end: the result is kept and the
+// record does not have it yet. It gets it before the result leaves.
+func TestKeptResultIsRecordedBeforeItLeaves(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksYes)
+	r := Running{Pair: Pair{Digest: "ab", OriginalID: newID(t)}, JobID: newID(t), Hook: "answer"}
+	k.change(g, func(s *State) { s.Running = []Running{r} })
+	g.keepEnd(guardwire.Message{
+		Kind: guardwire.KindFinish, JobID: r.JobID,
+		Finish: &guardwire.Finish{Outcome: hooks.OutcomeReceived, Fields: []byte(`{"Answer":"42"}`)},
+	})
+	kill(t, g)
+	again := k.open()
+	if e := lastEntry(t, again, KindOutcome); e.JobID != r.JobID || string(e.Fields) != `{"Answer":"42"}` {
+		t.Errorf("entry %+v", e)
+	}
+	if m := connect(t, again).await(guardwire.KindFinish); string(m.Finish.Fields) != `{"Answer":"42"}` {
+		t.Errorf("left %+v", m.Finish)
+	}
+}
+
 // Reports and results that nobody confirmed are there after a kill, and are
 // sent again.
 func TestOutboxSurvivesAKill(t *testing.T) {
