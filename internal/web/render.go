@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
 	"hookline/internal/auth"
@@ -70,14 +71,15 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // failWith shows a coded error as it is; any other stays in the log, and the
-// page names the id by which it is found there.
+// page names the id by which it is found there. The log names the route and
+// not the path, which can hold a sign-in code that is still good.
 func (s *site) failWith(w http.ResponseWriter, r *http.Request, status int, err error) {
 	page := errorPage{base: base{Title: http.StatusText(status), Style: s.style}, Code: errs.CodeOf(err)}
 	if e, ok := errs.As(err); ok && e.Kind() != errs.Internal {
 		page.Detail, page.Hint = e.Error(), e.Hint
 	} else {
 		id := uuid.NewString()
-		s.Log.ErrorContext(r.Context(), "page failed", "request_id", id, "path", r.URL.Path, "error", err)
+		s.Log.ErrorContext(r.Context(), "page failed", "request_id", id, "page", chi.RouteContext(r.Context()).RoutePattern(), "error", err)
 		page.Detail, page.Hint = "Something broke inside.", "The server's log has the cause under request id "+id+"."
 	}
 	if err := s.render(w, status, "error", page); err != nil {
