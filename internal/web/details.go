@@ -15,12 +15,14 @@ import (
 	"hookline/review"
 )
 
-// fact is one labelled value; ID sets it in the font of ids.
+// fact is one labelled value; ID sets it in the font of ids, State in the
+// color of a state.
 type fact struct {
-	Name string
-	Text string
-	Link string
-	ID   bool
+	Name  string
+	Text  string
+	Link  string
+	ID    bool
+	State bool
 }
 
 // jobRow is one job of a peer.
@@ -34,11 +36,12 @@ type jobRow struct {
 // detailsPage shows the plain facts of a thing that ids link to.
 type detailsPage struct {
 	base
-	Heading string
-	Subject string
-	Facts   []fact
-	Blocks  []field
-	Jobs    []jobRow
+	Heading  string
+	Subject  string
+	Facts    []fact
+	Blocks   []field
+	Jobs     []jobRow
+	ShowJobs bool
 }
 
 // version shows what people signed: the statement itself, and the script.
@@ -54,7 +57,7 @@ func (s *site) version(w http.ResponseWriter, r *http.Request, p auth.Principal)
 		return fmt.Errorf("stored statement: %w", err)
 	}
 	return s.render(w, http.StatusOK, "details", detailsPage{
-		base: s.base(name, p), Heading: name, Facts: versionFacts(l),
+		base: s.base("Hook "+name, p), Heading: "Hook " + name, Facts: versionFacts(l),
 		Blocks: []field{newField("Statement, the object that people signed", statement.String()), newField("Script", string(v.Script))},
 	})
 }
@@ -63,7 +66,7 @@ func versionFacts(l review.Life) []fact {
 	v := l.Version
 	facts := []fact{
 		{Name: "Version digest", Text: v.Digest, Link: "/versions/" + v.Digest, ID: true},
-		{Name: "State", Text: string(l.State())},
+		{Name: "State", Text: string(l.State()), State: true},
 		{Name: "Submitted", Text: visible(v.SubmittedBy) + ", " + stamp(v.SubmittedAt)},
 	}
 	var approved []string
@@ -101,7 +104,7 @@ func (s *site) peer(w http.ResponseWriter, r *http.Request, p auth.Principal) er
 	if m.Connection.Server != "" {
 		connected = "yes"
 	}
-	page := detailsPage{base: s.base("Peer "+m.ID, p), Heading: visible(m.Name), Facts: []fact{
+	page := detailsPage{base: s.base("Peer "+visible(m.Name)+", "+m.ID, p), Heading: "Peer " + visible(m.Name), ShowJobs: true, Facts: []fact{
 		{Name: "Peer", Text: m.ID, Link: "/peers/" + m.ID, ID: true},
 		{Name: "Connected", Text: connected},
 		{Name: "Sends reports", Text: yesNo(m.SendReports)},

@@ -64,7 +64,8 @@ func (s *site) job(w http.ResponseWriter, r *http.Request, p auth.Principal) err
 	if j.Workload == jobs.WorkHook {
 		return s.hookJob(w, r, p, j)
 	}
-	page := jobPage{base: s.base("Report "+j.ID, p), Job: j, Heading: headingOf(j.Report), Subject: visible(j.Fingerprint)}
+	heading := headingOf(j.Report)
+	page := jobPage{base: s.base(heading+", report "+j.ID, p), Job: j, Heading: heading, Subject: visible(j.Fingerprint)}
 	page.Original = fieldTable{Caption: "The report as the peer filed it", Fields: reportFields(j.Report)}
 	if page.Peer, err = s.peerName(r.Context(), j.PeerID); err != nil {
 		return err
@@ -92,11 +93,7 @@ func (s *site) job(w http.ResponseWriter, r *http.Request, p auth.Principal) err
 
 // headingOf says in a few words what happened.
 func headingOf(r hooks.Report) string {
-	program := r[hooks.FieldExecutablePath]
-	program = program[strings.LastIndexByte(program, '/')+1:]
-	if program == "" {
-		program = r[hooks.FieldPackage]
-	}
+	program := programOf(r[hooks.FieldExecutablePath], r[hooks.FieldPackage])
 	if program == "" {
 		return "Problem report"
 	}
@@ -111,6 +108,14 @@ func headingOf(r hooks.Report) string {
 		return visible(program)
 	}
 	return visible(program + ", " + how)
+}
+
+// programOf is the short name of what had the problem.
+func programOf(executable, pkg string) string {
+	if name := executable[strings.LastIndexByte(executable, '/')+1:]; name != "" {
+		return name
+	}
+	return pkg
 }
 
 // groups lists what hooks brought for an original job.

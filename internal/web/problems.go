@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -58,6 +59,7 @@ func (s *site) problems(w http.ResponseWriter, r *http.Request, p auth.Principal
 type reportRow struct {
 	ID     string
 	PeerID string
+	Peer   string
 	At     time.Time
 	Groups []group
 }
@@ -65,6 +67,7 @@ type reportRow struct {
 type problemPage struct {
 	base
 	Problem     collector.Problem
+	Heading     string
 	Fingerprint string
 	Package     string
 	Executable  string
@@ -87,20 +90,37 @@ func (s *site) problem(w http.ResponseWriter, r *http.Request, p auth.Principal)
 	if err != nil {
 		return err
 	}
+	heading := "Problem"
+	if program := programOf(problem.Executable, problem.Package); program != "" {
+		heading += " in " + visible(program)
+	}
 	page := problemPage{
-		base: s.base("Problem "+problem.ID, p), Problem: problem, Fingerprint: visible(problem.Fingerprint),
+		base: s.base(heading+", "+problem.ID, p), Problem: problem, Heading: heading, Fingerprint: visible(problem.Fingerprint),
 		Package: visible(problem.Package), Executable: visible(problem.Executable),
 	}
-	numbers := s.numbers()
-	for _, j := range list {
-		groups, err := s.groups(r.Context(), j.ID, numbers)
-		if err != nil {
-			return err
-		}
-		page.Reports = append(page.Reports, reportRow{j.ID, j.PeerID, j.CreatedAt, groups})
+	if page.Reports, err = s.reports(r.Context(), list); err != nil {
+		return err
 	}
 	if len(list) == reportsPerPage {
 		page.Next = list[len(list)-1].ID
 	}
 	return s.render(w, http.StatusOK, "problem", page)
+}
+
+// reports lists each report with what hooks brought for it.
+func (s *site) reports(ctx context.Context, list []jobs.Job) ([]reportRow, error) {
+	numbers := s.numbers()
+	rows := make([]reportRow, 0, len(list))
+	for _, j := range list {
+		groups, err := s.groups(ctx, j.ID, numbers)
+		if err != nil {
+			return nil, err
+		}
+		peer, err := s.peerName(ctx, j.PeerID)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, reportRow{j.ID, j.PeerID, peer, j.CreatedAt, groups})
+	}
+	return rows, nil
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -74,7 +77,10 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 // page names the id by which it is found there. The log names the route and
 // not the path, which can hold a sign-in code that is still good.
 func (s *site) failWith(w http.ResponseWriter, r *http.Request, status int, err error) {
-	page := errorPage{base: base{Title: http.StatusText(status), Style: s.style}, Code: errs.CodeOf(err)}
+	page := errorPage{base: base{Title: titleOf(status), Style: s.style}, Code: errs.CodeOf(err)}
+	if p, err := s.session(r); err == nil {
+		page.User = p.User // keeps the way back
+	}
 	if e, ok := errs.As(err); ok && e.Kind() != errs.Internal {
 		page.Detail, page.Hint = e.Error(), e.Hint
 	} else {
@@ -88,11 +94,41 @@ func (s *site) failWith(w http.ResponseWriter, r *http.Request, status int, err 
 	}
 }
 
+// titleOf names what went wrong; "Signed out" is no failure.
+func titleOf(status int) string {
+	switch status {
+	case http.StatusOK:
+		return "Signed out"
+	case http.StatusUnauthorized:
+		return "Sign in"
+	case http.StatusForbidden:
+		return "Not allowed"
+	case http.StatusNotFound:
+		return "Not found"
+	case http.StatusInternalServerError:
+		return "Something broke"
+	}
+	return http.StatusText(status)
+}
+
+// sentence writes an error, which starts small, as a sentence of a page.
+func sentence(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	if s == "" || strings.HasPrefix(s, "hookline") {
+		return s
+	}
+	s = string(unicode.ToUpper(first)) + s[size:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"short": short,
+		"short": short, "sentence": sentence,
 	}
 }
 
