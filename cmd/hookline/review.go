@@ -134,10 +134,11 @@ func (a *app) approve(c *cobra.Command, cl *client.Client, text string, o approv
 		return none, err
 	}
 	// The author's and the earlier signatures, by the same code as the peers.
-	if _, _, err := signing.Examine(policy, f.version.Script, f.version.Statement, f.version.Signatures); err != nil {
+	_, standing, err := signing.Examine(policy, f.version.Script, f.version.Statement, f.version.Signatures)
+	if err != nil {
 		return none, err
 	}
-	a.aboutToSign(f.statement, f.digest)
+	a.toRead().toApprove(f, standing)
 	if !o.Yes {
 		if err := a.confirm("Have you read the script, and do you approve " + f.statement.Predicate.Hook + "?"); err != nil {
 			return none, err
@@ -155,6 +156,21 @@ func (a *app) approve(c *cobra.Command, cl *client.Client, text string, o approv
 		return none, err
 	}
 	return cl.Review(c.Context(), f.digest, api.NewReview{Verdict: "approve", Comment: o.Comment, Signature: file})
+}
+
+// toApprove shows all that an approval covers, script included: what a server
+// showed under the same name a moment ago need not be what it sent now.
+func (a *app) toApprove(f fetched, standing signing.Standing) {
+	a.aboutToSign(f.statement, f.digest)
+	a.section("script, " + fmt.Sprint(len(f.version.Script)) + " bytes")
+	a.script(f.version.Script)
+	a.section("signed by")
+	rows := [][2]string{{"author", standing.Author.Person}}
+	for _, r := range standing.Reviewers {
+		rows = append(rows, [2]string{"reviewer", r.Person})
+	}
+	a.pairs(rows...)
+	fmt.Fprintln(a.out)
 }
 
 // mayReview refuses a signature that would count for nothing.

@@ -10,16 +10,22 @@ import (
 	"hookline/signing"
 )
 
-// aboutToSign shows the statement before it is signed: with the results of a
-// table, else beside them.
+// aboutToSign shows the statement before it is signed.
 func (a *app) aboutToSign(st hooks.Statement, digest string) {
+	view := a.toRead()
+	fmt.Fprintln(view.out, "you sign this statement:")
+	view.statement(st, digest)
+	fmt.Fprintln(view.out)
+}
+
+// toRead is where a person reads before signing: with the results of a table,
+// else beside them.
+func (a *app) toRead() *app {
 	view := *a
 	if a.output != outputTable {
 		view.out = a.err
 	}
-	fmt.Fprintln(view.out, "you sign this statement:")
-	view.statement(st, digest)
-	fmt.Fprintln(view.out)
+	return &view
 }
 
 // statement prints what a signature covers: what the hook may do first, then

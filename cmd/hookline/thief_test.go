@@ -276,6 +276,37 @@ func TestThiefGetsNoSignature(t *testing.T) {
 	}
 }
 
+// A reviewer who reads the answer as JSON reads what the statement says, not
+// what the server says beside it.
+func TestShownIsWhatIsSigned(t *testing.T) {
+	s := newStage(t)
+	lie := hooks.Predicate{Hook: "harmless", As: hooks.AsService, Capabilities: hooks.Capabilities{FSRead: []string{}}}
+	s.setVersion(s.statement(func(p *hooks.Predicate) { p.As = hooks.AsRoot }))
+	s.thief.version.Predicate, s.thief.version.Hook, s.thief.version.Number = &lie, lie.Hook, 9
+	for _, args := range [][]string{{"review", "show"}, {"hook", "show"}} {
+		_, out := s.hookline(append(args, s.digest, "-o", "json")...)
+		var v api.Version
+		s.must(json.Unmarshal([]byte(out), &v))
+		if v.Hook != "answer" || v.Number != 4 || v.Digest != s.digest || v.Predicate == nil || v.Predicate.As != hooks.AsRoot {
+			t.Errorf("%v shows %s", args, out)
+		}
+	}
+}
+
+// What is signed was shown by the same command: between "review show" and
+// "review approve" a server can change what hook@number means.
+func TestApproveShowsTheScript(t *testing.T) {
+	s := newStage(t)
+	for _, format := range []string{"table", "json"} {
+		_, out := s.hookline("review", "approve", "answer@4", "--key", s.path("bob.key"), "--yes", "-o", format)
+		for _, want := range []string{"   1  report.set(\"A\", 1)", "author:  alice", s.digest} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %q in\n%s", format, want, out)
+			}
+		}
+	}
+}
+
 func TestApproveIsRefusedBeforeItIsSigned(t *testing.T) {
 	s := newStage(t)
 	s.want(4, "is the author", "review", "approve", s.digest, "--key", s.path("alice.key"), "--yes")

@@ -169,6 +169,8 @@ func (a *app) fetch(ctx context.Context, c *client.Client, text string) (fetched
 	if err != nil {
 		return fetched{}, err
 	}
+	// What the server says beside the statement must not be taken for it.
+	v.Digest, v.Hook, v.Number, v.Predicate = digest, st.Predicate.Hook, st.Predicate.Version, &st.Predicate
 	return fetched{version: v, digest: digest, statement: st}, nil
 }
 
