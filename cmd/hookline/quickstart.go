@@ -127,10 +127,18 @@ func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me string) error {
 	if err != nil {
 		return fileError(err, "cannot read your token")
 	}
-	env := fmt.Sprintf("export PATH=%q:\"$PATH\"\nexport HOOKLINE_SERVER=%q\nexport HOOKLINE_TOKEN=%q\nexport HOOKLINE_PASSPHRASE=%q\nexport HOOKLINE_PEER_STATE=%q\n",
-		string(d.Bin), d.HTTP, strings.TrimSpace(string(token)), d.Passphrase, peer.State())
+	env := fmt.Sprintf("export PATH=%s:\"$PATH\"\n", shellQuote(string(d.Bin)))
+	for _, v := range [][2]string{
+		{"HOOKLINE_SERVER", d.HTTP}, {"HOOKLINE_TOKEN", strings.TrimSpace(string(token))},
+		{"HOOKLINE_PASSPHRASE", d.Passphrase}, {"HOOKLINE_PEER_STATE", peer.State()},
+	} {
+		env += fmt.Sprintf("export %s=%s\n", v[0], shellQuote(v[1]))
+	}
 	return writePrivate(d.Path("env"), []byte(env))
 }
+
+// shellQuote makes any text one word of a shell, which runs nothing of it.
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func nextSteps(d *onebox.Deployment, me string) string {
 	return fmt.Sprintf(`
