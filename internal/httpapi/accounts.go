@@ -6,7 +6,10 @@ import (
 
 	"hookline/internal/api"
 	"hookline/internal/auth"
+	"hookline/internal/errs"
 )
+
+const maxTokenDays = int(auth.MaxTokenLife / (24 * time.Hour))
 
 func (s *service) me(ctx context.Context, _ *nothing) (api.Me, error) {
 	p := principalOf(ctx)
@@ -31,6 +34,9 @@ func (s *service) createToken(ctx context.Context, in *struct{ Body api.NewToken
 	roles := make([]auth.Role, 0, len(in.Body.Roles))
 	for _, r := range in.Body.Roles {
 		roles = append(roles, auth.Role(r))
+	}
+	if in.Body.Days < 1 || in.Body.Days > maxTokenDays { // before it is multiplied, which could overflow
+		return api.Token{}, errs.New(errs.CodeBadInput, "a token lives from 1 to %d days", maxTokenDays).At("days")
 	}
 	ttl := time.Duration(in.Body.Days) * 24 * time.Hour
 	secret, t, err := s.gate.CreateToken(ctx, principalOf(ctx), in.Body.User, roles, in.Body.Name, ttl)

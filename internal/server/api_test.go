@@ -136,6 +136,7 @@ func TestBadInput(t *testing.T) {
 		{"too big for a version", "POST", "/api/versions", bytes.Repeat([]byte(" "), 512<<10+1), 413, errs.CodeTooLarge, ""},
 		{"unknown role", "POST", "/api/tokens", api.NewToken{User: "x", Roles: []string{"king"}, Days: 1}, 422, errs.CodeBadInput, "roles"},
 		{"no days", "POST", "/api/tokens", api.NewToken{User: "x", Roles: []string{"viewer"}}, 422, errs.CodeBadInput, "days"},
+		{"days that overflow", "POST", "/api/tokens", api.NewToken{User: "x", Roles: []string{"viewer"}, Days: 213_504}, 422, errs.CodeBadInput, "days"},
 		{"bad user name", "POST", "/api/tokens", api.NewToken{User: "X y", Roles: []string{"viewer"}, Days: 1}, 422, errs.CodeBadInput, "user"},
 		{"unknown version", "GET", "/api/versions/" + nobody, nil, 404, errs.CodeNotFound, ""},
 		{"odd digest", "GET", "/api/versions/%2e%2e%2f", nil, 404, errs.CodeNotFound, ""},
