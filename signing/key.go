@@ -11,6 +11,8 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 
+	"github.com/sigstore/sigstore/pkg/signature"
+
 	"hookline/internal/errs"
 )
 
@@ -104,12 +106,6 @@ func (k PublicKey) Algorithm() string {
 // verify checks sig over the pre-authentication encoding pae: ASN.1 DER for
 // P-256 (SHA-256), pure Ed25519 otherwise.
 func (k PublicKey) verify(pae, sig []byte) bool {
-	switch key := k.Key.(type) {
-	case *ecdsa.PublicKey:
-		sum := sha256.Sum256(pae)
-		return ecdsa.VerifyASN1(key, sum[:], sig)
-	case ed25519.PublicKey:
-		return ed25519.Verify(key, pae, sig)
-	}
-	return false
+	v, err := signature.LoadVerifier(k.Key, crypto.SHA256)
+	return err == nil && v.VerifySignature(bytes.NewReader(sig), bytes.NewReader(pae)) == nil
 }

@@ -15,6 +15,10 @@ import (
 // PolicyVersion is the version of the policy file that this build knows.
 const PolicyVersion = 1
 
+// maxReviewers is how many can sign: one of the files is the author's. A
+// threshold above it could never be met.
+const maxReviewers = MaxSignatureFiles - 1
+
 // MaxLifetime bounds max_lifetime of every policy.
 const MaxLifetime = 14 * 24 * time.Hour
 
@@ -130,8 +134,8 @@ func (p *Policy) validate() error {
 		return invalid("profile", "it is neither team nor solo")
 	case p.Profile == ProfileSolo && p.Reviewers != 0:
 		return invalid("reviewers", "profile solo has zero reviewers")
-	case p.Profile == ProfileTeam && (p.Reviewers < 1 || p.Reviewers > MaxPersons):
-		return invalid("reviewers", "profile team needs 1 to %d reviewers", MaxPersons)
+	case p.Profile == ProfileTeam && (p.Reviewers < 1 || p.Reviewers > maxReviewers):
+		return invalid("reviewers", "profile team needs 1 to %d reviewers", maxReviewers)
 	case p.MaxLifetime <= 0 || p.MaxLifetime > MaxLifetime || p.MaxLifetime%time.Second != 0:
 		return invalid("max_lifetime", "it is not between 1s and 14d in whole seconds")
 	}
@@ -152,8 +156,8 @@ func (p *Policy) validateCapabilities() error {
 		if !slices.Contains(CapabilityNames(), name) {
 			return invalid("needs", "%q is no capability; known are %v", name, CapabilityNames())
 		}
-		if n < 1 || n > MaxPersons {
-			return invalid("needs."+name, "it is not between 1 and %d", MaxPersons)
+		if n < 1 || n > maxReviewers {
+			return invalid("needs."+name, "it is not between 1 and %d", maxReviewers)
 		}
 	}
 	for i, name := range p.Forbidden {

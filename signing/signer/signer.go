@@ -9,29 +9,26 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/pem"
+
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/signing"
-
-	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
 const (
-	pemType       = "ENCRYPTED SIGSTORE PRIVATE KEY"
 	pemTypeCosign = "ENCRYPTED COSIGN PRIVATE KEY" // older cosign
 	maxKeyBytes   = 16 << 10
 )
 
 // Signer is an opened private key.
 type Signer struct {
-	key    crypto.Signer
+	key    signature.Signer
 	public signing.PublicKey
 }
 
@@ -50,15 +47,11 @@ func seal(key crypto.Signer, passphrase []byte) (private, public []byte, err err
 	if err != nil {
 		return nil, nil, err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot encode the private key")
-	}
-	box, err := encrypted.Encrypt(der, passphrase)
+	box, err := cryptoutils.MarshalPrivateKeyToEncryptedDER(key, cryptoutils.StaticPasswordFunc(passphrase))
 	if err != nil {
 		return nil, nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot encrypt the private key")
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: box}), pub.PEM(), nil
+	return cryptoutils.PEMEncode(cryptoutils.EncryptedSigstorePrivateKeyPEMType, box), pub.PEM(), nil
 }
 
 // Load opens a private key that Generate or cosign made: P-256 or Ed25519.
@@ -73,37 +66,34 @@ func Load(private, passphrase []byte) (*Signer, error) {
 		return nil, errs.New(errs.CodeKeyInvalid, "cannot read the private key: it is not one PEM block")
 	case block.Type == "PUBLIC KEY":
 		return nil, errs.New(errs.CodeKeyInvalid, "cannot sign with a public key").WithHint("give the .key file, not the .pub file")
-	case block.Type != pemType && block.Type != pemTypeCosign:
-		return nil, errs.New(errs.CodeKeyInvalid, "cannot read the private key: its PEM type is not %s", pemType).
+	case block.Type != string(cryptoutils.EncryptedSigstorePrivateKeyPEMType) && block.Type != pemTypeCosign:
+		return nil, errs.New(errs.CodeKeyInvalid, "cannot read the private key: its PEM type is not %s", cryptoutils.EncryptedSigstorePrivateKeyPEMType).
 			WithHint("make one with: hookline key generate, or import yours with: cosign import-key-pair")
 	}
-	der, err := encrypted.Decrypt(block.Bytes, passphrase)
+	key, err := cryptoutils.UnmarshalPEMToPrivateKey(bytes.TrimSpace(private), cryptoutils.StaticPasswordFunc(passphrase))
 	if err != nil {
 		return nil, errs.New(errs.CodeKeyInvalid, "cannot open the private key: the passphrase is wrong or the file is damaged")
 	}
-	return fromPKCS8(der)
+	return New(key)
 }
 
-func fromPKCS8(der []byte) (*Signer, error) {
-	key, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot read the private key")
-	}
-	s, ok := key.(crypto.Signer)
+// New wraps a private key in memory, P-256 or Ed25519: DER signatures over the
+// SHA-256 with P-256, pure Ed25519 otherwise (cosign itself would make
+// Ed25519ph, which nobody verifies).
+func New(key crypto.PrivateKey) (*Signer, error) {
+	half, ok := key.(crypto.Signer)
 	if !ok {
 		return nil, errs.New(errs.CodeKeyInvalid, "cannot sign with this kind of key")
 	}
-	return New(s)
-}
-
-// New wraps a key that is held elsewhere, P-256 or Ed25519: by an agent, a
-// token, or only in memory.
-func New(key crypto.Signer) (*Signer, error) {
-	pub, err := signing.NewPublicKey(key.Public())
+	pub, err := signing.NewPublicKey(half.Public())
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{key: key, public: pub}, nil
+	s, err := signature.LoadSigner(key, crypto.SHA256)
+	if err != nil {
+		return nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot sign with this key")
+	}
+	return &Signer{key: s, public: pub}, nil
 }
 
 // Public is the key's public half.
@@ -116,19 +106,9 @@ func (s *Signer) Sign(statement []byte) (file []byte, err error) {
 	if _, err := hooks.ParseStatement(statement); err != nil {
 		return nil, err
 	}
-	sig, err := s.sign(signing.PAE(statement))
+	sig, err := s.key.SignMessage(bytes.NewReader(signing.PAE(statement)))
 	if err != nil {
 		return nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot sign")
 	}
 	return signing.EncodeFile(statement, sig, s.public)
-}
-
-// sign makes a DER signature over the SHA-256 with P-256 and a pure Ed25519
-// one otherwise (cosign itself would make Ed25519ph, which nobody verifies).
-func (s *Signer) sign(pae []byte) ([]byte, error) {
-	if _, ok := s.public.Key.(ed25519.PublicKey); ok {
-		return s.key.Sign(rand.Reader, pae, crypto.Hash(0))
-	}
-	sum := sha256.Sum256(pae)
-	return s.key.Sign(rand.Reader, sum[:], crypto.SHA256)
 }
