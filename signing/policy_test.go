@@ -63,6 +63,8 @@ func TestPolicyRefusals(t *testing.T) {
 		{"zero reviewers in a team", replace("reviewers: 2", "reviewers: 0"), "reviewers"},
 		{"negative reviewers", replace("reviewers: 2", "reviewers: -1"), "reviewers"},
 		{"more reviewers than people", replace("reviewers: 2", "reviewers: 3"), "no author finds 3"},
+		{"more reviewers than files can hold", replace("reviewers: 2", "reviewers: 16"), "1 to 15"},
+		{"need that no files can meet", replace("as.root: 3", "as.root: 16"), "needs.as.root"},
 		{"solo with reviewers", replace("profile: team", "profile: solo"), "solo"},
 		{"unknown profile", replace("profile: team", "profile: duo"), "profile"},
 		{"deployment", replace("deployment: d-", "deployment: e-"), "deployment"},
