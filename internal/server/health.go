@@ -52,12 +52,16 @@ func plain(w http.ResponseWriter, status int, text string) {
 }
 
 // quietLog takes net/http's lines, mostly broken handshakes of strangers, as
-// debug events.
+// debug events; but a page that panicked is an error.
 func quietLog(l *slog.Logger) *log.Logger { return log.New(lineWriter{l}, "", 0) }
 
 type lineWriter struct{ log *slog.Logger }
 
 func (w lineWriter) Write(b []byte) (int, error) {
-	w.log.Debug("http", "line", strings.TrimSpace(string(b)))
+	level, line := slog.LevelDebug, strings.TrimSpace(string(b))
+	if strings.HasPrefix(line, "http: panic serving") || strings.HasPrefix(line, "http2: panic serving") {
+		level = slog.LevelError
+	}
+	w.log.Log(context.Background(), level, "http", "line", line)
 	return len(b), nil
 }
