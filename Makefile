@@ -8,6 +8,7 @@ export GOFLAGS ?= -trimpath -buildvcs=false
 GOLANGCI := v2.15.0
 COSIGN := v3.1.3
 BINARIES := hookline hooklined hookline-peer
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 SOAK_ROUNDS ?= 50
 FUZZTIME ?= 20s
 ARGS ?=
@@ -20,7 +21,7 @@ help: ## this list
 build: ## the four binaries, into bin/
 	@echo "build: $(BINARIES) hookline-sandbox"
 	mkdir -p bin
-	CGO_ENABLED=0 go build -o bin/ $(addprefix ./cmd/,$(BINARIES))
+	CGO_ENABLED=0 go build -ldflags "-X main.version=$(VERSION)" -o bin/ $(addprefix ./cmd/,$(BINARIES))
 	CGO_ENABLED=0 go build -ldflags "-s -w" -o bin/ ./cmd/hookline-sandbox
 
 demo: build ## the main job on this machine: crash, hook, review, result, refusals (ARGS=--stay keeps it up)
