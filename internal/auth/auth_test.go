@@ -297,6 +297,33 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// Whose link was used, and when, stands in the audit log: a link can have been
+// opened by somebody else.
+func TestSignInAndOutAreAudited(t *testing.T) {
+	w := newWorld(t)
+	code, login, err := w.gate.NewLogin(w.ctx, w.admin())
+	w.ok(err)
+	log := w.gate.Log
+	w.gate.Log = brokenLog{w.db}
+	_, _, err = w.gate.SpendLogin(w.ctx, code)
+	w.wantCode(err, errs.CodeUnavailable)
+	w.gate.Log = log
+	secret, session, err := w.gate.SpendLogin(w.ctx, code)
+	w.ok(err)
+	w.ok(w.gate.EndSession(w.ctx, w.principal(secret)))
+	entries := w.entries()
+	for i, want := range []auth.Entry{
+		{Actor: "admin", TokenID: login.ID, Action: "logins.use", Target: "user/admin", Outcome: "ok"},
+		{Actor: "admin", TokenID: session.ID, Action: "logins.end", Target: "user/admin", Outcome: "ok"},
+	} {
+		got := entries[len(entries)-2+i]
+		got.ID, got.At = "", time.Time{}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestRefusedAttemptsAreWritten(t *testing.T) {
 	w := newWorld(t)
 	bob := w.user(w.admin(), "bob", auth.RoleViewer)

@@ -16,6 +16,27 @@ const bootstrapActor = "bootstrap"
 // firstUser is the user that Bootstrap makes.
 const firstUser = "admin"
 
+// What a browser does without a permission: the link that it uses was granted
+// when it was made.
+const (
+	actionSignIn  = "logins.use"
+	actionSignOut = "logins.end"
+)
+
+// note writes down what a person does with a token of their own; where it
+// cannot be written it must not be done.
+func (g *Gate) note(ctx context.Context, action, user, token string) error {
+	e, err := g.entry(action, "user/"+user, "")
+	if err != nil {
+		return err
+	}
+	e.Actor, e.TokenID = user, token
+	if err := g.Log.AddEntry(ctx, e); err != nil {
+		return errs.Wrap(errs.CodeUnavailable, err, "cannot write the audit log, so nothing is allowed")
+	}
+	return nil
+}
+
 // NewLogin makes a code that signs p in to a browser, once, within LoginLife.
 func (g *Gate) NewLogin(ctx context.Context, p Principal) (string, Token, error) {
 	grant, err := g.Authorize(ctx, p, LoginCreate, "user/"+p.User, fmt.Sprintf("good for %s", LoginLife))
@@ -32,8 +53,9 @@ func (g *Gate) NewLogin(ctx context.Context, p Principal) (string, Token, error)
 	return code, t, nil
 }
 
-// SpendLogin turns a code into a session that can only read. A code that was
-// spent, is unknown or has expired: errs.CodeUnauthenticated.
+// SpendLogin turns a code into a session that can only read; the audit log
+// has it before the session is there. A code that was spent, is unknown or has
+// expired: errs.CodeUnauthenticated.
 func (g *Gate) SpendLogin(ctx context.Context, code string) (string, Token, error) {
 	used, err := g.lookup(ctx, code, TokenLogin)
 	if err != nil {
@@ -41,6 +63,9 @@ func (g *Gate) SpendLogin(ctx context.Context, code string) (string, Token, erro
 	}
 	secret, t, err := g.newToken(TokenSession, used.User, "browser", SessionLife)
 	if err != nil {
+		return "", Token{}, err
+	}
+	if err := g.note(ctx, actionSignIn, used.User, used.ID); err != nil {
 		return "", Token{}, err
 	}
 	err = g.Accounts.SpendToken(ctx, used.ID, t)

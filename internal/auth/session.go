@@ -17,6 +17,9 @@ func (g *Gate) EndSession(ctx context.Context, p Principal) error {
 	if err != nil {
 		return err
 	}
+	if err := g.note(ctx, actionSignOut, p.User, p.TokenID); err != nil {
+		return err
+	}
 	err = g.Accounts.SpendToken(ctx, p.TokenID, ended)
 	if errs.Is(err, errs.CodeNotFound) {
 		return nil
