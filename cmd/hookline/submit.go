@@ -124,7 +124,8 @@ func latestNumber(ctx context.Context, c *client.Client, hook string) (int64, er
 }
 
 // policyOf is the policy to sign under. A file given by the person wins; the
-// server's own is taken if it is still the one that was seen at login.
+// server's own is taken if it is still the one that was seen at login. Where
+// neither is there (a server from the environment) the person is told.
 func (a *app) policyOf(ctx context.Context, c *client.Client, file string) (*signing.Policy, error) {
 	info, err := c.Info(ctx)
 	if err != nil {
@@ -143,6 +144,9 @@ func (a *app) policyOf(ctx context.Context, c *client.Client, file string) (*sig
 		want, from = mine.Digest, filepath.Base(file)
 	} else if s, err := a.settings(); err == nil {
 		want, from = s.PolicyDigest, "the one seen at login"
+	}
+	if want == "" {
+		fmt.Fprintf(a.err, "warning: policy %s is the word of %s alone; pin it with --policy FILE, or with hookline login\n", short(p.Digest), safe(c.Server()))
 	}
 	if want != "" && want != p.Digest {
 		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the server's policy: its digest is %s, that of %s is %s", p.Digest, from, want).

@@ -307,6 +307,24 @@ func TestApproveShowsTheScript(t *testing.T) {
 	}
 }
 
+// Without a login there is nothing to hold the server's policy against, and
+// the person hears it.
+func TestUnpinnedPolicyIsSaid(t *testing.T) {
+	s := newStage(t)
+	const warning = "is the word of"
+	args := []string{"review", "approve", s.digest, "--key", s.path("bob.key"), "--yes"}
+	if _, out := s.hookline(args...); strings.Contains(out, warning) {
+		t.Errorf("after a login: %s", out)
+	}
+	s.env["HOME"] = s.path("nobody")
+	s.env["HOOKLINE_SERVER"], s.env["HOOKLINE_TOKEN"] = s.url, "hkl_x"
+	s.want(0, warning, args...)
+	s.must(os.WriteFile(s.path("policy.yaml"), s.thief.info.Policy, 0o600))
+	if _, out := s.hookline(append(args, "--policy", s.path("policy.yaml"))...); strings.Contains(out, warning) {
+		t.Errorf("with a policy file: %s", out)
+	}
+}
+
 func TestApproveIsRefusedBeforeItIsSigned(t *testing.T) {
 	s := newStage(t)
 	s.want(4, "is the author", "review", "approve", s.digest, "--key", s.path("alice.key"), "--yes")
