@@ -182,7 +182,7 @@ func (a *app) login(c *cobra.Command) error {
 		return err
 	}
 	if s.Server == "" || s.Token == "" {
-		return usagef("login needs --server (or HOOKLINE_SERVER) and --token-file (or HOOKLINE_TOKEN)")
+		return usagef("it needs --server (or HOOKLINE_SERVER) and --token-file (or HOOKLINE_TOKEN)")
 	}
 	cl, err := client.New(client.Config{Server: s.Server, Token: s.Token, AllowHTTP: a.allowHTTP})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"hookline/hooks"
+	"hookline/internal/errs"
 	"hookline/sandbox"
 
 	"github.com/spf13/cobra"
@@ -37,15 +38,23 @@ func readFolder(args []string) (folder, error) {
 	}
 	var err error
 	if f.yaml, err = readFile(filepath.Join(f.dir, hooks.ManifestName), hooks.MaxManifestBytes); err != nil {
-		return f, err
+		return f, noFolder(err)
 	}
 	if f.script, err = readFile(filepath.Join(f.dir, hooks.ScriptName), hooks.MaxScriptBytes); err != nil {
-		return f, err
+		return f, noFolder(err)
 	}
 	if f.manifest, err = hooks.ParseManifest(f.yaml); err != nil {
 		return f, err
 	}
 	return f, hooks.CheckScript(f.script)
+}
+
+// noFolder tells what a hook's folder is, where a file of it is missing.
+func noFolder(err error) error {
+	if e, ok := errs.As(err); ok && e.Code == errs.CodeNotFound {
+		return e.WithHint("a hook is a folder with %s and %s; make one with: hookline hook init", hooks.ManifestName, hooks.ScriptName)
+	}
+	return err
 }
 
 func (f folder) file(name string) string { return filepath.Join(f.dir, name) }

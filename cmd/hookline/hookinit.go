@@ -59,7 +59,7 @@ func (a *app) initHook(c *cobra.Command, o initOptions) error {
 	}
 	m, err := initialManifest(o, report)
 	if err != nil {
-		return err
+		return notFromFile(err, "choose another name: hookline hook init NAME")
 	}
 	dir := o.Dir
 	if dir == "" {

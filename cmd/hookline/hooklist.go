@@ -94,6 +94,12 @@ func (a *app) showVersion(c *cobra.Command, cl *client.Client, text string) erro
 	})
 }
 
+// changed says which version a command changed, and how it stands now.
+func (a *app) changed(v api.Version) {
+	a.pairs([2]string{"version", fmt.Sprintf("%s@%d", v.Hook, v.Number)}, [2]string{"digest", v.Digest})
+	a.life(v)
+}
+
 // life prints where a version stands: state, reviews, ledger.
 func (a *app) life(v api.Version) {
 	a.section("state")
@@ -163,7 +169,7 @@ func newHookActivateCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(v, func() { a.life(v) })
+			return a.show(v, func() { a.changed(v) })
 		},
 	}
 	fl := c.Flags()
@@ -217,7 +223,7 @@ func newHookDisableCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(v, func() { a.life(v) })
+			return a.show(v, func() { a.changed(v) })
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why")

@@ -64,6 +64,10 @@ func hasErrors(findings []replay.Finding) bool {
 
 func (a *app) findings(f folder, findings []replay.Finding) {
 	for _, x := range findings {
+		if x.Line == 0 { // what the manifest has too much of
+			fmt.Fprintf(a.out, "%s: %s: %s [%s]\n", safe(f.file(hooks.ManifestName)), safe(x.Severity), safe(x.Message), safe(x.Code))
+			continue
+		}
 		fmt.Fprintf(a.out, "%s:%d:%d: %s: %s [%s]\n", safe(f.file(hooks.ScriptName)), x.Line, x.Column, safe(x.Severity), safe(x.Message), safe(x.Code))
 	}
 	if !hasErrors(findings) {
@@ -149,7 +153,7 @@ func readReport(path string, f folder) (hooks.Report, error) {
 	if path == "" {
 		path = f.file(reportName)
 		if _, err := os.Stat(path); err != nil {
-			return nil, usagef("hook test needs --report FILE, or %s", path)
+			return nil, usagef("it needs --report FILE, or %s", path)
 		}
 	}
 	b, err := readFile(path, hooks.MaxReportBytes)

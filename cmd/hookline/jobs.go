@@ -162,7 +162,7 @@ func (a *app) field(name, value string) {
 			fmt.Fprintf(a.out, "    … %d more lines: --output json has them\n", strings.Count(value, "\n")+1-maxFieldLines)
 			return
 		}
-		fmt.Fprintf(a.out, "    %s\n", safe(strings.TrimRight(line, "\n")))
+		fmt.Fprintf(a.out, "    %s\n", safe(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", "    ")))
 	}
 }
 

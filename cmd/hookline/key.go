@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -140,7 +139,11 @@ func (a *app) openKey(path, passphraseFile string) (*signer.Signer, error) {
 			return nil, err
 		}
 	}
-	return signer.Load(b, passphrase)
+	s, err := signer.Load(b, passphrase)
+	if e, ok := errs.As(err); ok && e.Hint == "" {
+		return nil, e.WithHint("is %s a key of `hookline key generate` or cosign, and the passphrase (--passphrase-file, HOOKLINE_PASSPHRASE or typed) its own?", path)
+	}
+	return s, err
 }
 
 // givenPassphrase looks at the flag's file, then at the environment; a
@@ -208,7 +211,7 @@ func (a *app) terminal() (*os.File, bool) {
 // confirm asks a question that only a full "yes" answers.
 func (a *app) confirm(question string) error {
 	if _, ok := a.terminal(); !ok {
-		return usage(errors.New("cannot ask for a yes: standard input is not a terminal; use --yes"))
+		return usagef("it needs your yes, and standard input is not a terminal; use --yes")
 	}
 	fmt.Fprintf(a.err, "%s [yes/no] ", safe(question))
 	var answer string

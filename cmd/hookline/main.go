@@ -29,8 +29,8 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), st
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		a.showError(err)
+	if c, err := root.ExecuteContextC(ctx); err != nil {
+		a.showError(c, err)
 		return exitCode(err)
 	}
 	return exitOK

@@ -184,16 +184,20 @@ func short(digest string) string { return digest[:min(len(digest), 16)] }
 // table prints rows in columns; the first row is the header. Cells are made
 // harmless here, once.
 func (a *app) table(rows [][]string) {
-	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	var out bytes.Buffer
+	w := tabwriter.NewWriter(&out, 0, 8, 2, ' ', 0)
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, c := range row {
 			cells[i] = safe(c)
 		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		fmt.Fprintln(w, strings.Join(cells, "\t")) // an empty last cell too, else its column breaks
 	}
 	if err := w.Flush(); err != nil {
 		fmt.Fprintf(a.err, "error: cannot print: %v\n", err)
+	}
+	for line := range strings.Lines(out.String()) {
+		fmt.Fprintln(a.out, strings.TrimRight(line, " \n"))
 	}
 }
 

@@ -86,7 +86,7 @@ func (a *app) initPolicy(o policyOptions) (*signing.Policy, error) {
 	}
 	text := p.YAML()
 	if p, err = signing.ParsePolicy(text); err != nil {
-		return nil, err
+		return nil, notFromFile(err, "correct --person, --reviewers or --need; nothing was written")
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fileError(err, "cannot make "+o.Dir)
@@ -116,7 +116,7 @@ func (a *app) initPolicy(o policyOptions) (*signing.Policy, error) {
 
 func (a *app) buildPolicy(o policyOptions) (*signing.Policy, error) {
 	if len(o.Persons) == 0 {
-		return nil, usagef("policy init needs at least one --person NAME=FILE.pub:ROLES")
+		return nil, usagef("it needs at least one --person NAME=FILE.pub:ROLES")
 	}
 	lifetime, err := strict.ParseDuration(o.Lifetime)
 	if err != nil {

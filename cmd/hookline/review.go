@@ -140,6 +140,7 @@ func (a *app) approve(c *cobra.Command, cl *client.Client, text string, o approv
 	}
 	a.toRead().toApprove(f, standing)
 	if !o.Yes {
+		fmt.Fprintln(a.err)
 		if err := a.confirm("Have you read the script, and do you approve " + f.statement.Predicate.Hook + "?"); err != nil {
 			return none, err
 		}
@@ -170,7 +171,6 @@ func (a *app) toApprove(f fetched, standing signing.Standing) {
 		rows = append(rows, [2]string{"reviewer", r.Person})
 	}
 	a.pairs(rows...)
-	fmt.Fprintln(a.out)
 }
 
 // mayReview refuses a signature that would count for nothing.
@@ -208,7 +208,7 @@ func newReviewWordCommand(a *app, verdict, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(v, func() { a.life(v) })
+			return a.show(v, func() { a.changed(v) })
 		},
 	}
 	c.Flags().StringVar(&comment, "comment", "", "why")

@@ -15,7 +15,6 @@ func (a *app) aboutToSign(st hooks.Statement, digest string) {
 	view := a.toRead()
 	fmt.Fprintln(view.out, "you sign this statement:")
 	view.statement(st, digest)
-	fmt.Fprintln(view.out)
 }
 
 // toRead is where a person reads before signing: with the results of a table,

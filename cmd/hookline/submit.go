@@ -40,6 +40,7 @@ this machine and uploads it. The version number is the next one of the hook.`,
 				return err
 			}
 			return a.show(v, func() {
+				a.section("submitted")
 				a.pairs(
 					[2]string{"version", fmt.Sprintf("%s@%d", v.Hook, v.Number)}, [2]string{"digest", v.Digest},
 					[2]string{"state", v.State}, [2]string{"approvals", fmt.Sprintf("%d of %d", v.Approvals, v.Needed)},

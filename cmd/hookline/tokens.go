@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hookline/internal/api"
+	"hookline/internal/client"
 	"hookline/internal/errs"
 )
 
@@ -64,12 +67,18 @@ func newOpenCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "open [PAGE]",
 		Short:   "Print a link that signs a browser in, once, and leads to a page",
-		Example: "  hookline open\n  hookline open /jobs/01890a5d-ac96-774b-bcce-b302099a8057",
+		Example: "  hookline open\n  hookline open /jobs/latest\n  hookline open /jobs/01890a5d-ac96-774b-bcce-b302099a8057",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
 				return err
+			}
+			page := ""
+			if len(args) > 0 {
+				if page, err = pageToOpen(c.Context(), cl, args[0]); err != nil {
+					return err
+				}
 			}
 			link, err := cl.CreateLoginLink(c.Context())
 			if err != nil {
@@ -79,8 +88,8 @@ func newOpenCommand(a *app) *cobra.Command {
 				return errs.New(errs.CodeInternal, "cannot use the link that the server gave: it is not a path")
 			}
 			address := cl.Server() + link.Path
-			if len(args) > 0 {
-				address += "?next=" + url.QueryEscape(args[0])
+			if page != "" {
+				address += "?next=" + url.QueryEscape(page)
 			}
 			view := struct {
 				URL       string `json:"url"`
@@ -92,6 +101,22 @@ func newOpenCommand(a *app) *cobra.Command {
 			})
 		},
 	}
+}
+
+var pages = regexp.MustCompile(`^/(problems|(jobs|problems|versions|peers)/[0-9a-f-]{1,64})$`)
+
+// pageToOpen is a page that the link can lead to, /jobs/latest that of the
+// newest report.
+func pageToOpen(ctx context.Context, cl *client.Client, page string) (string, error) {
+	if page == "/jobs/"+latest {
+		id, err := originalID(ctx, cl, latest)
+		return "/jobs/" + id, err
+	}
+	if !pages.MatchString(page) {
+		return "", errs.New(errs.CodeBadInput, "cannot open %q: it is no page", page).
+			WithHint("pages are /problems, /problems/ID, /jobs/ID, /jobs/latest, /versions/DIGEST and /peers/ID")
+	}
+	return page, nil
 }
 
 func newVersionCommand(a *app) *cobra.Command {

@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -153,6 +154,9 @@ func (c *Client) unreachable(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
+	}
+	if call := (*os.SyscallError)(nil); errors.As(err, &call) {
+		err = call.Err // "connection refused", without the dialing around it
 	}
 	return errs.Wrap(errs.CodeUnavailable, err, "cannot reach the server at %s", c.base.String()).
 		WithHint("is hooklined running there? Check --server or HOOKLINE_SERVER")

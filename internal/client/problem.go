@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"strings"
 
 	"hookline/internal/api"
 	"hookline/internal/errs"
@@ -31,10 +32,13 @@ func refusal(res *http.Response, body []byte) error {
 	e := errs.New(code, "%s", detail)
 	e.Hint = p.Hint
 	for _, f := range p.Errors {
+		if f.Message != "" && strings.HasSuffix(detail, f.Message) {
+			continue // the detail says it already, field and all
+		}
 		if e.Field == "" && f.Field != "" {
 			e.Field = f.Field
 		}
-		if f.Message != "" && f.Message != detail {
+		if f.Message != "" {
 			e.Message += "; " + f.Field + ": " + f.Message
 		}
 	}
