@@ -247,7 +247,7 @@ func TestHostileCorpusOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	dir := makeFixtures(t)
 	snippets := corpus(t, dir)
-	copied := copyProgram(t)
+	copied := copyProgram(t, "sandbox.test")
 	cmd := exec.Command(copied)
 	cmd.Env = []string{childEnv + "=" + binary}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: sandbox.Nobody, Gid: sandbox.Nobody}}
@@ -343,7 +343,7 @@ func child() int {
 }
 
 // copyProgram copies the test program to where any user may run it.
-func copyProgram(t *testing.T) string {
+func copyProgram(t *testing.T, name string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -353,7 +353,7 @@ func copyProgram(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(filepath.Dir(binary), "sandbox.test")
+	path := filepath.Join(filepath.Dir(binary), name)
 	if err := os.WriteFile(path, b, 0o755); err != nil {
 		t.Fatal(err)
 	}

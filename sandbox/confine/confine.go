@@ -39,6 +39,7 @@ func Worker(cpuSeconds uint64) error {
 		{"start timers", startTimers},
 		{"leave the file system", leaveFiles},
 		{"drop the user", func() error { return becomeUser(nobody, nobody) }},
+		{"bind its life to the guard's", bind},
 		{"set no_new_privs", noNewPrivs},
 		{"set landlock", func() error { return landlock(nil) }},
 		{"set limits", func() error { return workerLimits(cpuSeconds) }},
@@ -55,6 +56,7 @@ func Broker(uid, gid uint32, paths []string, openFrom int, cpuSeconds uint64) er
 		{"start timers", startTimers},
 		{"set the user", func() error { return becomeUser(uid, gid) }},
 		{"drop capabilities", keepReading},
+		{"bind its life to the guard's", bind},
 		{"set no_new_privs", noNewPrivs},
 		{"set landlock", func() error { return landlock(paths) }},
 		{"set limits", func() error { return brokerLimits(cpuSeconds) }},
@@ -132,6 +134,16 @@ func becomeUser(uid, gid uint32) error {
 		return syscall.EPERM
 	}
 	return nil
+}
+
+// bind ends this process with the one that started it, which becoming another
+// user has undone, and closes its memory to its own user and to programs that
+// collect cores, which the limit on core files does not stop.
+func bind() error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
 
 func noNewPrivs() error {

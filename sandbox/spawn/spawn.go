@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -55,24 +56,35 @@ func Start(binary string, args []string, cpu time.Duration, isolate bool, files 
 		Dir:   "/",
 		Env:   []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
 		Files: given,
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	if isolate && mayIsolate() {
 		attr.Sys.Cloneflags = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC |
 			syscall.CLONE_NEWUTS | syscall.CLONE_NEWNS
 	}
-	process, err := os.StartProcess(binary, append([]string{"hookline-sandbox"}, args...), attr)
-	if err != nil {
+	p := &Process{stderr: in, cpu: cpu, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go p.live(started, binary, append([]string{"hookline-sandbox"}, args...), attr)
+	if err := <-started; err != nil {
 		_ = in.Close()
 		return nil, err
 	}
-	p := &Process{process: process, stderr: in, cpu: cpu, ended: make(chan struct{})}
-	go p.wait()
 	return p, nil
 }
 
-func (p *Process) wait() {
-	p.state, _ = p.process.Wait()
+// live starts the process and waits for its end, both on one thread that is
+// kept for it: the kernel ends the process when that thread ends, so that a
+// guard that is killed leaves none behind.
+func (p *Process) live(started chan<- error, binary string, args []string, attr *os.ProcAttr) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	process, err := os.StartProcess(binary, args, attr)
+	p.process = process
+	started <- err
+	if err != nil {
+		return
+	}
+	p.state, _ = process.Wait()
 	close(p.ended)
 }
 
