@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -55,6 +56,45 @@ func TestStrangersCannotWatch(t *testing.T) {
 	r.ok(err)
 	_, err = w.Recv()
 	r.refused(err, errs.CodeUnauthenticated, "")
+}
+
+// One key cannot take the places of all others.
+func TestConnectionsOfOnePeerAreBounded(t *testing.T) {
+	const most = 32
+	r := newRig(t, jobserver.Times{})
+	k, csr := newKey(t)
+	reply, err := r.dial(nil).Enroll(t.Context(), &jobpb.EnrollRequest{Protocol: jobpb.Protocol, SetupKey: r.key, Csr: csr, Name: "m"})
+	r.ok(err)
+	config := enroll.PinnedTLS(deployment, r.ca.Digest(), time.Now)
+	config.NextProtos = []string{"h2"}
+	config.Certificates = []tls.Certificate{{Certificate: [][]byte{reply.GetCertificate()}, PrivateKey: k}}
+	open := func() net.Conn {
+		conn, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", r.address)
+		r.ok(err)
+		t.Cleanup(func() { _ = conn.Close() })
+		r.ok(conn.SetReadDeadline(time.Now().Add(patience)))
+		return conn
+	}
+	// The server's settings come where the connection was taken.
+	taken := func(c net.Conn) bool {
+		_, err := c.Read(make([]byte, 1))
+		return err == nil
+	}
+	conns := make([]net.Conn, 0, most)
+	for range most {
+		conns = append(conns, open())
+	}
+	for i, c := range conns {
+		if !taken(c) {
+			t.Fatalf("connection %d was refused", i+1)
+		}
+	}
+	if taken(open()) {
+		t.Errorf("connection %d was taken", most+1)
+	}
+	r.machine().open() // another peer
+	r.ok(conns[0].Close())
+	r.until("a place is free again", func() bool { return taken(open()) })
 }
 
 // A stream and each change of state cost a write of the store and a search
