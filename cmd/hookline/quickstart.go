@@ -61,7 +61,7 @@ func (a *app) quickstart(ctx context.Context, dir string) error {
 	if err := writeEnv(d, peer, me); err != nil {
 		return err
 	}
-	fmt.Fprint(a.out, nextSteps(d, me))
+	fmt.Fprint(a.out, nextSteps(d))
 	return a.whileUp(ctx, d, peer)
 }
 
@@ -120,7 +120,7 @@ func personName() string {
 	return name
 }
 
-// writeEnv writes what a second terminal needs: addresses, the token, where
+// writeEnv writes what a second terminal needs: addresses, token and key, where
 // the peer's state is.
 func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me string) error {
 	token, err := os.ReadFile(d.Path(me + ".token"))
@@ -129,8 +129,11 @@ func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me string) error {
 	}
 	env := fmt.Sprintf("export PATH=%s:\"$PATH\"\n", shellQuote(string(d.Bin)))
 	for _, v := range [][2]string{
-		{"HOOKLINE_SERVER", d.HTTP}, {"HOOKLINE_TOKEN", strings.TrimSpace(string(token))},
-		{"HOOKLINE_PASSPHRASE", d.Passphrase}, {"HOOKLINE_PEER_STATE", peer.State()},
+		{"HOOKLINE_SERVER", d.HTTP},
+		{"HOOKLINE_TOKEN", strings.TrimSpace(string(token))},
+		{"HOOKLINE_KEY", d.Path(me + ".key")},
+		{"HOOKLINE_PASSPHRASE", d.Passphrase},
+		{"HOOKLINE_PEER_STATE", peer.State()},
 	} {
 		env += fmt.Sprintf("export %s=%s\n", v[0], shellQuote(v[1]))
 	}
@@ -140,25 +143,33 @@ func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me string) error {
 // shellQuote makes any text one word of a shell, which runs nothing of it.
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-func nextSteps(d *onebox.Deployment, me string) string {
+func nextSteps(d *onebox.Deployment) string {
 	return fmt.Sprintf(`
 Ready. Server %s, deployment in %s.
 
 In a second terminal:
 
-  . %s                            # addresses, token, key passphrase
-  hookline-peer exec -- YOUR-PROGRAM     # file a report when it crashes; prints its id JOB
-  hookline hook init first --job JOB     # a hook for that problem, in ./first
+  . %s
+  hookline-peer exec -- YOUR-PROGRAM      # files a report when it crashes
+  hookline hook init first --job latest   # a hook for that problem, in ./first
   hookline hook test first --report first/report.json --live
-  hookline hook submit first --key %s
+  hookline hook submit first --key "$HOOKLINE_KEY"
   hookline hook activate first@1 --quantity 5
-  hookline-peer pending                  # the run waits for your yes: prints its ID
+  hookline-peer pending                   # the run waits for your yes: prints its ID
   hookline-peer allow-once ID
-  hookline result list --job JOB
-  hookline open /jobs/JOB                # the page: report and new fields side by side
+  hookline result list --job latest
+  hookline open /jobs/latest              # the page: report and new fields side by side
 
 Ctrl-C here stops server and peer; run quickstart again to carry on.
-`, d.HTTP, d.Dir, d.Path("env"), d.Path(me+".key"))
+`, d.HTTP, d.Dir, shellWord(d.Path("env")))
+}
+
+// shellWord quotes a path that a shell would take apart.
+func shellWord(path string) string {
+	if regexp.MustCompile(`^[\w./~+-]+$`).MatchString(path) {
+		return path
+	}
+	return shellQuote(path)
 }
 
 // whileUp waits for Ctrl-C, or says which process ended.
