@@ -141,6 +141,13 @@ func TestSubmitRefuses(t *testing.T) {
 			w.now = w.now.Add(7 * 24 * time.Hour)
 			return d
 		}, errs.CodeExpired, "*"},
+		"for a year to come": {func(w *world) draft {
+			now := w.now
+			w.now = now.Add(365 * 24 * time.Hour)
+			d := w.draft("alice", manifest, script, 1)
+			w.now = now
+			return d
+		}, errs.CodeNotYetValid, "predicate.not_before"},
 		"for another deployment": {func(w *world) draft {
 			d := w.draft("alice", manifest, script, 1)
 			w.policy.Deployment = "d-" + strings.Repeat("f", 32)

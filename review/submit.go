@@ -12,6 +12,11 @@ import (
 	"hookline/signing"
 )
 
+// maxAhead is how far not_before may lie ahead, for clocks that differ. More
+// would let signatures of today be used in years: max_lifetime bounds the
+// length of the window, not where it lies.
+const maxAhead = 24 * time.Hour
+
 // Submit takes a new version: the manifest as the author wrote it, the
 // script, the statement made of both, and the author's signature file.
 //
@@ -92,6 +97,10 @@ func (s *Service) examine(manifest, script, statement, signature []byte) (hooks.
 	if end := time.Unix(st.Predicate.NotAfter, 0); !s.now().Before(end) {
 		return none, signing.Standing{}, errs.New(errs.CodeExpired, "cannot take the version: it was valid until %s",
 			end.UTC().Format(time.RFC3339)).At("predicate.not_after").WithHint("submit again; check the clock of your machine")
+	}
+	if start := time.Unix(st.Predicate.NotBefore, 0); start.After(s.now().Add(maxAhead)) {
+		return none, signing.Standing{}, errs.New(errs.CodeNotYetValid, "cannot take the version: it is valid from %s only",
+			start.UTC().Format(time.RFC3339)).At("predicate.not_before").WithHint("submit it when it is to run; check the clock of your machine")
 	}
 	return st, standing, agree(m, st, script)
 }
