@@ -55,7 +55,7 @@ func (a *app) versions(items []api.Version) {
 			fmt.Sprintf("%d/%d", v.Approvals, v.Needed), results, v.SubmittedBy, clock(v.SubmittedAt),
 		})
 	}
-	a.table(rows)
+	a.list(rows, "no hook versions")
 }
 
 func newHookShowCommand(a *app) *cobra.Command {

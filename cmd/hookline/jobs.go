@@ -92,7 +92,7 @@ func (a *app) jobs(items []api.Job) {
 		}
 		rows = append(rows, []string{j.ID, j.Workload.Type, j.Status, outcome, j.PeerID, clip(about, 60), clock(j.CreatedAt)})
 	}
-	a.table(rows)
+	a.list(rows, "no jobs: hookline-peer exec files a report when a program crashes")
 }
 
 func (a *app) job(j api.Job) {
@@ -110,11 +110,11 @@ func (a *app) job(j api.Job) {
 		a.section(fmt.Sprintf("new fields by %s (result %s)", safe(r.Hook), safe(r.ID)))
 		a.resultFields(r)
 	}
-	a.report(w.Report)
 	if len(j.HookJobs) > 0 {
 		a.section("hook jobs")
 		a.jobs(j.HookJobs)
 	}
+	a.report(w.Report) // the longest comes last
 }
 
 func (a *app) report(r hooks.Report) {
@@ -219,7 +219,7 @@ func (a *app) results(items []api.Result) {
 	for _, r := range items {
 		rows = append(rows, []string{r.ID, r.JobID, r.Hook, short(r.Version), r.PeerID, count(r.Bytes), clock(r.CreatedAt)})
 	}
-	a.table(rows)
+	a.list(rows, "no results: hookline hook explain HOOK --job latest says why")
 }
 
 func newProblemCommand(a *app) *cobra.Command {
@@ -249,5 +249,5 @@ func (a *app) problems(items []api.ProblemBucket) {
 	for _, p := range items {
 		rows = append(rows, []string{p.ID, count(p.Reports), p.Package, clip(p.Fingerprint, 60), clock(p.LastSeen)})
 	}
-	a.table(rows)
+	a.list(rows, "no problems: no report has come in")
 }

@@ -201,6 +201,14 @@ func (a *app) table(rows [][]string) {
 	}
 }
 
+// list is table that says so when there is nothing below the header.
+func (a *app) list(rows [][]string, none string) {
+	a.table(rows)
+	if len(rows) == 1 {
+		fmt.Fprintln(a.err, none)
+	}
+}
+
 // pairs prints names and values in two columns, leaving out empty values.
 func (a *app) pairs(rows ...[2]string) {
 	var kept [][]string

@@ -26,7 +26,7 @@ func (a *app) peers(items []api.Peer) {
 	for _, p := range items {
 		rows = append(rows, []string{p.ID, p.Name, stream(p), yesNo(p.SendReports), p.AllowHooks, p.Facts.Release, clock(p.SeenAt)})
 	}
-	a.table(rows)
+	a.list(rows, "no peers: print an enroll line with hookline enroll-line")
 }
 
 func (a *app) peer(p api.Peer) {
