@@ -86,9 +86,12 @@ func TestGuardKilledWhileAHookRuns(t *testing.T) {
 		t.Errorf("after the restart the guard's state is %+v", s)
 	}
 	c := as(t, d, "alice")
-	if ledger := checkLedger(t, c, v.Digest); ledger.Failed != 1 || ledger.Leased != 0 {
-		t.Errorf("ledger %+v, want one failed and nothing leased", ledger)
-	}
+	eventually(t, 10*time.Second, func() error {
+		if ledger := checkLedger(t, c, v.Digest); ledger.Failed != 1 || ledger.Leased != 0 {
+			return fmt.Errorf("ledger %+v, want one failed and nothing leased", ledger)
+		}
+		return nil
+	})
 	noSecondRun(t, d, p, v)
 	// A run without its guard still ends by its own limits.
 	eventually(t, 20*time.Second, func() error { return allGone(children) })

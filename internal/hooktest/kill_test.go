@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -119,38 +120,93 @@ func TestKillPeer(t *testing.T) {
 	t.Logf("%d reports acknowledged, ledger %+v", len(ids), checkLedger(t, c, v.Digest))
 }
 
+// reportsArrive waits for the last report alone, then looks for all of them
+// in pages: a token has only so many requests a second.
 func reportsArrive(t *testing.T, c *client.Client, ids []string) {
 	t.Helper()
-	for _, id := range ids {
-		eventually(t, 60*time.Second, func() error {
-			_, err := c.Job(t.Context(), id)
+	eventually(t, 60*time.Second, func() error {
+		_, err := c.Job(t.Context(), ids[len(ids)-1])
+		return err
+	})
+	eventually(t, 60*time.Second, func() error {
+		there, err := allReports(t.Context(), c)
+		if err != nil {
 			return err
-		})
+		}
+		for _, id := range ids {
+			if !there[id] {
+				return fmt.Errorf("report %s is not there, of %d", id, len(ids))
+			}
+		}
+		return nil
+	})
+}
+
+func allReports(ctx context.Context, c *client.Client) (map[string]bool, error) {
+	there := map[string]bool{}
+	for list := listReports; ; {
+		page, err := c.Jobs(ctx, list)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range page.Items {
+			there[j.ID] = true
+		}
+		if list.After = page.Next; list.After == "" {
+			return there, nil
+		}
 	}
 }
 
-// resultsStand checks that every result that the peer was told is stored is
-// there, that no result belongs to nothing, and that the counts agree.
+// resultsStand checks that every run that the peer ended and hears no more
+// about is decided at the server, that each result belongs to a job that
+// succeeded and the other way round, and that the counts agree.
 func resultsStand(t *testing.T, c *client.Client, p *onebox.Peer, v api.Version, quantity int) {
 	t.Helper()
-	results := allResults(t, c, v.Digest)
-	records, err := p.Log(t.Context())
-	must(t, err)
-	for _, r := range records {
-		if r.Kind == "settled" && r.Outcome == "received" && !results[r.JobID] {
-			t.Errorf("the server told the peer that result %s is stored, but it is not there", r.JobID)
+	decided := endsDecided(t, c, p, v)
+	var results map[string]bool
+	eventually(t, 10*time.Second, func() error { // between job and ledger is a moment
+		results = allResults(t, c, v.Digest)
+		if ledger := checkLedger(t, c, v.Digest); int(ledger.Received) != len(results) {
+			return fmt.Errorf("the ledger has %d received, %d results show", ledger.Received, len(results))
+		}
+		return nil
+	})
+	for id, status := range decided {
+		if results[id] != (status == "succeeded") {
+			t.Errorf("job %s has %s; its result shows: %v", id, status, results[id])
 		}
 	}
-	if len(results) > quantity {
-		t.Errorf("%d results show, quantity is %d", len(results), quantity)
+	if len(results) == 0 || len(results) > quantity {
+		t.Errorf("%d results show, want at least one and at most %d", len(results), quantity)
 	}
-	ledger := checkLedger(t, c, v.Digest)
-	if int(ledger.Received) != len(results) {
-		t.Errorf("the ledger has %d received, %d results show", ledger.Received, len(results))
+}
+
+// endsDecided waits until the server has decided the jobs whose runs brought
+// something, by the peer's own record, and whose end waits no longer at the
+// peer; it returns how.
+func endsDecided(t *testing.T, c *client.Client, p *onebox.Peer, v api.Version) map[string]string {
+	t.Helper()
+	records, err := p.Log(t.Context())
+	must(t, err)
+	decided := map[string]string{}
+	for _, r := range records {
+		if r.Kind != "outcome" || r.Outcome != "received" || r.Hook != v.Hook {
+			continue
+		}
+		eventually(t, 20*time.Second, func() error {
+			if _, err := os.Stat(filepath.Join(p.State(), "guard", "outbox", r.JobID+".finish")); err == nil {
+				return fmt.Errorf("the end of job %s waits at the peer", r.JobID)
+			}
+			j, err := c.Job(t.Context(), r.JobID)
+			if err == nil && j.Status == "pending" {
+				err = fmt.Errorf("the peer is done with job %s, which is pending", r.JobID)
+			}
+			decided[r.JobID] = j.Status
+			return err
+		})
 	}
-	if len(results) == 0 {
-		t.Error("no result came back at all")
-	}
+	return decided
 }
 
 func allResults(t *testing.T, c *client.Client, digest string) map[string]bool {

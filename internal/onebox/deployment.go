@@ -195,6 +195,9 @@ func (d *Deployment) StartServer(ctx context.Context) error {
 		return err
 	}
 	d.Server = p
+	if d.GRPC != "" {
+		return nil // a second start: others may be reading the addresses
+	}
 	addresses := strings.TrimPrefix(p.Ready, "hooklined ready ")
 	if _, err := fmt.Sscanf(addresses, addressFormat, &d.HTTP, &d.GRPC); err != nil {
 		return fmt.Errorf("cannot read the server's ready line %q: %w", p.Ready, err)
