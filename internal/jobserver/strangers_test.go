@@ -47,7 +47,7 @@ func TestStrangersCannotWatch(t *testing.T) {
 	config := enroll.PinnedTLS(deployment, r.ca.Digest(), time.Now)
 	conn, err := grpc.NewClient("passthrough:///"+r.address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	r.ok(err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	health := healthpb.NewHealthClient(conn)
 	if got, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("a check: %v %v", got, err)
