@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"regexp"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -128,10 +127,7 @@ func newVersionCommand(a *app) *cobra.Command {
 			v := struct {
 				Version string `json:"version"`
 				Go      string `json:"go"`
-			}{"unknown", runtime.Version()}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				v.Version = info.Main.Version
-			}
+			}{version, runtime.Version()}
 			return a.show(v, func() { fmt.Fprintf(a.out, "hookline %s (%s)\n", v.Version, v.Go) })
 		},
 	}
