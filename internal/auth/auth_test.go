@@ -249,6 +249,29 @@ func TestCreateToken(t *testing.T) {
 }
 
 // TestLogin: the code works once, the session only reads and ends.
+// A token cannot outlive itself by making another.
+func TestOwnTokensDoNotOutliveTheirMaker(t *testing.T) {
+	w := newWorld(t)
+	admin := w.admin()
+	bob := w.user(admin, "bob", auth.RoleAuthor) // for an hour
+	w.now = w.now.Add(time.Minute)
+	_, token, err := w.gate.CreateToken(w.ctx, bob, "bob", nil, "longer", auth.MaxTokenLife)
+	w.ok(err)
+	if !token.ExpiresAt.Equal(bob.ExpiresAt) {
+		t.Errorf("a token until %s makes one until %s", bob.ExpiresAt, token.ExpiresAt)
+	}
+	_, token, err = w.gate.CreateToken(w.ctx, bob, "bob", nil, "shorter", time.Minute)
+	w.ok(err)
+	if !token.ExpiresAt.Equal(w.now.Add(time.Minute)) {
+		t.Errorf("a minute lasts until %s", token.ExpiresAt)
+	}
+	_, token, err = w.gate.CreateToken(w.ctx, admin, "admin", nil, "next year's", auth.MaxTokenLife)
+	w.ok(err)
+	if !token.ExpiresAt.Equal(w.now.Add(auth.MaxTokenLife)) {
+		t.Errorf("admin's own until %s", token.ExpiresAt)
+	}
+}
+
 func TestLogin(t *testing.T) {
 	w := newWorld(t)
 	admin := w.admin()

@@ -119,6 +119,9 @@ func (g *Gate) lookup(ctx context.Context, secret string, kinds ...TokenKind) (T
 // somebody else or a new user. roles are for a new user (at least one); for
 // one that exists they must be left out or be the ones it has. name says what
 // the token is for (at most 100 printable bytes). The secret is returned once.
+//
+// A token that somebody without users.manage makes ends no later than the one
+// that it is made with: who was given a day must not turn it into a year.
 func (g *Gate) CreateToken(ctx context.Context, p Principal, user string, roles []Role, name string, ttl time.Duration) (string, Token, error) {
 	if err := checkNewToken(user, roles, name, ttl); err != nil {
 		return "", Token{}, err
@@ -126,6 +129,9 @@ func (g *Gate) CreateToken(ctx context.Context, p Principal, user string, roles 
 	perm := UsersManage
 	if user == p.User {
 		perm = TokensCreate
+	}
+	if !p.may(UsersManage) {
+		ttl = min(ttl, p.ExpiresAt.Sub(g.now()))
 	}
 	detail := fmt.Sprintf("token %q for %s", name, ttl)
 	grant, err := g.Authorize(ctx, p, perm, "user/"+user, detail)
