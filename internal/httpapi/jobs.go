@@ -80,11 +80,34 @@ type resultsQuery struct {
 	Problem string `query:"problem" maxLength:"128"`
 }
 
+// A page of results ends early where it has become large: they are read a few
+// at a time, so that nobody's question fills the memory.
+const (
+	maxPageBytes  = 8 << 20
+	resultsAtOnce = 8
+)
+
 func (s *service) listResults(ctx context.Context, in *resultsQuery) (api.Page[api.Result], error) {
-	list, err := s.Results.Results(ctx, collector.ResultFilter{
-		JobID: in.Job, Hook: in.Hook, Version: in.Version, ProblemID: in.Problem, After: in.After, Limit: in.Limit,
-	})
-	return page(list, err, in.Limit, func(r collector.Result) (api.Result, string) { return resultOf(r), r.ID })
+	out := api.Page[api.Result]{Items: []api.Result{}, Next: in.After}
+	for bytes := 0; bytes < maxPageBytes && len(out.Items) < in.Limit; {
+		limit := min(resultsAtOnce, in.Limit-len(out.Items))
+		list, err := s.Results.Results(ctx, collector.ResultFilter{
+			JobID: in.Job, Hook: in.Hook, Version: in.Version, ProblemID: in.Problem, After: out.Next, Limit: limit,
+		})
+		if err != nil {
+			return api.Page[api.Result]{}, err
+		}
+		for _, r := range list {
+			out.Items = append(out.Items, resultOf(r))
+			out.Next = r.ID
+			bytes += len(r.Fields)
+		}
+		if len(list) < limit {
+			out.Next = ""
+			break
+		}
+	}
+	return out, nil
 }
 
 func (s *service) getResult(ctx context.Context, in *IDPath) (api.Result, error) {
