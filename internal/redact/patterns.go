@@ -3,6 +3,7 @@ package redact
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,11 +11,11 @@ import (
 
 var (
 	placeholders = regexp.MustCompile(`<(?:ip|mac|email|home|host|user)>`)
-	emails       = regexp.MustCompile(`[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}`)
-	homes        = regexp.MustCompile(`/home/[^/\s:;,"'<>|()\[\]{}\x00]+`)
-	macs         = regexp.MustCompile(`\b[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5,19}|(?:-[0-9A-Fa-f]{2}){5,19})\b`)
-	ipv4s        = regexp.MustCompile(`\b(?:\d{1,3}\.){3}\d{1,3}\b`)
-	ipv6s        = regexp.MustCompile(`[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\.\d{1,3}){0,3}`)
+	emails       = regexp.MustCompile(`[\p{L}\p{N}._%+-]+(?:@|%40)[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}`)
+	homes        = regexp.MustCompile(`/home/+[^/\s:;,"'<>|()\[\]{}\x00]+|%2[Ff]home(?:%2[Ff])+[^/\s:;,"'<>|()\[\]{}\x00%&]+`)
+	macs         = regexp.MustCompile(`(\b|_)[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5,19}|(?:-[0-9A-Fa-f]{2}){5,19})(\b|_)`)
+	dotted       = regexp.MustCompile(`\d+(?:\.\d+){3,}`)
+	ipv6s        = regexp.MustCompile(`[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\.\d{1,5}){0,3}`)
 )
 
 // unitSuffixes end the names of systemd units, whose instances look like
@@ -24,7 +25,7 @@ var unitSuffixes = []string{
 }
 
 func replaceEmails(s string) string {
-	return tokens(s, "@", 1, func(token string) string {
+	replace := func(token string) string {
 		return emails.ReplaceAllStringFunc(token, func(m string) string {
 			for _, suffix := range unitSuffixes {
 				if strings.HasSuffix(m, suffix) {
@@ -33,33 +34,42 @@ func replaceEmails(s string) string {
 			}
 			return email
 		})
-	})
+	}
+	return tokens(tokens(s, "@", 1, replace), "%40", 1, replace)
 }
 
 func replaceHomes(s string) string {
-	if !strings.Contains(s, "/home/") {
+	if !strings.Contains(s, "home") {
 		return s
 	}
 	return homes.ReplaceAllString(s, home)
 }
 
 func replaceMACs(s string) string {
-	replace := func(token string) string { return macs.ReplaceAllString(token, mac) }
+	replace := func(token string) string { return macs.ReplaceAllString(token, "${1}"+mac+"${2}") }
 	return tokens(tokens(s, ":", 5, replace), "-", 5, replace)
 }
 
+// replaceIPv4 looks at whole runs of numbers and dots, whatever stands around
+// them: the address in "if0_10.0.0.1" is one too.
 func replaceIPv4(s string) string {
 	return tokens(s, ".", 3, func(token string) string {
-		return ipv4s.ReplaceAllStringFunc(token, func(m string) string {
-			for part := range strings.SplitSeq(m, ".") {
-				if len(part) == 3 && part > "255" {
-					return m
+		return dotted.ReplaceAllStringFunc(token, func(run string) string {
+			parts := strings.Split(run, ".")
+			var out []string
+			for len(parts) > 0 {
+				if len(parts) >= 4 && !slices.ContainsFunc(parts[:4], notOctet) {
+					out, parts = append(out, ip), parts[4:]
+					continue
 				}
+				out, parts = append(out, parts[0]), parts[1:]
 			}
-			return ip
+			return strings.Join(out, ".")
 		})
 	})
 }
+
+func notOctet(part string) bool { return len(part) > 3 || len(part) == 3 && part > "255" }
 
 func replaceIPv6(s string) string { return tokens(s, ":", 2, ipv6Tokens) }
 
@@ -142,26 +152,51 @@ func ipv6Within(s string, start, end int) (from, to int) {
 	if s[start] == ':' && !strings.HasPrefix(s[start:end], "::") {
 		start++ // "addr:fe80::1"
 	}
-	if start == end {
-		return start, start
-	}
-	if wordAfter(s, end) {
-		return start, start
-	}
-	if s[end-1] == ':' && !strings.HasSuffix(s[start:end], "::") {
+	if start < end && s[end-1] == ':' && !strings.HasSuffix(s[start:end], "::") {
 		end-- // "fe80::1: no route"
 	}
-	run := s[start:end]
-	if len(run) > longestIPv6 || strings.Trim(run, ":") == "" {
+	skip, length := addressIn(s[start:end], wordAfter(s, end))
+	if length == 0 {
 		return start, start
 	}
-	if _, err := netip.ParseAddr(run); err != nil {
-		return start, start
-	}
+	start, end = start+skip, start+skip+length
 	if zone := zonePattern.FindString(s[end:]); zone != "" {
 		end += len(zone)
 	}
 	return start, end
+}
+
+// addressIn finds the address in a run: all of it, or without the port that
+// some tools put behind a dot or a colon, or without a word before it that
+// looks like digits ("added:fe80::1"). Where a letter follows, only what is
+// before a dot can be one.
+func addressIn(run string, wordFollows bool) (skip, length int) {
+	starts, ends := []int{0}, []int{}
+	if i := strings.IndexByte(run, ':'); i >= 0 {
+		starts = append(starts, i+1)
+	}
+	if !wordFollows {
+		ends = append(ends, len(run))
+	}
+	dot := strings.IndexByte(run, '.')
+	if last := strings.LastIndexByte(run, '.'); last >= 0 && last != dot {
+		ends = append(ends, last)
+	}
+	if dot >= 0 {
+		ends = append(ends, dot)
+	} else if i := strings.LastIndexByte(run, ':'); i >= 0 && !wordFollows {
+		ends = append(ends, i)
+	}
+	for _, from := range starts {
+		for _, to := range ends {
+			if to > from && to-from <= longestIPv6 && strings.Trim(run[from:to], ":") != "" {
+				if _, err := netip.ParseAddr(run[from:to]); err == nil {
+					return from, to - from
+				}
+			}
+		}
+	}
+	return 0, 0
 }
 
 var zonePattern = regexp.MustCompile(`^%[0-9A-Za-z_.-]{1,15}`)
