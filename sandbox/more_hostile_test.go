@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -184,5 +185,32 @@ func TestIdentity(t *testing.T) {
 		if (out.Code == "") != tt.reads {
 			t.Errorf("%s, %s: %q %s", tt.as, tt.path, out.Code, out.Error)
 		}
+	}
+}
+
+// An address that stands where an error's or a line's text is cut must not
+// leave in part: half of it looks like no address.
+func TestCutAddresses(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"192.168.201.177", "bobby@mail.example.org", "2001:db8:1111:2222:3333:4444:5555:6666"} {
+		for _, size := range []int{sandbox.MaxErrorBytes, 4 * sandbox.MaxErrorBytes} {
+			for _, filler := range []string{`("y"):rep(n)`, `("10.20.30.40 "):rep(n / 12) .. ("y"):rep(n % 12)`} {
+				script := strings.NewReplacer("SIZE", strconv.Itoa(size), "SECRET", secret, "FILLER", filler).Replace(
+					`for n = SIZE - 40, SIZE do log(FILLER .. " SECRET end") end local n = SIZE - 10 error(FILLER .. " SECRET end", 0)`)
+				out, err := replay.Run(context.Background(), binary, task(script), replay.Fixtures{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, text := range append(out.Log, out.Error) {
+					if strings.Contains(text, secret[:6]) {
+						t.Errorf("size %d: %q", size, text[max(0, len(text)-60):])
+					}
+				}
+			}
+		}
+	}
+	out, err := replay.Run(context.Background(), binary, task(`log(("y"):rep(4085) .. " bobby@mail.example.org")`), replay.Fixtures{})
+	if err != nil || strings.Contains(strings.Join(out.Log, ""), "bob") {
+		t.Errorf("%v %q", err, out.Log)
 	}
 }

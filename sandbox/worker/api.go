@@ -186,7 +186,7 @@ func (v *vm) timeNow(l *lua.LState) int {
 
 func (v *vm) logText(l *lua.LState) int {
 	arguments(l, 1)
-	v.log(clip(lua.LVAsString(v.text(l, l.Get(1))), maxLogLine))
+	v.log(clipWord(lua.LVAsString(v.text(l, l.Get(1))), maxLogLine))
 	return 0
 }
 

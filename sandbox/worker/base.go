@@ -177,7 +177,7 @@ func (v *vm) print(l *lua.LState) int {
 		}
 		b.WriteString(lua.LVAsString(v.text(l, l.Get(i))))
 	}
-	v.log(clip(b.String(), maxLogLine))
+	v.log(clipWord(b.String(), maxLogLine))
 	return 0
 }
 

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,13 @@ import (
 // graceAfterDeadline is how long a step that cannot be interrupted may go on
 // before the process ends without it.
 const graceAfterDeadline = 100 * time.Millisecond
+
+// maxErrorSent is what the broker gets of an error's text: more than it keeps,
+// since it redacts first. longestWord is the longest that clipWord looks back.
+const (
+	maxErrorSent = 4 * sandbox.MaxErrorBytes
+	longestWord  = 320
+)
 
 // Main runs the one script that comes over r and answers over w. It ends the
 // process itself at every limit and at the end, so it returns only when the
@@ -80,7 +88,7 @@ func (k *worker) finish(code errs.Code, message string, line int) {
 	k.ended.Do(func() {
 		k.write.Lock() // for ever: nothing may follow
 		head := wire.Request{
-			Op: wire.OpEnd, Code: string(code), Error: clip(message, sandbox.MaxErrorBytes), Line: line,
+			Op: wire.OpEnd, Code: string(code), Error: clipWord(message, maxErrorSent), Line: line,
 			Instructions: k.budget.used, Heap: k.budget.peak,
 		}
 		_, _ = wire.Write(k.w, head, nil, sandbox.MaxFrameBytes)
@@ -136,9 +144,22 @@ func (k *worker) log(text string) {
 	if room <= 0 {
 		return
 	}
-	text = clip(text, room)
+	text = clipWord(text, room)
 	k.logged += len(text) + 1
 	_ = k.tell(wire.Request{Op: wire.OpLog}, []byte(text))
+}
+
+// clipWord is clip that leaves out a word which it would cut: the broker could
+// not tell that half an address is one.
+func clipWord(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := limit
+	for end > max(0, limit-longestWord) && strings.IndexByte(" \t\n\r,;()<>[]{}|\"'=", s[end]) < 0 {
+		end--
+	}
+	return s[:end]
 }
 
 func clip(s string, limit int) string { return s[:min(len(s), limit)] }
