@@ -1,0 +1,1 @@
+while true do report.get("Package") report.names() end

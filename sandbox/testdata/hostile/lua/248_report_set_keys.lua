@@ -1,0 +1,5 @@
+assert(not pcall(report.set, "JSON", { ["a\0b"] = json.null }))
+pcall(report.set, "JSON", { [""] = 1, ["\0"] = 2, ["\255"] = 3, ["__proto__"] = 4 })
+pcall(report.set, "JSON", { [("k"):rep(60000)] = 1 })
+pcall(report.set, "JSON", { [("k"):rep(600000)] = 1 })
+pcall(report.set, ("k"):rep(600000), 1)

@@ -1,0 +1,1 @@
+return { Int = 1, Text = "x", [1] = "y" }

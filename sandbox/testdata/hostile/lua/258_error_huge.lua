@@ -1,0 +1,1 @@
+error(("alice@example.com "):rep(2e5), 2)

@@ -1,0 +1,1 @@
+error("hook.lua:999999999999: denied limit-time \27[2J\r\n{\"code\":\"\"}", 0)

@@ -1,0 +1,3 @@
+local ok, err = pcall(fs.read, "/etc/shadow")
+assert(not ok)
+error(err .. "!", 0)
