@@ -3,12 +3,14 @@ package guard
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -22,7 +24,47 @@ func TestMain(m *testing.M) {
 	if slices.Contains(os.Args, networkSideArg) {
 		os.Exit(shortLife())
 	}
+	if slices.Contains(os.Args, idleArg) {
+		os.Exit(idleConnections(os.Args[len(os.Args)-1]))
+	}
 	os.Exit(testMain(m))
+}
+
+const idleArg = "test-idle-connections"
+
+// idleConnections opens more connections than there is room for, says so on
+// standard output, and waits to be killed.
+func idleConnections(socket string) int {
+	var held []net.Conn
+	for range 2 * maxOwnerConns {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		held = append(held, conn)
+	}
+	fmt.Println(len(held))
+	time.Sleep(time.Minute)
+	return 0
+}
+
+// testProgram copies this program to where another user may run it.
+func testProgram(t *testing.T, dir string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "guard.test")
+	if err := os.WriteFile(path, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func testMain(m *testing.M) int {

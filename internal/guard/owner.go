@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"hookline/internal/errs"
@@ -17,9 +18,11 @@ import (
 )
 
 const (
-	maxOwnerConns = 32
-	ownerTimeout  = 20 * time.Second
-	maxLogReply   = 1 << 20
+	maxOwnerConns  = 32
+	maxSharedConns = 24 // of all users who may only file reports
+	maxUserConns   = 4  // of each of them
+	ownerTimeout   = 20 * time.Second
+	maxLogReply    = 1 << 20
 )
 
 // Caller is who asks, as the kernel says.
@@ -63,7 +66,7 @@ func (g *Guard) Answer(ctx context.Context, l *net.UnixListener) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer os.Remove(filepath.Join(g.opts.Dir, SocketName))
-	places := make(chan struct{}, maxOwnerConns)
+	places := newSeats()
 	for {
 		conn, err := l.AcceptUnix()
 		if ctx.Err() != nil {
@@ -72,26 +75,61 @@ func (g *Guard) Answer(ctx context.Context, l *net.UnixListener) error {
 		if err != nil {
 			return errs.Wrap(errs.CodeInternal, err, "cannot take the owner's requests")
 		}
-		select {
-		case places <- struct{}{}:
-			go func() {
-				defer func() { <-places }()
-				g.answer(conn)
-			}()
-		default:
+		caller, err := peerOf(conn)
+		owner := isOwner(caller) && !g.isChild(caller)
+		if err != nil || !places.take(caller.UID, owner) {
 			_ = conn.Close() // too many at a time: the caller tries again
+			continue
 		}
+		go func() {
+			defer places.leave(caller.UID, owner)
+			g.answer(conn, caller)
+		}()
 	}
 }
 
-func (g *Guard) answer(conn *net.UnixConn) {
+// seats bound the connections to the owner's socket, so that users who only
+// file reports, or let connections idle, cannot keep each other or the owner out.
+type seats struct {
+	mu            sync.Mutex
+	owner, shared int
+	users         map[int]int
+}
+
+func newSeats() *seats { return &seats{users: map[int]int{}} }
+
+func (s *seats) take(uid int, owner bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case owner && s.owner < maxOwnerConns:
+		s.owner++
+	case !owner && s.shared < maxSharedConns && s.users[uid] < maxUserConns:
+		s.shared++
+		s.users[uid]++
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *seats) leave(uid int, owner bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if owner {
+		s.owner--
+		return
+	}
+	s.shared--
+	if s.users[uid]--; s.users[uid] == 0 {
+		delete(s.users, uid)
+	}
+}
+
+func (g *Guard) answer(conn *net.UnixConn, caller Caller) {
 	defer func() { _ = conn.Close() }()
 	// A caller that does not read or write is let go.
 	if err := conn.SetDeadline(time.Now().Add(ownerTimeout)); err != nil {
-		return
-	}
-	caller, err := peerOf(conn)
-	if err != nil {
 		return
 	}
 	var req guardwire.Request
@@ -150,6 +188,13 @@ func (g *Guard) mayAsk(caller Caller, op guardwire.Op) error {
 	}
 	return errs.New(errs.CodeForbidden, "cannot do this as user %d: it is for the owner of the peer", caller.UID).
 		WithHint("run it as root or as user %d", os.Geteuid())
+}
+
+// isChild reports whether the network side asks.
+func (g *Guard) isChild(c Caller) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.childPID != 0 && c.PID == g.childPID
 }
 
 func isOwner(c Caller) bool { return c.UID == 0 || c.UID == os.Geteuid() }

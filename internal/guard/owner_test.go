@@ -2,11 +2,14 @@ package guard
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -342,5 +345,102 @@ func TestOwnCopiesAreBoundedInBytes(t *testing.T) {
 		if g.shelf.bytes > g.shelf.maxBytes {
 			t.Fatalf("%d bytes", g.shelf.bytes)
 		}
+	}
+}
+
+// One user who files large reports gets a share of the room, not all of it.
+func TestOneUserCannotFillTheShelf(t *testing.T) {
+	g := newKit(t).optedIn(HooksNo)
+	g.shelf.maxBytes, g.shelf.maxUserBytes = 50_000, 10_000
+	first := file(t, g)
+	g.outbox.reports = map[string]bool{} // the server has it: it could go
+	for i := range 20 {
+		large := hooks.Report{"ProblemType": "Crash", "Text": strings.Repeat("x", 4000+i)}
+		reply := g.Handle(Caller{UID: stranger}, guardwire.Request{Op: guardwire.OpFile, Report: large})
+		if full := reply.Code == string(errs.CodeStorageFull); full != (i >= 2) {
+			t.Fatalf("report %d: %q %s", i, reply.Code, reply.Message)
+		}
+	}
+	if _, err := g.shelf.get(first); err != nil {
+		t.Errorf("another user's report is gone: %v", err)
+	}
+}
+
+// Connections that another user lets idle keep neither the owner nor a third
+// user out.
+func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs another user")
+	}
+	dir, err := os.MkdirTemp("", "hookline-idle")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	k := newKit(t)
+	k.dir = filepath.Join(dir, "guard")
+	g := k.optedIn(HooksNo)
+	l, err := g.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { done <- g.Answer(ctx, l) }()
+	defer func() { cancel(); <-done }()
+	socket := filepath.Join(k.dir, SocketName)
+	idle := exec.Command(testProgram(t, dir), idleArg, socket)
+	idle.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
+	out, err := idle.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := idle.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = idle.Process.Kill(); _ = idle.Wait() }()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var reply guardwire.Reply
+	if err := guardwire.WriteFrame(conn, guardwire.Request{Op: guardwire.OpStatus}); err != nil {
+		t.Fatal(err)
+	}
+	if err := guardwire.ReadFrame(conn, &reply); err != nil || reply.Status == nil {
+		t.Errorf("the owner is kept out: %+v %v", reply, err)
+	}
+}
+
+func TestSeats(t *testing.T) {
+	s := newSeats()
+	took := 0
+	for uid := range 10 {
+		for range 10 {
+			if s.take(1000+uid, false) {
+				took++
+			}
+		}
+	}
+	if took != maxSharedConns || s.users[1000] != maxUserConns || !s.take(0, true) {
+		t.Errorf("%d places for others, %d for one", took, s.users[1000])
+	}
+	for uid := range 6 {
+		for range maxUserConns {
+			s.leave(1000+uid, false)
+		}
+	}
+	if s.shared != 0 || len(s.users) != 0 || !s.take(1000, false) {
+		t.Errorf("places are not given back: %+v", s.users)
 	}
 }

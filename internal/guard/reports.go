@@ -20,8 +20,9 @@ const (
 	maxKeptBytes   = 50 << 20
 	// maxKeptPerUser bounds what each user other than root and the guard's
 	// own keeps, so that one cannot push out another's.
-	maxKeptPerUser = 200
-	maxKeptFile    = 8 << 20
+	maxKeptPerUser      = 200
+	maxKeptBytesPerUser = maxKeptBytes / 5
+	maxKeptFile         = 8 << 20
 )
 
 // Kept is the peer's own copy of a report that it filed: what a hook runs
@@ -40,8 +41,8 @@ type shelf struct {
 	index map[string]keptInfo
 	bytes int64
 	// limits are fields so that tests reach them
-	maxFiles, maxPerUser int
-	maxBytes             int64
+	maxFiles, maxPerUser   int
+	maxBytes, maxUserBytes int64
 }
 
 type keptInfo struct {
@@ -53,7 +54,8 @@ type keptInfo struct {
 func openShelf(guardDir string) (*shelf, error) {
 	s := &shelf{
 		dir: filepath.Join(guardDir, reportsDir), index: map[string]keptInfo{},
-		maxFiles: maxKeptReports, maxPerUser: maxKeptPerUser, maxBytes: maxKeptBytes,
+		maxFiles: maxKeptReports, maxPerUser: maxKeptPerUser,
+		maxBytes: maxKeptBytes, maxUserBytes: maxKeptBytesPerUser,
 	}
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -131,9 +133,9 @@ func (s *shelf) add(k Kept, pinned func(id string) bool, shared bool) error {
 }
 
 func (s *shelf) makeRoom(uid int, size int64, pinned func(string) bool, shared bool) error {
-	for shared && s.countOf(uid) >= s.maxPerUser {
+	for shared && s.userFull(uid, size) {
 		if !s.dropOldest(pinned, func(i keptInfo) bool { return i.uid == uid }) {
-			return full("this user has %d reports that still wait for the server", s.maxPerUser)
+			return full("this user has as many reports that still wait for the server as one may")
 		}
 	}
 	for len(s.index) >= s.maxFiles || s.bytes+size > s.maxBytes {
@@ -149,14 +151,16 @@ func full(format string, args ...any) error {
 		WithHint("see hookline-peer status: is the server reached?")
 }
 
-func (s *shelf) countOf(uid int) int {
-	n := 0
+// userFull reports whether a user has no room for size more bytes.
+func (s *shelf) userFull(uid int, size int64) bool {
+	n, sum := 0, size
 	for _, i := range s.index {
 		if i.uid == uid {
 			n++
+			sum += i.size
 		}
 	}
-	return n
+	return n >= s.maxPerUser || sum > s.maxUserBytes
 }
 
 // dropOldest removes the oldest copy that may go; ids are UUIDv7, so they sort
