@@ -304,7 +304,7 @@ func (a *app) explainAll(c *cobra.Command, cl *client.Client, job string) error 
 		return a.show(e, func() { a.explanation(e) })
 	}
 	list := []api.Explanation{}
-	err = eachHook(c.Context(), cl, func(v api.Version) error {
+	err = newWalker(cl).eachHook(c.Context(), func(v api.Version) error {
 		e, err := cl.Explain(c.Context(), job, v.Digest)
 		if err == nil {
 			list = append(list, e)

@@ -30,7 +30,7 @@ func newReviewListCommand(a *app) *cobra.Command {
 				return err
 			}
 			waiting := []api.Version{}
-			err = eachHook(c.Context(), cl, func(v api.Version) error {
+			err = newWalker(cl).eachHook(c.Context(), func(v api.Version) error {
 				if v.State == "submitted" || v.State == "changes-requested" {
 					waiting = append(waiting, v)
 				}

@@ -20,6 +20,7 @@ type submitOptions struct {
 	PassphraseFile string
 	Policy         string
 	NoLint         bool
+	Number         int64
 }
 
 func newHookSubmitCommand(a *app) *cobra.Command {
@@ -28,7 +29,8 @@ func newHookSubmitCommand(a *app) *cobra.Command {
 		Use:   "submit [DIR] --key FILE",
 		Short: "Sign the hook with your key and upload it for review",
 		Long: `Builds the statement (the digest of hook.lua and every limit), shows it, signs it on
-this machine and uploads it. The version number is the next one of the hook.`,
+this machine and uploads it. The version number is the next one of the hook: the
+server tells the newest, and its author's signature must prove it.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := readFolder(args)
@@ -53,6 +55,7 @@ this machine and uploads it. The version number is the next one of the hook.`,
 	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
 	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
 	fl.BoolVar(&o.NoLint, "no-lint", false, "do not lint first")
+	fl.Int64Var(&o.Number, "number", 0, "sign this version number instead of the next one that the server can prove")
 	_ = c.MarkFlagRequired("key")
 	return c
 }
@@ -81,12 +84,12 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 	if err != nil {
 		return none, err
 	}
-	number, err := latestNumber(c.Context(), cl, f.manifest.Hook)
+	number, err := a.nextNumber(c.Context(), cl, policy, f.manifest.Hook, o.Number)
 	if err != nil {
 		return none, err
 	}
 	st, err := f.manifest.Statement(hooks.Binding{
-		Deployment: policy.Deployment, Author: string(key.Public().ID), Version: number + 1, Now: a.now(),
+		Deployment: policy.Deployment, Author: string(key.Public().ID), Version: number, Now: a.now(),
 	}, f.script)
 	if err != nil {
 		return none, err
@@ -106,10 +109,36 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 	}
 	v, err := cl.Submit(c.Context(), api.NewVersion{Manifest: f.yaml, Script: f.script, Statement: statement, Signature: file})
 	if errs.Is(err, errs.CodeVersionTaken) {
-		return none, errs.Wrap(errs.CodeVersionTaken, err, "cannot submit %s@%d: somebody took the number just now", f.manifest.Hook, number+1).
+		return none, errs.Wrap(errs.CodeVersionTaken, err, "cannot submit %s@%d: somebody took the number just now", f.manifest.Hook, number).
 			WithHint("look at that version, then submit again: the command takes the next number")
 	}
 	return v, err
+}
+
+// nextNumber is the number to sign. A number too high for good keeps every
+// later version from the peers that ran it, so the server's word for the
+// newest is not enough: its author must have signed it. A person who knows
+// better gives the number.
+func (a *app) nextNumber(ctx context.Context, c *client.Client, p *signing.Policy, hook string, given int64) (int64, error) {
+	if given != 0 {
+		return given, nil
+	}
+	latest, err := latestNumber(ctx, c, hook)
+	if err != nil || latest == 0 {
+		return 1, err
+	}
+	f, err := a.fetch(ctx, c, fmt.Sprintf("%s@%d", hook, latest))
+	if err == nil {
+		_, _, err = signing.Examine(p, f.version.Script, f.version.Statement, f.version.Signatures)
+	}
+	if errs.Is(err, errs.CodeUnavailable) {
+		return 0, err
+	}
+	if err != nil {
+		return 0, errs.Wrap(errs.CodeOf(err), err, "cannot submit: the server says that %s@%d is the newest version, and does not prove it", hook, latest).
+			WithHint("if you know the next number (the policy may have changed since), give it: --number N")
+	}
+	return latest + 1, nil
 }
 
 // latestNumber is 0 where the hook has no version yet.
@@ -121,7 +150,10 @@ func latestNumber(ctx context.Context, c *client.Client, hook string) (int64, er
 	if err != nil {
 		return 0, err
 	}
-	return page.Items[0].Number, nil
+	if n := page.Items[0].Number; n > 0 {
+		return n, nil
+	}
+	return 0, endless()
 }
 
 // policyOf is the policy to sign under. A file given by the person wins; the

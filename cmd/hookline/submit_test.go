@@ -101,3 +101,45 @@ func TestSubmitNumberTaken(t *testing.T) {
 	}
 	s.want(1, "somebody took the number just now", "hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint")
 }
+
+// A number that no author signed is not counted on from: one too high would
+// lock out every later version.
+func TestSubmitNumberIsProven(t *testing.T) {
+	tests := []struct {
+		name string
+		lie  func(s *stage)
+		code int
+		text string
+	}{
+		{"a number from nowhere", func(s *stage) { s.thief.version.Number = 1 << 40 }, 1, "does not prove it"},
+		{"a statement without its author's signature", func(s *stage) { s.thief.version.Signatures = nil }, 4, "does not prove it"},
+		{"another hook's version", func(s *stage) {
+			s.setVersion(s.statement(func(p *hooks.Predicate) { p.Hook = "other" }))
+		}, 1, "does not prove it"},
+		{"a number below one", func(s *stage) { s.thief.version.Number = -7 }, 1, "leads back"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t)
+			s.serveJob(crash())
+			dir := s.initFolder()
+			tt.lie(s)
+			s.thief.got = nil
+			args := []string{"hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint"}
+			s.want(tt.code, tt.text, args...)
+			if s.thief.got != nil {
+				t.Errorf("something was sent: %s", s.thief.got)
+			}
+			s.want(0, "answer@5", append(args, "--number", "5")...)
+		})
+	}
+	s := newStage(t)
+	s.serveJob(crash())
+	dir := s.initFolder()
+	for _, number := range []string{"-1", "9007199254740993"} {
+		s.want(1, "version", "hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint", "--number", number)
+	}
+	if s.thief.got != nil {
+		t.Errorf("something was sent: %s", s.thief.got)
+	}
+}

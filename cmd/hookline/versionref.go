@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	minPrefix = 8
-	pageSize  = 200
+	minPrefix    = 8
+	digestDigits = 64
 )
 
 // versionRef is how a person names a version: a digest, a prefix of one of at
@@ -38,17 +38,22 @@ func parseVersionRef(text string) (versionRef, error) {
 		return r, nil
 	}
 	lower := strings.ToLower(text)
-	if len(lower) < minPrefix || len(lower) > 64 || strings.Trim(lower, "0123456789abcdef") != "" {
+	if len(lower) < minPrefix || len(lower) > digestDigits || strings.Trim(lower, "0123456789abcdef") != "" {
 		return r, usagef("%q is neither a version digest (at least %d digits of it) nor hook@number", text, minPrefix)
 	}
 	r.prefix = lower
 	return r, nil
 }
 
+// exact reports whether the reference names one statement for ever: of two
+// statements an author can make the first digits agree, and a server can say
+// at any time which one a number means.
+func (r versionRef) exact() bool { return len(r.prefix) == digestDigits }
+
 // resolve finds the full digest. The server's answer is only a claim: what it
 // then sends is held against the reference by check.
 func (r versionRef) resolve(ctx context.Context, c *client.Client) (string, error) {
-	if len(r.prefix) == 64 {
+	if r.exact() {
 		return r.prefix, nil
 	}
 	if r.hook != "" {
@@ -62,8 +67,9 @@ func (r versionRef) resolve(ctx context.Context, c *client.Client) (string, erro
 		return page.Items[0].Digest, nil
 	}
 	found := map[string]bool{}
-	err := eachHook(ctx, c, func(v api.Version) error {
-		return eachVersion(ctx, c, v.Hook, func(v api.Version) {
+	w := newWalker(c)
+	err := w.eachHook(ctx, func(v api.Version) error {
+		return w.eachVersion(ctx, v.Hook, func(v api.Version) {
 			if strings.HasPrefix(v.Digest, r.prefix) {
 				found[v.Digest] = true
 			}
@@ -82,43 +88,6 @@ func (r versionRef) resolve(ctx context.Context, c *client.Client) (string, erro
 
 func notFound(text string) error {
 	return errs.New(errs.CodeNotFound, "there is no version %s", text).WithHint("list them with: hookline hook list, hookline hook show HOOK")
-}
-
-func eachHook(ctx context.Context, c *client.Client, f func(api.Version) error) error {
-	for l := (client.List{Limit: pageSize}); ; {
-		page, err := c.Hooks(ctx, l)
-		if err != nil {
-			return err
-		}
-		for _, v := range page.Items {
-			if err := f(v); err != nil {
-				return err
-			}
-		}
-		if page.Next == "" || page.Next == l.After {
-			return nil
-		}
-		l.After = page.Next
-	}
-}
-
-func eachVersion(ctx context.Context, c *client.Client, hook string, f func(api.Version)) error {
-	for below := int64(0); ; {
-		page, err := c.VersionsOf(ctx, hook, below, pageSize)
-		if err != nil {
-			return err
-		}
-		for _, v := range page.Items {
-			f(v)
-		}
-		if len(page.Items) == 0 || page.Next == "" {
-			return nil
-		}
-		below = page.Items[len(page.Items)-1].Number
-		if below <= 1 {
-			return nil
-		}
-	}
 }
 
 // check holds the bytes that came against what was asked for: the person
