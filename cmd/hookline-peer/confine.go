@@ -7,16 +7,17 @@ import (
 	"syscall"
 
 	"hookline/internal/errs"
+	"hookline/sandbox/confine"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
 )
 
-// confine makes this process the network side: in its own folder, as its own
+// shutIn makes this process the network side: in its own folder, as its own
 // user, able to read of the file system that folder and what a resolver needs.
 // The folder may lie below others that the user cannot pass, so it is entered
 // first.
-func confine(dir string, uid, gid int) error {
+func shutIn(dir string, uid, gid int) error {
 	if err := os.Chdir(dir); err != nil {
 		return errs.Wrap(errs.CodeInternal, err, "cannot enter the network side's folder")
 	}
@@ -44,6 +45,11 @@ func confine(dir string, uid, gid int) error {
 	)
 	if err != nil {
 		return errs.Wrap(errs.CodeInternal, err, "cannot confine the network side")
+	}
+	// Without root it is the owner's own user, whom the guard obeys: it is told
+	// apart by its process, so there must be no other of it.
+	if err := confine.Alone(); err != nil {
+		return errs.Wrap(errs.CodeInternal, err, "cannot keep the network side to one process")
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func TestNetworkSideIsNobodyHere(t *testing.T) {
 	if err := running(state); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"Uid:\t64117\t64117\t64117\t64117", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "Groups:\t \n"}
+	want := []string{"Uid:\t64117\t64117\t64117\t64117", "NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "Groups:\t \n"}
 	if u, err := user.Lookup(networkUser); err == nil {
 		want[0] = "Uid:\t" + u.Uid
 	}

@@ -99,7 +99,7 @@ func (a *app) networkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "network", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := confine(dir, uid, gid); err != nil {
+			if err := shutIn(dir, uid, gid); err != nil {
 				return err
 			}
 			conn, err := guardwire.Inherited(3)

@@ -2,6 +2,7 @@ package confine
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"unsafe"
 
@@ -72,11 +73,9 @@ func workerFilter(pid int) []bpf.Instruction {
 // brokerFilter forbids what a reader of files has no use for: programs,
 // other processes, the network, mounts, the kernel's own switches.
 func brokerFilter() []bpf.Instruction {
-	f := prologue()
+	f := append(prologue(), alone(os.Getpid())...)
 	for _, nr := range []uint32{
-		unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV,
-		unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP,
-		unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_IO_URING_SETUP,
+		unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_SENDTO, unix.SYS_SENDMSG,
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_UNSHARE, unix.SYS_SETNS,
 		unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_OPEN_BY_HANDLE_AT,
 		unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_USERFAULTFD,
@@ -89,6 +88,50 @@ func brokerFilter() []bpf.Instruction {
 		f = append(f, on(nr, bpf.RetConstant{Val: deny(unix.EPERM)})...)
 	}
 	return append(f, bpf.RetConstant{Val: actAllow})
+}
+
+// Alone keeps this process from starting others and from touching those that
+// are there: what it may ask of them is decided by its own number. It holds for
+// all threads and cannot be undone. Unlike Worker and Broker it works in any
+// program.
+func Alone() error {
+	runtime.LockOSThread() // the filter needs no_new_privs on the same thread
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return seccomp(append(append(prologue(), alone(os.Getpid())...), bpf.RetConstant{Val: actAllow}))
+}
+
+// alone refuses new processes, other programs, and signals and looks into
+// other processes. Threads stay possible.
+func alone(pid int) []bpf.Instruction {
+	var f []bpf.Instruction
+	refused := []uint32{
+		unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV,
+		unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_OPEN,
+		unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP, unix.SYS_IO_URING_SETUP,
+	}
+	if runtime.GOARCH == "amd64" {
+		const fork, vfork = 57, 58 // newer architectures have only clone
+		refused = append(refused, fork, vfork)
+	}
+	for _, nr := range refused {
+		f = append(f, on(nr, bpf.RetConstant{Val: deny(unix.EPERM)})...)
+	}
+	f = append(f, on(unix.SYS_CLONE3, bpf.RetConstant{Val: deny(unix.ENOSYS)})...)
+	f = append(f, on(unix.SYS_CLONE,
+		bpf.LoadAbsolute{Off: offArg0, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.CLONE_THREAD, SkipFalse: 1},
+		bpf.RetConstant{Val: actAllow},
+		bpf.RetConstant{Val: deny(unix.EPERM)},
+	)...)
+	return append(f, on(unix.SYS_TGKILL,
+		bpf.LoadAbsolute{Off: offArg0, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(pid), SkipFalse: 1},
+		bpf.RetConstant{Val: actAllow},
+		bpf.RetConstant{Val: deny(unix.EPERM)},
+	)...)
 }
 
 // prologue kills calls by another architecture's numbers, then loads the number.
