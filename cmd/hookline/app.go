@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"hookline/internal/cli"
 	"hookline/internal/client"
 	"hookline/internal/errs"
 
@@ -69,7 +70,6 @@ Private keys stay on this machine; the server never sees one.`,
 	flags.StringVar(&a.tokenFile, "token-file", "", "file that holds the token (or the token itself in HOOKLINE_TOKEN)")
 	flags.BoolVar(&a.allowHTTP, "allow-http", false, "send the token over plain HTTP to other machines too")
 	flags.StringVarP(&a.output, "output", "o", outputTable, "table, json or yaml")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(
 		newLoginCommand(a), newOpenCommand(a), newTokenCommand(a),
 		newKeyCommand(a), newPolicyCommand(a), newEnrollLineCommand(a),
@@ -77,7 +77,7 @@ Private keys stay on this machine; the server never sees one.`,
 		newJobCommand(a), newResultCommand(a), newProblemCommand(a), newPeerCommand(a),
 		newQuickstartCommand(a), newDemoCommand(a), newVersionCommand(a),
 	)
-	strictArguments(root)
+	cli.Strict(root)
 	return root
 }
 
@@ -95,23 +95,4 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	}
 	c.AddCommand(commands...)
 	return c
-}
-
-// strictArguments makes every wrong number of arguments a usage error.
-func strictArguments(c *cobra.Command) {
-	check := c.Args
-	if check == nil && c.RunE != nil && !c.HasSubCommands() {
-		check = cobra.NoArgs
-	}
-	if check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usage(err)
-			}
-			return nil
-		}
-	}
-	for _, sub := range c.Commands() {
-		strictArguments(sub)
-	}
 }

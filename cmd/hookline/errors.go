@@ -1,70 +1,34 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"regexp"
 
+	"hookline/internal/cli"
 	"hookline/internal/errs"
-
-	"github.com/spf13/cobra"
-)
-
-// Exit codes that scripts can use.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitNotFound    = 3
-	exitNotAllowed  = 4
-	exitUnavailable = 5
 )
 
 // errFailed ends a command that has already shown what went wrong.
-var errFailed = errors.New("failed")
+var errFailed = cli.ErrFailed
 
-func exitCode(err error) int {
-	switch {
-	case err == nil:
-		return exitOK
-	case isUsage(err):
-		return exitUsage
-	}
+func usagef(format string, args ...any) error { return cli.Usagef(format, args...) }
+
+// notFromFile takes the place in a file out of an error about flags: the file
+// was never written.
+func notFromFile(err error, hint string) error {
 	e, ok := errs.As(err)
-	if !ok {
-		return exitFailed
+	if !ok || e.Code != errs.CodeBadManifest && e.Code != errs.CodePolicyInvalid {
+		return err
 	}
-	switch e.Kind() {
-	case errs.NotFound:
-		return exitNotFound
-	case errs.Forbidden, errs.Unauthenticated:
-		return exitNotAllowed
-	case errs.Unavailable, errs.TooMany:
-		return exitUnavailable
-	}
-	return exitFailed
+	return e.At("").WithHint("%s", hint)
 }
 
-// showError prints what went wrong in a command and what to do.
-func (a *app) showError(c *cobra.Command, err error) {
-	if errors.Is(err, errFailed) {
-		return
+// unknownThing finds the kind of thing that a server does not know.
+var unknownThing = regexp.MustCompile(`^there is no (job|result|hook|problem|peer)\b`)
+
+// hintOf is cli.Hint, but a thing that the server does not know can be listed.
+func hintOf(e *errs.Error) string {
+	if m := unknownThing.FindStringSubmatch(e.Message); m != nil && e.Code == errs.CodeNotFound {
+		return "list what there is: hookline " + m[1] + " list"
 	}
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(a.err, "error: interrupted")
-		return
-	}
-	if isUsage(err) {
-		a.showUsage(c, err)
-		return
-	}
-	e, ok := errs.As(err)
-	if !ok {
-		fmt.Fprintf(a.err, "error: %s\n", safe(err.Error()))
-		return
-	}
-	fmt.Fprintf(a.err, "error: %s [%s]\n", safe(err.Error()), safe(string(e.Code)))
-	if hint := hintOf(e); hint != "" {
-		fmt.Fprintf(a.err, "hint: %s\n", safe(hint))
-	}
+	return cli.Hint(e)
 }

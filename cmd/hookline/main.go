@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"hookline/internal/cli"
 )
 
 // version is set by the linker.
@@ -33,8 +35,8 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), st
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if c, err := root.ExecuteContextC(ctx); err != nil {
-		a.showError(c, err)
-		return exitCode(err)
+		cli.ShowFailure(stderr, c, err, hintOf)
+		return cli.ExitCode(err)
 	}
-	return exitOK
+	return cli.ExitOK
 }

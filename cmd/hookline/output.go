@@ -7,10 +7,10 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"hookline/internal/cli"
 	"hookline/internal/errs"
 
 	"go.yaml.in/yaml/v3"
@@ -27,7 +27,7 @@ func checkOutput(format string) error {
 	case outputTable, outputJSON, outputYAML:
 		return nil
 	}
-	return usagef("unknown output %q: table, json or yaml", format)
+	return cli.Usagef("unknown output %q: table, json or yaml", format)
 }
 
 // show prints v as json or yaml, or calls table for people.
@@ -79,7 +79,7 @@ func yamlEscape(r rune) string { return fmt.Sprintf(`\U%08x`, r) }
 func escapeUnicode(b []byte, escape func(rune) string) []byte {
 	var out bytes.Buffer
 	for _, r := range string(b) {
-		if dangerous(r) && r != '\n' && r != '\t' {
+		if cli.Dangerous(r) && r != '\n' && r != '\t' {
 			out.WriteString(escape(r))
 		} else {
 			out.WriteRune(r)
@@ -114,7 +114,7 @@ func (a *app) showYAML(v any) error {
 // character, and the words that older readers take for bools.
 func blockStyle(n *yaml.Node) {
 	n.Style = 0
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && (strings.ContainsFunc(n.Value, func(r rune) bool { return dangerous(r) && r != '\n' }) || oldBool(n.Value)) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && (strings.ContainsFunc(n.Value, func(r rune) bool { return cli.Dangerous(r) && r != '\n' }) || oldBool(n.Value)) {
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	for _, c := range n.Content {
@@ -130,45 +130,11 @@ func oldBool(s string) bool {
 	return false
 }
 
-// dangerous reports whether a character can move the cursor, change the
-// order of text or hide: C0, DEL, C1, line and paragraph separators, and all
-// format characters (bidirectional controls, zero width, byte order mark).
-func dangerous(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-}
-
 // safe makes text harmless on one line of a terminal.
-func safe(s string) string { return escape(s, "") }
+func safe(s string) string { return cli.Safe(s) }
 
 // safeLines is safe that keeps line breaks and tabs.
-func safeLines(s string) string { return escape(s, "\n\t") }
-
-func escape(s, keep string) string {
-	clean := utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return dangerous(r) && !strings.ContainsRune(keep, r) })
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case !dangerous(r) || strings.ContainsRune(keep, r):
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-		i += n
-	}
-	return b.String()
-}
+func safeLines(s string) string { return cli.SafeLines(s) }
 
 // clip shortens a table cell to n characters.
 func clip(s string, n int) string {

@@ -22,6 +22,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/api"
+	"hookline/internal/cli"
 	"hookline/internal/enroll"
 	"hookline/signing"
 	"hookline/signing/signer"
@@ -358,7 +359,7 @@ func TestTerminalControlsAreEscaped(t *testing.T) {
 		for _, args := range [][]string{{"hook", "list"}, {"job", "show", "x"}, {"peer", "list"}, {"review", "show", s.digest}} {
 			_, out := s.hookline(append(args, "--output", format)...)
 			for _, r := range out {
-				if dangerous(r) && r != '\n' {
+				if cli.Dangerous(r) && r != '\n' {
 					t.Errorf("hookline %v as %s prints %U", args, format, r)
 				}
 			}

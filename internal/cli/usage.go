@@ -1,33 +1,61 @@
-package main
+package cli
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
-
-	"hookline/internal/errs"
 
 	"github.com/spf13/cobra"
 )
 
-// usageError is a command line that hookline does not understand.
+// usageError is a command line that the program does not understand.
 type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
-func usage(err error) error { return usageError{err} }
+// Usage marks err as one about the command line.
+func Usage(err error) error { return usageError{err} }
 
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+// Usagef is Usage of a new error.
+func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-func isUsage(err error) bool { return errors.As(err, new(usageError)) || isCobraUsage(err) }
+// IsUsage reports whether err is about the command line.
+func IsUsage(err error) bool { return errors.As(err, new(usageError)) || isCobraUsage(err) }
 
 // isCobraUsage knows the errors that cobra makes itself, without a type.
 func isCobraUsage(err error) bool {
 	text := err.Error()
 	return strings.HasPrefix(text, "unknown command ") || strings.HasPrefix(text, "required flag(s) ") ||
 		strings.HasPrefix(text, "if any flags in the group ") || strings.HasPrefix(text, "at least one of the flags ")
+}
+
+// Strict makes wrong flags and every wrong number of arguments, of root and
+// all below it, usage errors. A command that says nothing about arguments
+// takes none.
+func Strict(root *cobra.Command) {
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
+	strictArguments(root)
+}
+
+func strictArguments(c *cobra.Command) {
+	check := c.Args
+	if check == nil && c.RunE != nil && !c.HasSubCommands() {
+		check = cobra.NoArgs
+	}
+	if check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return Usage(err)
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		strictArguments(sub)
+	}
 }
 
 // plainUsage rewords what the flag library says of its own insides.
@@ -40,6 +68,7 @@ var plainUsage = []struct {
 	{regexp.MustCompile(`^required flag\(s\) (.*) not set$`), "it needs $1"},
 	{regexp.MustCompile(`^accepts (\d+) arg\(s\), received (\d+)$`), "it takes $1 argument, not $2"},
 	{regexp.MustCompile(`^accepts at most (\d+) arg\(s\), received (\d+)$`), "it takes at most $1 argument, not $2"},
+	{regexp.MustCompile(`^requires at least (\d+) arg\(s\), only received (\d+)$`), "it takes at least $1 argument, not $2"},
 	{regexp.MustCompile(`^if any flags in the group \[(\S+) (\S+)\] are set none of .*$`), "give --$1 or --$2, not both"},
 	{regexp.MustCompile(`^unknown command "(.*)" for "hookline.*"$`), `unknown argument "$1"`},
 }
@@ -49,7 +78,7 @@ var unknownCommand = regexp.MustCompile(`^unknown command "(.*)"$`)
 var quotedFlag = regexp.MustCompile(`"([\w-]+)"`)
 
 // showUsage says what is wrong with a command line, and how it is written.
-func (a *app) showUsage(c *cobra.Command, err error) {
+func showUsage(w io.Writer, c *cobra.Command, err error) {
 	text, _, _ := strings.Cut(err.Error(), "\n") // what follows are cobra's guesses
 	hint := c.UseLine() + "; more with --help"
 	if c.HasSubCommands() {
@@ -68,41 +97,6 @@ func (a *app) showUsage(c *cobra.Command, err error) {
 	if strings.HasPrefix(text, "it needs ") {
 		text = quotedFlag.ReplaceAllString(text, "--$1")
 	}
-	fmt.Fprintf(a.err, "error: cannot run %s: %s\n", c.CommandPath(), safe(text))
-	fmt.Fprintf(a.err, "hint: %s\n", safe(hint))
-}
-
-// notFromFile takes the place in a file out of an error about flags: the file
-// was never written.
-func notFromFile(err error, hint string) error {
-	e, ok := errs.As(err)
-	if !ok || e.Code != errs.CodeBadManifest && e.Code != errs.CodePolicyInvalid {
-		return err
-	}
-	return e.At("").WithHint("%s", hint)
-}
-
-// unknownThing finds the kind of thing that a server does not know.
-var unknownThing = regexp.MustCompile(`^there is no (job|result|hook|problem|peer)\b`)
-
-// hintOf is the error's own hint, or the remedy that the list of codes gives.
-func hintOf(e *errs.Error) string {
-	if m := unknownThing.FindStringSubmatch(e.Message); m != nil && e.Code == errs.CodeNotFound {
-		return "list what there is: hookline " + m[1] + " list"
-	}
-	remedy := ""
-	for _, info := range errs.Table() {
-		if info.Code == e.Code {
-			remedy = info.Remedy
-		}
-	}
-	switch {
-	case e.Hint != "" && e.Hint != remedy:
-		return e.Hint
-	case e.Code == errs.CodeBadInput && e.Field == "":
-		return "" // it points to a field, and none is named
-	case remedy == "":
-		return ""
-	}
-	return strings.ToLower(remedy[:1]) + strings.TrimSuffix(remedy[1:], ".")
+	fmt.Fprintf(w, "error: cannot run %s: %s\n", c.CommandPath(), Safe(text))
+	fmt.Fprintf(w, "hint: %s\n", Safe(hint))
 }

@@ -1,0 +1,100 @@
+// Package cli is what the programs that people type have in common: exit
+// codes, the words about a wrong command line, and how an error is shown.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"hookline/internal/errs"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes that scripts can use.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitNotFound    = 3
+	ExitNotAllowed  = 4
+	ExitUnavailable = 5
+)
+
+// ErrFailed ends a command that has already shown what went wrong.
+var ErrFailed = errors.New("failed")
+
+// ExitCode is the exit code that an error ends a program with.
+func ExitCode(err error) int {
+	switch {
+	case err == nil:
+		return ExitOK
+	case IsUsage(err):
+		return ExitUsage
+	}
+	e, ok := errs.As(err)
+	if !ok {
+		return ExitFailed
+	}
+	switch e.Kind() {
+	case errs.NotFound:
+		return ExitNotFound
+	case errs.Forbidden, errs.Unauthenticated:
+		return ExitNotAllowed
+	case errs.Unavailable, errs.TooMany:
+		return ExitUnavailable
+	}
+	return ExitFailed
+}
+
+// ShowFailure prints what went wrong in command c and what to do: a wrong
+// command line with its right form, all else as ShowError does.
+func ShowFailure(w io.Writer, c *cobra.Command, err error, hint func(*errs.Error) string) {
+	if IsUsage(err) {
+		showUsage(w, c, err)
+		return
+	}
+	ShowError(w, err, hint)
+}
+
+// ShowError prints an error with its code and a hint; Hint is the usual one.
+func ShowError(w io.Writer, err error, hint func(*errs.Error) string) {
+	if errors.Is(err, ErrFailed) {
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "error: interrupted")
+		return
+	}
+	e, ok := errs.As(err)
+	if !ok {
+		fmt.Fprintf(w, "error: %s\n", Safe(err.Error()))
+		return
+	}
+	fmt.Fprintf(w, "error: %s [%s]\n", Safe(err.Error()), Safe(string(e.Code)))
+	if text := hint(e); text != "" {
+		fmt.Fprintf(w, "hint: %s\n", Safe(text))
+	}
+}
+
+// Hint is the error's own hint, or the remedy that the list of codes gives.
+func Hint(e *errs.Error) string {
+	remedy := ""
+	for _, info := range errs.Table() {
+		if info.Code == e.Code {
+			remedy = info.Remedy
+		}
+	}
+	switch {
+	case e.Hint != "" && e.Hint != remedy:
+		return e.Hint
+	case e.Code == errs.CodeBadInput && e.Field == "":
+		return "" // it points to a field, and none is named
+	case remedy == "":
+		return ""
+	}
+	return strings.ToLower(remedy[:1]) + strings.TrimSuffix(remedy[1:], ".")
+}
