@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -62,6 +63,36 @@ func TestMisbehavingProcesses(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// A worker that has run and then ends like one that was never confined is a
+// crash: what it read stays in the outcome.
+func TestWorkerCannotTakeItsReadsBack(t *testing.T) {
+	t.Parallel()
+	frame := func(head string) string {
+		size := []byte{0, 0, 0, byte(4 + len(head)), 0, 0, 0, byte(len(head))}
+		text := ""
+		for _, b := range append(size, head...) {
+			text += fmt.Sprintf("\\%03o", b)
+		}
+		return "printf '" + text + "'; "
+	}
+	path := stand(t, `[ "$1" = worker ] || exec "`+binary+`" "$@"; `+
+		frame(`{"op":"ready"}`)+frame(`{"op":"fs.read","arg":"/proc/meminfo"}`)+"sleep 0.2; exit 97")
+	work := task("x", "/proc/meminfo")
+	for name, run := range map[string]func() (sandbox.Outcome, error){
+		"live": func() (sandbox.Outcome, error) {
+			return (&sandbox.Runner{Binary: path}).Run(context.Background(), work)
+		},
+		"recorded": func() (sandbox.Outcome, error) {
+			return replay.Run(context.Background(), path, work, replay.Fixtures{Files: map[string]string{"/proc/meminfo": "x"}})
+		},
+	} {
+		out, err := run()
+		if err != nil || out.Code != string(errs.CodeSandboxCrash) || len(out.Calls) != 1 {
+			t.Errorf("%s: %+v %v", name, out, err)
+		}
 	}
 }
 

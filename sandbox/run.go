@@ -200,15 +200,19 @@ func Conclude(out Outcome, worker *spawn.Process, t Task) (Outcome, error) {
 	case errs.CodeSandboxCrash:
 		worker.Wait(brokerGrace)
 		code, message := worker.Fate()
-		if code == errs.CodeSandboxUnconfined {
+		switch {
+		case code == errs.CodeSandboxUnconfined && out.Stats.Traffic == 0: // it never said a word
 			return Outcome{}, errs.New(code, "the worker %s", message)
+		case code == errs.CodeSandboxUnconfined:
+			code = errs.CodeSandboxCrash
 		}
 		out.Code, out.Error = string(code), message
 	case errs.CodeSandboxUnconfined:
 		return Outcome{}, errs.New(errs.CodeSandboxUnconfined, "cannot confine the sandbox: %s", out.Error)
 	case "":
 		if err := hooks.CheckNew(out.Fields, t.Predicate, t.Report); err != nil {
-			return Outcome{Code: string(errs.CodeOf(err)), Error: err.Error(), Stats: out.Stats, Calls: out.Calls}, nil
+			out.Code, out.Error = string(errs.CodeOf(err)), err.Error()
+			break
 		}
 		return out, nil
 	}

@@ -50,18 +50,19 @@ func Serve(r io.Reader, w io.Writer, t sandbox.Task, h Host, deny []string) sand
 }
 
 type session struct {
-	task   sandbox.Task
-	host   Host
-	rules  Rules
-	names  redact.Names
-	r      io.Reader
-	w      io.Writer
-	out    sandbox.Outcome
-	fields hooks.Fields
-	sizes  map[string]int // canonical bytes of each field, name included
-	total  int
-	logged int
-	issued map[errs.Code]bool // codes that calls of this run were answered with
+	task    sandbox.Task
+	host    Host
+	rules   Rules
+	names   redact.Names
+	r       io.Reader
+	w       io.Writer
+	out     sandbox.Outcome
+	fields  hooks.Fields
+	sizes   map[string]int // canonical bytes of each field, name included
+	total   int
+	logged  int
+	started bool               // the worker is confined and has the script
+	issued  map[errs.Code]bool // codes that calls of this run were answered with
 }
 
 // start waits for a confined worker, then hands it the script.
@@ -74,6 +75,7 @@ func (s *session) start() bool {
 		s.end(req)
 		return false
 	}
+	s.started = true
 	head := wire.Start{
 		RuntimeMS: s.task.Predicate.MaxRuntimeMS,
 		NowMS:     s.task.Now.UnixMilli(),
@@ -153,7 +155,9 @@ func (s *session) end(req wire.Request) {
 			code = errs.CodeHookError
 		}
 	}
-	if req.Op != wire.OpEnd {
+	// A worker that has run cannot be one that was never confined: that would
+	// take what it read out of the outcome.
+	if req.Op != wire.OpEnd || s.started && code == errs.CodeSandboxUnconfined {
 		code, req.Error = errs.CodeSandboxCrash, "the worker spoke out of turn"
 	}
 	s.out.Code, s.out.Error = string(code), req.Error

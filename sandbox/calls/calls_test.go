@@ -84,6 +84,7 @@ func TestWorkersWord(t *testing.T) {
 		{"goes away", []any{ready, "", wire.Request{Op: wire.OpSet, Arg: "Text"}, `"x"`}, "sandbox-crash", 0},
 		{"says nothing", nil, "sandbox-crash", 0},
 		{"not confined", []any{wire.Request{Op: wire.OpEnd, Code: "sandbox-unconfined"}, ""}, "sandbox-unconfined", 0},
+		{"not confined after all", []any{ready, "", wire.Request{Op: wire.OpRead, Arg: "/data/ok"}, "", wire.Request{Op: wire.OpEnd, Code: "sandbox-unconfined"}, ""}, "sandbox-crash", 0},
 		{"out of turn", []any{wire.Request{Op: wire.OpRead, Arg: "/data/ok"}, ""}, "sandbox-crash", 0},
 		{"a frame too big", []any{ready, "", wire.Request{Op: wire.OpSet, Arg: "Text"}, strings.Repeat(" ", sandbox.MaxFrameBytes)}, "limit-calls", 0},
 	} {
