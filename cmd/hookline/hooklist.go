@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -94,6 +95,22 @@ func (a *app) showVersion(c *cobra.Command, cl *client.Client, text string) erro
 	})
 }
 
+// changes runs a command that changes the version it is given, and shows how
+// the version stands then.
+func (a *app) changes(change func(ctx context.Context, cl *client.Client, ref string) (api.Version, error)) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		cl, err := a.client()
+		if err != nil {
+			return err
+		}
+		v, err := change(c.Context(), cl, args[0])
+		if err != nil {
+			return err
+		}
+		return a.show(v, func() { a.changed(v) })
+	}
+}
+
 // changed says which version a command changed, and how it stands now.
 func (a *app) changed(v api.Version) {
 	a.pairs([2]string{"version", fmt.Sprintf("%s@%d", v.Hook, v.Number)}, [2]string{"digest", v.Digest})
@@ -147,30 +164,22 @@ type activateOptions struct {
 }
 
 func newHookActivateCommand(a *app) *cobra.Command {
-	o := activateOptions{}
+	var o activateOptions
 	c := &cobra.Command{
 		Use:   "activate HOOK@NUMBER|DIGEST",
 		Short: "Start an approved version within its signed bounds",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
+		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
+			f, err := a.fetch(ctx, cl, ref)
 			if err != nil {
-				return err
-			}
-			f, err := a.fetch(c.Context(), cl, args[0])
-			if err != nil {
-				return err
+				return api.Version{}, err
 			}
 			body, err := a.activation(f.statement.Predicate, o)
 			if err != nil {
-				return err
+				return api.Version{}, err
 			}
-			v, err := cl.Activate(c.Context(), f.digest, body)
-			if err != nil {
-				return err
-			}
-			return a.show(v, func() { a.changed(v) })
-		},
+			return cl.Activate(ctx, f.digest, body)
+		}),
 	}
 	fl := c.Flags()
 	fl.Int64Var(&o.Quantity, "quantity", 0, "results wanted (default: the signed max_reports)")
@@ -210,21 +219,13 @@ func newHookDisableCommand(a *app) *cobra.Command {
 		Use:   "disable HOOK@NUMBER|DIGEST --reason TEXT",
 		Short: "Stop a version at once",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
+		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
+			digest, err := a.resolveDigest(ctx, cl, ref)
 			if err != nil {
-				return err
+				return api.Version{}, err
 			}
-			digest, err := a.resolveDigest(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			v, err := cl.Disable(c.Context(), digest, api.Disable{Reason: reason})
-			if err != nil {
-				return err
-			}
-			return a.show(v, func() { a.changed(v) })
-		},
+			return cl.Disable(ctx, digest, api.Disable{Reason: reason})
+		}),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why")
 	_ = c.MarkFlagRequired("reason")

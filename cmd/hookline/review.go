@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -96,22 +97,14 @@ type approveOptions struct {
 }
 
 func newReviewApproveCommand(a *app) *cobra.Command {
-	o := approveOptions{}
+	var o approveOptions
 	c := &cobra.Command{
 		Use:   "approve HOOK@NUMBER|DIGEST --key FILE",
 		Short: "Approve a version: sign its statement on this machine",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			v, err := a.approve(c, cl, args[0], o)
-			if err != nil {
-				return err
-			}
-			return a.show(v, func() { a.life(v) })
-		},
+		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
+			return a.approve(ctx, cl, ref, o)
+		}),
 	}
 	fl := c.Flags()
 	fl.StringVar(&o.Key, "key", "", "your private key")
@@ -123,13 +116,13 @@ func newReviewApproveCommand(a *app) *cobra.Command {
 	return c
 }
 
-func (a *app) approve(c *cobra.Command, cl *client.Client, text string, o approveOptions) (api.Version, error) {
+func (a *app) approve(ctx context.Context, cl *client.Client, text string, o approveOptions) (api.Version, error) {
 	var none api.Version
-	f, err := a.fetch(c.Context(), cl, text)
+	f, err := a.fetch(ctx, cl, text)
 	if err != nil {
 		return none, err
 	}
-	policy, err := a.policyOf(c.Context(), cl, o.Policy)
+	policy, err := a.policyOf(ctx, cl, o.Policy)
 	if err != nil {
 		return none, err
 	}
@@ -156,7 +149,7 @@ func (a *app) approve(c *cobra.Command, cl *client.Client, text string, o approv
 	if err != nil {
 		return none, err
 	}
-	return cl.Review(c.Context(), f.digest, api.NewReview{Verdict: "approve", Comment: o.Comment, Signature: file})
+	return cl.Review(ctx, f.digest, api.NewReview{Verdict: "approve", Comment: o.Comment, Signature: file})
 }
 
 // toApprove shows all that an approval covers, script included: what a server
@@ -195,21 +188,13 @@ func newReviewWordCommand(a *app, verdict, short string) *cobra.Command {
 		Use:   verdict + " HOOK@NUMBER|DIGEST --comment TEXT",
 		Short: short,
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
+		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
+			digest, err := a.resolveDigest(ctx, cl, ref)
 			if err != nil {
-				return err
+				return api.Version{}, err
 			}
-			digest, err := a.resolveDigest(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			v, err := cl.Review(c.Context(), digest, api.NewReview{Verdict: verdict, Comment: comment})
-			if err != nil {
-				return err
-			}
-			return a.show(v, func() { a.changed(v) })
-		},
+			return cl.Review(ctx, digest, api.NewReview{Verdict: verdict, Comment: comment})
+		}),
 	}
 	c.Flags().StringVar(&comment, "comment", "", "why")
 	_ = c.MarkFlagRequired("comment")
