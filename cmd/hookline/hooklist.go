@@ -95,6 +95,32 @@ func (a *app) showVersion(c *cobra.Command, cl *client.Client, text string) erro
 	})
 }
 
+func newHookDigestCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "digest HOOK@NUMBER|DIGEST",
+		Short: "Print the digest of a version, which names it for ever",
+		Long: `Prints the digest that the server says HOOK@NUMBER has now, after checking that the
+statement and the script belong to it. A review that starts with the digest is of
+one version to its end: review show DIGEST, then review approve DIGEST.`,
+		Example: "  DIGEST=$(hookline hook digest first@1)",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			f, err := a.fetch(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			view := struct {
+				Digest string `json:"digest"`
+			}{f.digest}
+			return a.show(view, func() { fmt.Fprintln(a.out, f.digest) })
+		},
+	}
+}
+
 // changes runs a command that changes the version it is given, and shows how
 // the version stands then.
 func (a *app) changes(change func(ctx context.Context, cl *client.Client, ref string) (api.Version, error)) func(*cobra.Command, []string) error {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
+	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
@@ -50,7 +52,8 @@ func newReviewShowCommand(a *app) *cobra.Command {
 		Use:   "show HOOK@NUMBER|DIGEST",
 		Short: "Show the statement that a reviewer signs, the script and the reviews",
 		Long: `Fetches a version and checks on this machine that the script is the one that the
-statement names and that the statement has the digest that was asked for.`,
+statement names and that the statement has the digest that was asked for. The
+last line is the command that approves what was shown, and nothing else.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -61,7 +64,10 @@ statement names and that the statement has the digest that was asked for.`,
 			if err != nil {
 				return err
 			}
-			return a.show(f.version, func() { a.forReview(f) })
+			return a.show(f.version, func() {
+				a.forReview(f)
+				fmt.Fprintf(a.out, "\nto approve exactly this:\nhookline review approve %s --key FILE\n", f.digest)
+			})
 		},
 	}
 }
@@ -101,7 +107,10 @@ func newReviewApproveCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "approve HOOK@NUMBER|DIGEST --key FILE",
 		Short: "Approve a version: sign its statement on this machine",
-		Args:  cobra.ExactArgs(1),
+		Long: `Shows the statement and the script once more, asks, and signs. With --yes nothing
+is asked, so the version must be named by its whole digest, as review show and
+hook digest print it: hook@number is whatever the server says at that moment.`,
+		Args: cobra.ExactArgs(1),
 		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
 			return a.approve(ctx, cl, ref, o)
 		}),
@@ -111,13 +120,16 @@ func newReviewApproveCommand(a *app) *cobra.Command {
 	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
 	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
 	fl.StringVar(&o.Comment, "comment", "", "a word to the author")
-	fl.BoolVar(&o.Yes, "yes", false, "do not ask")
+	fl.BoolVar(&o.Yes, "yes", false, "do not ask; needs the whole digest")
 	_ = c.MarkFlagRequired("key")
 	return c
 }
 
 func (a *app) approve(ctx context.Context, cl *client.Client, text string, o approveOptions) (api.Version, error) {
 	var none api.Version
+	if r, err := parseVersionRef(text); err == nil && o.Yes && !r.exact() {
+		return none, usagef("with --yes it needs the whole digest of the version that you read, not %s; it stands at the end of: hookline review show %s", text, text)
+	}
 	f, err := a.fetch(ctx, cl, text)
 	if err != nil {
 		return none, err
@@ -131,10 +143,14 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 	if err != nil {
 		return none, err
 	}
+	if err := a.opensNow(f.statement.Predicate); err != nil {
+		return none, err
+	}
 	a.toRead().toApprove(f, standing)
 	if !o.Yes {
 		fmt.Fprintln(a.err)
-		if err := a.confirm("Have you read the script, and do you approve " + f.statement.Predicate.Hook + "?"); err != nil {
+		p := f.statement.Predicate
+		if err := a.confirm(fmt.Sprintf("Have you read the script, and do you approve %s@%d with digest %s?", p.Hook, p.Version, f.digest)); err != nil {
 			return none, err
 		}
 	}
@@ -150,6 +166,19 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 		return none, err
 	}
 	return cl.Review(ctx, f.digest, api.NewReview{Verdict: "approve", Comment: o.Comment, Signature: file})
+}
+
+// maxAhead is how far an author's clock may be ahead of a reviewer's.
+const maxAhead = 5 * time.Minute
+
+// opensNow refuses a window in a time to come, in which nobody would think of
+// the approval any more.
+func (a *app) opensNow(p hooks.Predicate) error {
+	if start := time.Unix(p.NotBefore, 0); start.After(a.now().Add(maxAhead)) {
+		return errs.New(errs.CodeNotYetValid, "cannot approve: the version is valid from %s only", clock(start)).At("predicate.not_before").
+			WithHint("ask the author to submit it when it is to run; check the clock of your machine")
+	}
+	return nil
 }
 
 // toApprove shows all that an approval covers, script included: what a server

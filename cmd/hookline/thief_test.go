@@ -209,7 +209,7 @@ func TestApprove(t *testing.T) {
 	for _, ref := range []string{s.digest[:8], strings.ToUpper(s.digest[:12])} {
 		s.want(0, s.digest, "review", "show", ref)
 	}
-	for _, ref := range []string{s.digest, "answer@4"} {
+	for _, ref := range []string{s.digest, strings.ToUpper(s.digest)} {
 		s.thief.got = nil
 		s.want(0, "you sign this statement", "review", "approve", ref, "--key", s.path("bob.key"), "--yes")
 		var sent api.NewReview
@@ -241,12 +241,10 @@ func TestThiefGetsNoSignature(t *testing.T) {
 			s.setVersion(s.statement(func(p *hooks.Predicate) { p.MaxReports = 99 }))
 			s.digest, s.thief.version.Digest = digest, digest
 		}, "", 1, "another statement"},
-		{"another version under the same number", func(s *stage) {
-			s.setVersion(s.statement(func(p *hooks.Predicate) { p.Version = 5 }))
-		}, "answer@4", 1, "instead of answer@4"},
-		{"another hook under this name", func(s *stage) {
-			s.setVersion(s.statement(func(p *hooks.Predicate) { p.Hook = "other" }))
-		}, "answer@4", 1, "instead of answer@4"},
+		{"a window in a year", func(s *stage) {
+			s.setVersion(s.statement(func(p *hooks.Predicate) { p.NotBefore += 31e6; p.NotAfter += 31e6 }))
+		}, "", 4, "not-yet-valid"},
+		{"a number that can mean another one", func(*stage) {}, "answer@4", 2, "the whole digest"},
 		{"another deployment", func(s *stage) {
 			s.setVersion(s.statement(func(p *hooks.Predicate) { p.Deployment = "d-" + strings.Repeat("2", 32) }))
 		}, "", 4, "wrong-deployment"},
@@ -299,7 +297,7 @@ func TestShownIsWhatIsSigned(t *testing.T) {
 func TestApproveShowsTheScript(t *testing.T) {
 	s := newStage(t)
 	for _, format := range []string{"table", "json"} {
-		_, out := s.hookline("review", "approve", "answer@4", "--key", s.path("bob.key"), "--yes", "-o", format)
+		_, out := s.hookline("review", "approve", s.digest, "--key", s.path("bob.key"), "--yes", "-o", format)
 		for _, want := range []string{"   1  report.set(\"A\", 1)", "author:  alice", s.digest} {
 			if !strings.Contains(out, want) {
 				t.Errorf("%s: no %q in\n%s", format, want, out)
