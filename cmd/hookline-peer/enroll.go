@@ -50,7 +50,7 @@ func (a *app) readLine(arg string) (enroll.Line, error) {
 		b := make([]byte, 4096)
 		n, err := a.in.Read(b)
 		if err != nil {
-			return enroll.Line{}, errs.Wrap(errs.CodeEnrollLine, err, "cannot read the enroll line")
+			return enroll.Line{}, errs.Wrap(errs.CodeEnrollLine, errs.Plain(err), "cannot read the enroll line")
 		}
 		arg = string(b[:n])
 	}
@@ -68,7 +68,7 @@ func (a *app) enroll(ctx context.Context, line enroll.Line, e guard.Enrolment) e
 		// A new deployment gets a new key, and nothing that the old network
 		// side left there can lead our writes elsewhere.
 		if err := os.RemoveAll(a.netDir()); err != nil {
-			return errs.Wrap(errs.CodeForbidden, err, "cannot remove the old key")
+			return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot remove the old key")
 		}
 		if err := a.makeState(); err != nil {
 			return err

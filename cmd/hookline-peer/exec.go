@@ -38,7 +38,7 @@ func (a *app) execCommand() *cobra.Command {
 func (a *app) filed(id string, err error) {
 	if err != nil {
 		fmt.Fprintln(a.err, "hookline-peer: the command failed and no report was filed")
-		complain(a.err, err)
+		a.complain(err)
 		return
 	}
 	fmt.Fprintln(a.err, "hookline-peer: the command failed; filed report", id)

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"hookline/internal/cli"
 	"hookline/internal/errs"
 	"hookline/internal/guard"
 	"hookline/internal/guardwire"
@@ -24,7 +25,7 @@ func (a *app) logCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
-				return usageError{fmt.Errorf("--output must be table or json, not %q", output)}
+				return cli.Usagef("--output must be table or json, not %q", output)
 			}
 			lines, err := a.lines(cmd.Context(), job)
 			if err != nil {
@@ -82,7 +83,7 @@ func (a *app) showLog(lines []json.RawMessage) error {
 			return err
 		}
 		row := []string{
-			fmt.Sprint(e.Seq), e.Time.Local().Format(time.DateTime), e.Kind, dash(e.JobID), dash(hookText(e)),
+			fmt.Sprint(e.Seq), clock(e.Time), e.Kind, dash(e.JobID), dash(hookText(e)),
 			dash(result(e)), dash(e.Code),
 		}
 		for i := range row {
@@ -92,6 +93,9 @@ func (a *app) showLog(lines []json.RawMessage) error {
 	}
 	return nil
 }
+
+// clock shows a time as hookline does: in UTC, and says so.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 func dash(s string) string {
 	if s == "" {
@@ -160,7 +164,7 @@ func (a *app) explainCommand() *cobra.Command {
 // explain tells one line of the record in words.
 func (a *app) explain(e guard.Entry) {
 	say := func(format string, args ...any) { fmt.Fprintln(a.out, printable(fmt.Sprintf(format, args...))) }
-	say("%s  %s", e.Time.Local().Format(time.DateTime), headline(e))
+	say("%s  %s", clock(e.Time), headline(e))
 	if e.Reason != "" && e.Kind != guard.KindReport {
 		say("    %s", e.Reason)
 	}

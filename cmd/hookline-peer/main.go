@@ -7,30 +7,24 @@
 //	hookline-peer run
 //	hookline-peer exec -- CMD…
 //	hookline-peer log
+//
+// Exit codes: 0 well, 1 refused or failed, 2 wrong usage, 3 not found, 4 not
+// allowed, 5 unavailable; exec ends with the code of the command that it ran.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"time"
 
-	"hookline/internal/errs"
+	"hookline/internal/cli"
 
 	"github.com/spf13/cobra"
 )
 
 // version is set by the linker.
 var version = "devel"
-
-// Exit codes other than a command's own.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
@@ -46,23 +40,21 @@ type app struct {
 	streams
 	state string // --state
 	now   func() time.Time
-	code  int // of a command that exec ran
+	code  int // of a command that exec ran, 0 where none did
 }
 
 func run(ctx context.Context, args []string, s streams) int {
 	a := &app{streams: s, now: time.Now}
 	root := a.root()
 	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); err != nil {
-		complain(s.err, err)
-		if errors.As(err, new(usageError)) {
-			return exitUsage
-		}
-		if a.code == 0 {
-			return exitFailed
-		}
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil {
+		cli.ShowFailure(s.err, cmd, err, cli.Hint)
 	}
-	return a.code
+	if a.code != 0 {
+		return a.code // the command's own
+	}
+	return cli.ExitCode(err)
 }
 
 func (a *app) root() *cobra.Command {
@@ -78,23 +70,12 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.PersistentFlags().StringVar(&a.state, "state", defaultState(), "folder of the peer's state ("+stateVariable+")")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		a.enrollCommand(), a.runCommand(), a.networkCommand(), a.execCommand(), a.reportCommand(),
 		a.pendingCommand(), a.answerCommand("allow-once"), a.answerCommand("deny"), a.allowCommand(),
 		a.logCommand(), a.explainCommand(), a.statusCommand(), a.versionCommand(),
 	)
-	for _, c := range append(root.Commands(), root) {
-		if c.Args != nil {
-			check := c.Args
-			c.Args = func(cmd *cobra.Command, args []string) error {
-				if err := check(cmd, args); err != nil {
-					return usageError{err}
-				}
-				return nil
-			}
-		}
-	}
+	cli.Strict(root)
 	return root
 }
 
@@ -105,30 +86,9 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
-// usageError is a wrong command line.
-type usageError struct{ error }
-
 // complain prints an error for people: what, the code to look up, and what to do.
-func complain(w io.Writer, err error) {
-	fmt.Fprintf(w, "hookline-peer: %s\n", printable(err.Error()))
-	if e, ok := errs.As(err); ok {
-		if e.Hint != "" {
-			fmt.Fprintf(w, "  hint: %s\n", printable(e.Hint))
-		}
-		fmt.Fprintf(w, "  code: %s\n", e.Code)
-	}
-	if errors.As(err, new(usageError)) {
-		fmt.Fprintln(w, "  try: hookline-peer --help")
-	}
-}
+func (a *app) complain(err error) { cli.ShowError(a.err, err, cli.Hint) }
 
 // printable keeps terminal controls out of what is shown: names, reasons and
 // fields come from other machines.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r == '\u202e' || r == '\u2028' || r == '\u2029' {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
+func printable(s string) string { return cli.SafeLines(s) }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
 
+	"hookline/internal/cli"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 
@@ -46,7 +46,7 @@ func (a *app) showPending(p guardwire.Pending) {
 		{"  runs as", p.As},
 		{"  may read", none(strings.Join(p.Reads, ", "))},
 		{"  would send", none(strings.Join(p.Fields, ", "))},
-		{"  asked", p.AskedAt.Local().Format(time.DateTime) + ", valid until " + p.NotAfter.Local().Format(time.DateTime)},
+		{"  asked", clock(p.AskedAt) + ", valid until " + clock(p.NotAfter)},
 		{"  version", p.Digest},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", printable(row[0]), printable(row[1]))
@@ -91,14 +91,14 @@ func (a *app) allowCommand() *cobra.Command {
 			req := guardwire.Request{Op: guardwire.OpAllow}
 			if cmd.Flags().Changed("send-reports") {
 				if send != "yes" && send != "no" {
-					return usageError{fmt.Errorf("--send-reports must be yes or no, not %q", send)}
+					return cli.Usagef("--send-reports must be yes or no, not %q", send)
 				}
 				yes := send == "yes"
 				req.SendReports = &yes
 			}
 			if cmd.Flags().Changed("hooks") {
 				if allowHooks != "no" && allowHooks != "ask" && allowHooks != "yes" {
-					return usageError{fmt.Errorf("--hooks must be no, ask or yes, not %q", allowHooks)}
+					return cli.Usagef("--hooks must be no, ask or yes, not %q", allowHooks)
 				}
 				req.AllowHooks = &allowHooks
 			}
@@ -165,7 +165,7 @@ func (a *app) showStatus(s guardwire.Status) {
 		record += ", DAMAGED: see hookline-peer log"
 	}
 	for _, row := range [][2]string{
-		{"enrolled", s.EnrolledAt.Local().Format(time.DateTime)},
+		{"enrolled", clock(s.EnrolledAt)},
 		{"deployment", s.Deployment},
 		{"profile", s.Profile},
 		{"policy", s.PolicyDigest},

@@ -70,7 +70,7 @@ func (a *app) makeState() error {
 		err = os.MkdirAll(a.netDir(), 0o700)
 	}
 	if err != nil {
-		return errs.Wrap(errs.CodeForbidden, err, "cannot make the state folder").
+		return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot make the state folder %s", a.state).
 			WithHint("run it as root, or give a folder of your own: --state DIR")
 	}
 	return nil

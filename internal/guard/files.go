@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -68,9 +69,9 @@ func removeSynced(dir, name string) error {
 // writeError tells a full disk apart.
 func writeError(err error, name string) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
-		return errs.Wrap(errs.CodeStorageFull, err, "cannot write %s", name).WithHint("free space on the disk of the peer's state")
+		return errs.Wrap(errs.CodeStorageFull, errs.Plain(err), "cannot write %s", name).WithHint("free space on the disk of the peer's state")
 	}
-	return errs.Wrap(errs.CodeInternal, err, "cannot write %s", name)
+	return errs.Wrap(errs.CodeInternal, errs.Plain(err), "cannot write %s", name)
 }
 
 // readCapped reads a whole file of at most limit bytes.
@@ -128,12 +129,12 @@ func prepare(dir string) error {
 		mode os.FileMode
 	}{{dir, mode}, {filepath.Join(dir, reportsDir), 0o700}, {filepath.Join(dir, outboxDir), 0o700}} {
 		if err := os.MkdirAll(d.path, d.mode); err != nil {
-			return errs.Wrap(errs.CodeForbidden, err, "cannot make the guard's folder").
+			return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot make %s", d.path).
 				WithHint("run it as the user who owns the state folder, or give another --state")
 		}
 		// The umask may have taken bits away, an older folder may have more.
 		if err := os.Chmod(d.path, d.mode); err != nil {
-			return errs.Wrap(errs.CodeForbidden, err, "cannot set the mode of the guard's folder")
+			return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot set the mode of %s", d.path)
 		}
 	}
 	return nil
@@ -144,13 +145,26 @@ func prepare(dir string) error {
 func lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeForbidden, err, "cannot open the guard's lock").
+		return nil, errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot open the guard's lock").
 			WithHint("run it as root or as the user who owns the state folder")
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, errs.New(errs.CodeConflict, "cannot use the guard's folder: a guard is running on it").
-			WithHint("stop hookline-peer run first")
+		return nil, errs.New(errs.CodeConflict, "cannot use %s: %s holds it", dir, holder(dir)).
+			WithHint("one hookline-peer run is enough for a folder: stop that one first, or give another --state")
+	}
+	// For people only: the kernel's lock is what counts, on a full disk too.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return f, nil
+}
+
+// holder names the process that holds the lock, as far as it has said so.
+func holder(dir string) string {
+	b, err := readCapped(filepath.Join(dir, lockName), 64)
+	if pid, bad := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && bad == nil && pid > 0 {
+		return "process " + strconv.Itoa(pid)
+	}
+	return "another process"
 }

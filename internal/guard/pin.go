@@ -142,7 +142,7 @@ func loadPin(dir string) (Pin, *signing.Policy, error) {
 
 func readError(err error) error {
 	if os.IsPermission(err) {
-		return errs.Wrap(errs.CodeForbidden, err, "cannot read the guard's folder").
+		return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot read the guard's folder").
 			WithHint("run it as root or as the user who runs hookline-peer")
 	}
 	return err

@@ -38,7 +38,8 @@ func (g Guard) Ask(ctx context.Context, req guardwire.Request) (guardwire.Reply,
 	}
 	var reply guardwire.Reply
 	if err := guardwire.ReadFrame(conn, &reply); err != nil {
-		return guardwire.Reply{}, errs.Wrap(errs.CodeUnavailable, err, "cannot read the guard's answer")
+		return guardwire.Reply{}, errs.Wrap(errs.CodeUnavailable, errs.Plain(err), "cannot read the guard's answer").
+			WithHint("try again; hookline-peer run may have ended meanwhile")
 	}
 	return reply, ReplyError(reply)
 }
@@ -58,10 +59,10 @@ func dialError(err error) error {
 		return errs.New(errs.CodeGuardNotRunning, "cannot reach the guard: hookline-peer is not running here").
 			WithHint("start it: hookline-peer run")
 	case errors.Is(err, os.ErrPermission):
-		return errs.Wrap(errs.CodeForbidden, err, "cannot reach the guard").
+		return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot reach the guard").
 			WithHint("it belongs to another user: run this as root or as that user")
 	}
-	return errs.Wrap(errs.CodeUnavailable, err, "cannot reach the guard")
+	return errs.Wrap(errs.CodeUnavailable, errs.Plain(err), "cannot reach the guard")
 }
 
 // ReplyError is a reply's refusal as an error, nil where it was done.

@@ -52,7 +52,7 @@ const (
 func (e Exec) Run(ctx context.Context, argv []string) (int, error) {
 	run, err := e.start(argv)
 	if err != nil {
-		return startCode(err), errs.Wrap(errs.CodeBadInput, err, "cannot run the command")
+		return startCode(err), startError(argv[0], err)
 	}
 	state, err := run.wait()
 	if err != nil {
@@ -69,6 +69,18 @@ func (e Exec) Run(ctx context.Context, argv []string) (int, error) {
 	defer cancel()
 	e.Filed(e.File(file, report))
 	return death.code(), nil
+}
+
+func startError(program string, err error) error {
+	code := errs.CodeBadInput
+	switch {
+	case startCode(err) == ExitNotFound:
+		code = errs.CodeNotFound
+	case errors.Is(err, os.ErrPermission):
+		code = errs.CodeForbidden
+	}
+	return errs.Wrap(code, errs.Plain(err), "cannot run %s", program).
+		WithHint("check the name and that the file may be executed; no report is filed")
 }
 
 func startCode(err error) int {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,13 +106,24 @@ func addTraceback(report hooks.Report, stderr *tail) {
 	set(report, hooks.FieldFrames, clean([]byte(strings.Join(frames, "\n")), MaxFrames*300))
 }
 
+func openError(path string, err error) error {
+	code, hint := errs.CodeBadInput, "give the path of a JSON file, or - to read standard input"
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		code = errs.CodeNotFound
+	case errors.Is(err, os.ErrPermission):
+		code, hint = errs.CodeForbidden, "check the permissions of the file"
+	}
+	return errs.Wrap(code, errs.Plain(err), "cannot read %s", path).WithHint("%s", hint)
+}
+
 // ReadFile reads a report in JSON from a file, "-" being in.
 func ReadFile(path string, in *os.File) (hooks.Report, error) {
 	f := in
 	if path != "-" {
 		opened, err := os.Open(path)
 		if err != nil {
-			return nil, errs.Wrap(errs.CodeNotFound, err, "cannot open the report")
+			return nil, openError(path, err)
 		}
 		defer opened.Close()
 		f = opened

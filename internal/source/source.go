@@ -60,10 +60,11 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 func readCapped(f io.Reader, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeBadInput, err, "cannot read the report")
+		return nil, errs.Wrap(errs.CodeBadInput, errs.Plain(err), "cannot read the report")
 	}
 	if int64(len(b)) > limit {
-		return nil, errs.New(errs.CodeTooLarge, "the report is larger than %d bytes", limit)
+		return nil, errs.New(errs.CodeTooLarge, "the report is larger than %d bytes", limit).
+			WithHint("shorten its longest fields: a log's last lines, a trace's first frames")
 	}
 	return b, nil
 }

@@ -313,9 +313,13 @@ func TestExecOfNothing(t *testing.T) {
 	for _, tc := range []struct {
 		argv string
 		code int
-	}{{"/no/such/program", ExitNotFound}, {"no-such-program-here", ExitNotFound}, {"/etc/passwd", ExitNotExecutable}} {
+		says errs.Code
+	}{
+		{"/no/such/program", ExitNotFound, errs.CodeNotFound}, {"no-such-program-here", ExitNotFound, errs.CodeNotFound},
+		{"/etc/passwd", ExitNotExecutable, errs.CodeForbidden},
+	} {
 		code, report, err := execute(t, tc.argv)
-		if code != tc.code || report != nil || errs.CodeOf(err) != errs.CodeBadInput {
+		if code != tc.code || report != nil || errs.CodeOf(err) != tc.says || strings.Contains(err.Error(), "exec:") || strings.Contains(err.Error(), "fork") {
 			t.Errorf("%s: code %d, report %v, %v", tc.argv, code, report, err)
 		}
 	}
