@@ -30,7 +30,6 @@ import (
 const (
 	welcomeTime  = 15 * time.Second // from dialling to the server's welcome
 	callTime     = 2 * time.Minute  // one report or upload
-	steadyAfter  = 30 * time.Second // a stream that lasted so long starts the back-off anew
 	longestDrain = time.Minute      // that a server may ask for
 	oldServer    = 10 * time.Minute // until a server without streams is tried again
 )
@@ -115,34 +114,29 @@ func (n *network) readGuard() error {
 	}
 }
 
-// stayConnected opens one session after the other.
+// stayConnected opens one session after the other. A welcome starts the
+// back-off anew: peers of a server that was restarted are back soon, however
+// long it was away before.
 func (n *network) stayConnected(ctx context.Context) {
 	wait := n.Backoff()
 	for ctx.Err() == nil {
-		started := n.Now()
-		err := n.session(ctx)
+		welcomed, err := n.session(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		pause := n.afterwards(err, wait, n.Now().Sub(started))
+		if welcomed {
+			wait.Reset()
+		}
+		pause := wait.NextBackOff()
+		var d *drained
+		if errors.As(err, &d) {
+			pause += d.after
+		}
 		n.Log.InfoContext(ctx, "not connected", "code", errs.CodeOf(err), "reason", err, "again_in", pause.Round(time.Millisecond))
 		if !n.tell(ctx, disconnected(err)) || !sleep(ctx, pause) {
 			return
 		}
 	}
-}
-
-// afterwards is how long to wait before the next session.
-func (n *network) afterwards(err error, wait backoff.BackOff, lasted time.Duration) time.Duration {
-	if lasted >= steadyAfter {
-		wait.Reset()
-	}
-	pause := wait.NextBackOff()
-	var d *drained
-	if errors.As(err, &d) {
-		pause += d.after
-	}
-	return pause
 }
 
 func disconnected(err error) guardwire.Message {

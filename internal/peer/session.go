@@ -41,30 +41,31 @@ func (d *drained) Unwrap() error {
 }
 
 // session connects and serves until something ends it; the error, never nil,
-// is why.
-func (n *network) session(ctx context.Context) error {
+// is why. welcomed: the server was there.
+func (n *network) session(ctx context.Context) (welcomed bool, err error) {
 	id, err := load(n.Dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if left := id.expires().Sub(n.Now()); left < warnBefore {
 		n.Log.WarnContext(ctx, "this machine's certificate ends soon; enroll again", "days", int(left.Hours()/24))
 	}
 	main, err := id.dial(n.Now)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer main.hangUp()
 	s := &session{network: n, id: id, main: main}
 	stream, err := s.open(ctx)
+	welcomed = err == nil
 	switch {
-	case err == nil:
+	case welcomed:
 		err = s.serve(ctx, stream)
 	case jobpb.Unimplemented(err):
 		n.Log.WarnContext(ctx, "the server has no job stream; reports are still sent")
 		err = s.serve(ctx, nil)
 	}
-	return main.explain(err)
+	return welcomed, main.explain(err)
 }
 
 type stream struct {
