@@ -1,10 +1,11 @@
 // Package collector turns reports into hook runs and hook runs into results:
-// matching, leases, uploads, settling, expiry, and recovery from a crash
-// between any two steps.
+// matching, leases, uploads, settling, expiry, and recovery from a crash.
 //
-// The order is always lease → store → send → settle. Each store method below
-// is one atomic step; a crash after any of them leaves something that Recover
-// puts right from the jobs, which are the only truth.
+// The order is always lease → send → settle. Lease stores a job with its
+// lease, Settle a decision with all that follows from it; each is one intent
+// of the store, which says there what a backend may go through on the way.
+// Whatever a crash leaves, Recover puts right from the jobs, which are the
+// only truth.
 package collector
 
 import (
@@ -50,45 +51,66 @@ type Lease struct {
 	TakenAt  time.Time
 }
 
-// Activations is the ledger side of the store.
-type Activations interface {
-	// ActiveByKeys finds active activations by match key, over one index.
-	ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activation, error)
-	// TakeLease adds the lease and counts issued and leased, in one conditional update. It refuses with
-	// CodeHookNotActive, CodeDeadlineReached, CodeQuantityReached (received+leased = quantity), CodeLeasesOut.
-	TakeLease(ctx context.Context, version, lease string, now time.Time) error
-	// Reserve adds n bytes to the lease; a negative n gives back, at most all of it. CodeBytesReached: settled + this lease's would exceed max_bytes;
-	// CodeRateLimited: only other reservations are in the way; CodeNotFound: no such lease.
-	Reserve(ctx context.Context, version, lease string, n int64) error
-	// SettleLease removes the lease, its reservation, and counts the outcome (received adds bytes). It is
-	// idempotent: ok is false where the lease is gone. It returns the activation after the update.
-	SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, now time.Time) (a hooks.Activation, ok bool, err error)
-	// ChangeState moves an activation from → to (expired, paused) with a reason; ok is false where it was not in from.
-	ChangeState(ctx context.Context, version string, from, to hooks.State, reason string, now time.Time) (ok bool, err error)
-}
-
-// Jobs is the job side of the store.
+// Jobs is the life of a job. Each method is atomic for everybody who looks: a
+// refusal leaves nothing behind.
+//
+// A backend with transactions does each in one commit. One without goes
+// through single-document conditional updates, in this order:
+//
+//   - Lease: the lease (issued, leased) → the job. A refused job takes the
+//     lease back, uncounted.
+//   - Settle: the result, hidden, and its bytes reserved → the job, the only
+//     decision → the result shows → the lease's end (ledger, state). The lease
+//     goes last: while it is out, there may be something left to do.
+//
+// A crash in between leaves a lease without a job, or the lease of a decided
+// job; Repairs.RecoverLease goes on from there.
 type Jobs interface {
 	// AddReport inserts a succeeded report job and counts its problem. created is false where the same peer has
 	// already stored the same report under this id; errs.CodeConflict where the id belongs to anything else.
 	AddReport(ctx context.Context, j jobs.Job, p Problem) (created bool, err error)
-	// AddHookJob inserts a pending hook job (or, from Recover, a failed one). CodeAlreadyAsked: the slot is taken;
-	// CodePeerBusy: the peer has jobs.MaxHooksPerPeer pending ones; CodeConflict: the id is taken.
-	AddHookJob(ctx context.Context, j jobs.Job) error
-	// MarkSent stamps a pending job sent (first=true only once), MarkAcked acknowledged.
+	// Lease takes a lease of j.Version and stores the pending job j under the same id. It refuses with
+	// CodeHookNotActive, CodeDeadlineReached, CodeQuantityReached (received+leased = quantity), CodeLeasesOut,
+	// CodeAlreadyAsked (the slot is taken), CodePeerBusy (the peer has jobs.MaxHooksPerPeer pending ones) and
+	// CodeConflict (the id is taken).
+	Lease(ctx context.Context, j jobs.Job, now time.Time) error
+	// MarkSent stamps a pending job sent; first is true only once.
 	MarkSent(ctx context.Context, id string, now time.Time) (first bool, err error)
-	MarkAcked(ctx context.Context, id string, now time.Time) error
-	// Decide ends a pending job: the only decision. ok is false where it was no longer pending. On failure the
-	// slot becomes the job's id and its hidden result is deleted; on success its result shows.
-	Decide(ctx context.Context, id string, d jobs.Decision) (ok bool, err error)
+	// MarkAcked stamps hook jobs acknowledged, each once, also those that were decided meanwhile. Ids that are
+	// no hook job are left out.
+	MarkAcked(ctx context.Context, acks []Ack) error
+	// Settle decides a pending hook job, ends its lease with its reservation, counts the outcome, and moves an
+	// activation that has thereby reached a bound out of active, as Conclude says. A success with outcome received
+	// has its result r, which shows from then on; any other decision has none (CodeBadInput). A job that was decided
+	// before keeps that decision: OK is false and nothing changes. CodeNotFound: no such hook job;
+	// CodeBytesReached: settled + r would exceed max_bytes; CodeRateLimited: only others' reservations are in the way.
+	Settle(ctx context.Context, id string, d jobs.Decision, r *Result, now time.Time) (Settlement, error)
 }
 
-// Results holds hook_results.
-type Results interface {
-	// AddHidden inserts a result that does not show yet; replacing the same hidden id is allowed.
-	AddHidden(ctx context.Context, r Result) error
-	Result(ctx context.Context, id string) (Result, error) // only one that shows; errs.CodeNotFound
-	Results(ctx context.Context, f ResultFilter) ([]Result, error)
+// Ack says when a peer acknowledged a job.
+type Ack struct {
+	JobID string
+	At    time.Time
+}
+
+// Settlement is how a job stands after a call that may have settled it.
+type Settlement struct {
+	OK         bool             // this call settled the job
+	Job        jobs.Job         // as it is now
+	Activation hooks.Activation // as it is now, of Job.Version
+}
+
+// Activations is the ledger side of the store.
+type Activations interface {
+	// ActiveByKeys finds active activations by match key, over one index.
+	ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activation, error)
+	// ActivePast lists active activations whose deadline is at or before now, the oldest first; with a time far ahead, all of them.
+	ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error)
+	// Reserve adds n bytes to the lease; a negative n gives back, at most all of it. CodeBytesReached: settled + this lease's would exceed max_bytes;
+	// CodeRateLimited: only other reservations are in the way; CodeNotFound: no such lease.
+	Reserve(ctx context.Context, version, lease string, n int64) error
+	// ChangeState moves an activation from → to (expired, paused) with a reason; ok is false where it was not in from.
+	ChangeState(ctx context.Context, version string, from, to hooks.State, reason string, now time.Time) (ok bool, err error)
 }
 
 // ResultFilter narrows a list of results, newest first; zero members do not narrow.
@@ -110,14 +132,16 @@ type Queries interface {
 	Problems(ctx context.Context, after string, limit int) ([]Problem, error) // newest last_seen first; after = "<last_seen ms>/<id>"
 }
 
-// Repairs is what Recover and the sweeper need.
+// Repairs is what Recover, the sweeper and a peer's hello need.
 type Repairs interface {
 	// Leases lists leases that are out, by id, keyset.
 	Leases(ctx context.Context, after string, limit int) ([]Lease, error)
-	// Overdue lists pending jobs whose deadline is before now, by id, keyset.
+	// RecoverLease ends a lease that a crash left out: where it has no job, lost, a failed one, is stored under its
+	// id, so that a stalled sender collides and never sends; then, and where its job is decided, the lease is
+	// settled with the job's outcome, as Settle does. OK is false where the job is pending or the lease gone.
+	RecoverLease(ctx context.Context, lost jobs.Job, now time.Time) (Settlement, error)
+	// Overdue lists pending jobs whose deadline is at or before now, by id, keyset.
 	Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error)
-	// ActivePast lists active activations whose deadline is before now; with a time far ahead, all of them.
-	ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error)
 	// Unsent lists a peer's pending hook jobs that were never sent, oldest first.
 	Unsent(ctx context.Context, peerID string, limit int) ([]jobs.Job, error)
 	// Originals lists a peer's newest report (and bundle) jobs with one of the match keys, with their fields.

@@ -97,9 +97,9 @@ func uncoded(err error) error {
 	}
 }
 
-// ask makes the checks, takes the lease, stores the job and sends it, in this
-// order. A crash in between leaves a lease without a job or a job that was
-// not sent: Recover and the peer's next hello put either right.
+// ask makes the checks, stores lease and job, and sends it, in this order. A
+// crash in between leaves a job that was not sent: the peer's next hello sends
+// it.
 func (c *Collector) ask(ctx context.Context, q *question) error {
 	if err := q.refusal(); err != nil {
 		return err
@@ -112,15 +112,12 @@ func (c *Collector) ask(ctx context.Context, q *question) error {
 	if !c.rates.take(version, q.act.Rollout.PerMinute, q.now) {
 		return errs.New(errs.CodeRateLimited, "the minute has had its %d leases", q.act.Rollout.PerMinute)
 	}
-	if err := c.Activations.TakeLease(ctx, version, id.String(), q.now); err != nil {
-		c.rates.giveBack(version)
-		return err
-	}
 	j := q.job(id.String())
 	c.sending.lock(j.ID)
 	defer c.sending.unlock(j.ID)
-	if err := c.Jobs.AddHookJob(ctx, j); err != nil {
-		return c.notStored(ctx, j, err)
+	if err := c.Jobs.Lease(ctx, j, q.now); err != nil {
+		c.rates.giveBack(version)
+		return err
 	}
 	return c.send(ctx, j, q.signed)
 }
@@ -139,25 +136,11 @@ func (q *question) job(id string) jobs.Job {
 	}
 }
 
-// notStored gives the lease back where the store refused the job. After any
-// other error nobody knows whether the job is there: the lease stays out
-// until the sweep has looked.
-func (c *Collector) notStored(ctx context.Context, j jobs.Job, cause error) error {
-	switch errs.CodeOf(cause) {
-	case errs.CodeAlreadyAsked, errs.CodePeerBusy, errs.CodeConflict:
-	default:
-		return cause
-	}
-	now := c.now()
-	if _, _, err := c.Activations.SettleLease(context.WithoutCancel(ctx), j.Version, j.ID, hooks.OutcomeCancelled, 0, now); err != nil {
-		c.warn(ctx, "a lease waits for the sweep", "job", j.ID, "error", err)
-	}
-	return cause
-}
-
-// send hands a stored job to its peer. A peer that is not there fails the job
-// at once; after any other error the job stays unsent, for Resume or its
-// deadline.
+// send hands a stored job to its peer, and only then stamps it: the peer does
+// not wait for the stamp. The caller has locked the job in sending until it is
+// stamped, so that a hello does not send it again. A peer that is not there
+// fails the job at once; after any other error the job stays unsent, for
+// Resume or its deadline.
 func (c *Collector) send(ctx context.Context, j jobs.Job, s Signed) error {
 	if j.Overdue(c.now()) {
 		_, err := c.end(ctx, j, timedOut())
@@ -255,7 +238,7 @@ func (c *Collector) Claim(ctx context.Context, peerID, version, originalID strin
 
 // active lists the active activations, the next to end first.
 func (c *Collector) active(ctx context.Context) ([]hooks.Activation, error) {
-	return c.Repairs.ActivePast(ctx, c.now().Add(farAhead), maxActive)
+	return c.Activations.ActivePast(ctx, c.now().Add(farAhead), maxActive)
 }
 
 // MatchPeer asks a connected peer about its newest originals, newest first,

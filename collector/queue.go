@@ -12,6 +12,7 @@ import (
 const (
 	maxQueue   = 4096
 	maxBacklog = 5000 // of one version
+	maxStamps  = 256  // of one write
 )
 
 type taskKind int
@@ -267,6 +268,47 @@ func (r *rates) full(version string, perMinute int64, now time.Time) bool {
 		}
 	}
 	return n >= perMinute
+}
+
+// acks holds acknowledgements until they are stamped, in one write for all
+// that wait.
+type acks struct {
+	mu      sync.Mutex
+	waiting []Ack
+	ready   chan struct{}
+}
+
+// add drops what is over maxQueue.
+func (a *acks) add(ack Ack) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.waiting) >= maxQueue {
+		return
+	}
+	a.waiting = append(a.waiting, ack)
+	select {
+	case a.signal() <- struct{}{}:
+	default:
+	}
+}
+
+// signal makes the channel on first use; the caller holds mu.
+func (a *acks) signal() chan struct{} {
+	if a.ready == nil {
+		a.ready = make(chan struct{}, 1)
+	}
+	return a.ready
+}
+
+// take returns the oldest that wait, and the channel that tells of more once
+// none does.
+func (a *acks) take() ([]Ack, <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := min(len(a.waiting), maxStamps)
+	some := a.waiting[:n:n]
+	a.waiting = a.waiting[n:]
+	return some, a.signal()
 }
 
 // idSet holds the jobs that somebody is busy with, so that nobody else is:

@@ -3,6 +3,10 @@ package collector_test
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/jobs"
 )
 
 // TestAFullQueueLosesNothing: what found no place is found by the sweep.
@@ -45,5 +49,25 @@ func TestManyReportsOfOneProblemHideNoOther(t *testing.T) {
 	got := w.line.jobs(peer)
 	if len(got) != 2 || got[0].OriginalID != other.ID && got[1].OriginalID != other.ID {
 		t.Fatalf("the peer got %v", got)
+	}
+}
+
+// TestAcknowledgementsAreStampedInTheBackground, also those whose answer was
+// faster.
+func TestAcknowledgementsAreStampedInTheBackground(t *testing.T) {
+	w := newWorld(t)
+	w.activate(version{})
+	a, b := w.asked(w.peer()), w.asked(w.peer())
+	at := w.clock.Now()
+	for _, j := range []jobs.Job{a, b, a} {
+		w.ok(w.c.Acked(w.ctx, j.PeerID, j.ID))
+	}
+	_, err := w.c.Finish(w.ctx, b.PeerID, b.ID, hooks.OutcomeEmpty, "", "", "")
+	w.ok(err)
+	w.clock.add(time.Second)
+	_, stop := w.running(t)
+	defer stop()
+	for _, j := range []jobs.Job{a, b} {
+		w.until(func() bool { return w.job(j.ID).AckedAt.Equal(at) })
 	}
 }

@@ -19,7 +19,6 @@ import (
 type Collector struct {
 	Activations Activations
 	Jobs        Jobs
-	Results     Results
 	Queries     Queries
 	Repairs     Repairs
 	Peers       Peers
@@ -41,6 +40,7 @@ type Collector struct {
 	rates    rates
 	uploads  idSet
 	sending  idSet
+	acks     acks
 }
 
 // now is the clock at the precision that is stored.
@@ -112,13 +112,17 @@ func (c *Collector) FileReport(ctx context.Context, peerID, id string, report ho
 	return j, created, nil
 }
 
-// Acked notes that the peer's guard has the job.
+// Acked notes that the peer's guard has the job. The stamp is stored in the
+// background, so that the peer's next message does not wait for it. It only
+// tells people how far a job is: one that a crash loses, or a store that
+// cannot keep up, does no harm.
 func (c *Collector) Acked(ctx context.Context, peerID, jobID string) error {
 	j, err := c.hookJob(ctx, peerID, jobID)
-	if err != nil || j.Final() {
+	if err != nil || j.Final() || !j.AckedAt.IsZero() {
 		return err
 	}
-	return c.Jobs.MarkAcked(ctx, jobID, c.now())
+	c.acks.add(Ack{JobID: jobID, At: c.now()})
+	return nil
 }
 
 // Hello is what a peer's stream starts with: its unsent jobs are sent and its

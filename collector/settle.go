@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 
 	"hookline/hooks"
@@ -93,44 +94,26 @@ func failed(err error) jobs.Decision {
 	}
 }
 
-// end decides a pending job and settles its lease. For a job that is decided
-// already it returns that decision, and settles again in case that the first
-// time broke off between the two. Both go through even when the caller has
-// gone: half an end is for the sweep only.
+// end decides a pending job without a result. A job that is decided already
+// keeps its decision, which is returned. It goes through even when the caller
+// has gone.
 func (c *Collector) end(ctx context.Context, j jobs.Job, d jobs.Decision) (jobs.Job, error) {
-	ctx = context.WithoutCancel(ctx)
-	if !j.Final() {
-		d.At = c.now()
-		ok, err := c.Jobs.Decide(ctx, j.ID, d)
-		if err != nil {
-			return jobs.Job{}, err
-		}
-		if ok {
-			j = decided(j, d)
-		} else if j, err = c.Queries.Job(ctx, j.ID); err != nil {
-			return jobs.Job{}, err
-		}
+	if j.Final() {
+		return j, nil
 	}
-	return j, c.settle(ctx, j)
+	return c.settle(ctx, j.ID, d, nil)
 }
 
-// decided is the job as the store has it after the decision.
-func decided(j jobs.Job, d jobs.Decision) jobs.Job {
-	j.Status, j.Outcome, j.CompletedAt = d.Status, d.Outcome, d.At
-	j.FailedCode, j.FailedText, j.HookError, j.Bytes = d.Code, d.Text, d.HookError, d.Bytes
-	j.Slot = jobs.SlotOf(j)
-	return j
-}
-
-// settle counts a final job in the ledger, once, and concludes the activation
-// where that was the last that it needed.
-func (c *Collector) settle(ctx context.Context, j jobs.Job) error {
-	a, ok, err := c.Activations.SettleLease(ctx, j.Version, j.ID, j.Outcome, j.Bytes, c.now())
-	if err != nil || !ok {
-		return err
+// settle decides a job with what follows from it.
+func (c *Collector) settle(ctx context.Context, id string, d jobs.Decision, r *Result) (jobs.Job, error) {
+	s, err := c.Jobs.Settle(context.WithoutCancel(ctx), id, d, r, c.now())
+	if err != nil {
+		return jobs.Job{}, err
 	}
-	c.askLater(j)
-	return c.conclude(ctx, a)
+	if s.OK {
+		c.askLater(s.Job)
+	}
+	return s.Job, nil
 }
 
 // askLater remembers an original whose job ended so that it may be asked
@@ -141,36 +124,26 @@ func (c *Collector) askLater(j jobs.Job) {
 	}
 }
 
-// conclude moves an activation that has reached a bound out of active. The
-// sweep does the same for one that a crash left behind.
-func (c *Collector) conclude(ctx context.Context, a hooks.Activation) error {
-	now := c.now()
-	event, reason := conclusion(a, !now.Before(a.Deadline))
-	if event == "" {
-		return nil
-	}
-	return c.move(ctx, a.Digest, a.State, event, reason)
-}
-
-func (c *Collector) move(ctx context.Context, version string, from hooks.State, e hooks.Event, reason errs.Code) error {
-	to, err := hooks.Next(from, e)
-	if err != nil {
-		return err
-	}
-	_, err = c.Activations.ChangeState(ctx, version, from, to, string(reason), c.now())
-	return err
-}
-
-// conclusion says which bound an active activation has reached, if any.
-func conclusion(a hooks.Activation, past bool) (hooks.Event, errs.Code) {
-	switch {
-	case a.State != hooks.StateActive:
+// Conclude says where an activation goes that is active and has reached a
+// bound, and why; to is empty where it stays. Stores ask it in Settle, the
+// sweep for what time and crashes bring.
+func Conclude(a hooks.Activation, now time.Time) (to hooks.State, reason errs.Code) {
+	event, reason := reached(a, now)
+	to, err := hooks.Next(a.State, event)
+	if a.State != hooks.StateActive || err != nil {
 		return "", ""
+	}
+	return to, reason
+}
+
+// reached names the bound that an activation has reached, if any.
+func reached(a hooks.Activation, now time.Time) (hooks.Event, errs.Code) {
+	switch {
 	case a.Ledger.Received >= a.Quantity:
 		return hooks.EventExpire, errs.CodeQuantityReached
 	case a.Ledger.Bytes >= a.MaxBytes:
 		return hooks.EventExpire, errs.CodeBytesReached
-	case past:
+	case !now.Before(a.Deadline):
 		return hooks.EventExpire, errs.CodeDeadlineReached
 	case a.OverIssued():
 		return hooks.EventPause, errs.CodeErrorRate

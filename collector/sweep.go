@@ -17,7 +17,7 @@ const (
 	workers    = 8
 	pageSize   = 200
 	// leaseGrace is how old a lease must be before the running sweep looks for
-	// its job: the two are stored one after the other.
+	// its job: some backends store the two one after the other.
 	leaseGrace = time.Minute
 )
 
@@ -31,6 +31,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	for range workers {
 		all.Go(func() { c.work(ctx) })
 	}
+	all.Go(func() { c.stampLoop(ctx) })
 	all.Go(func() { c.sweepLoop(ctx) })
 	all.Wait()
 	return nil
@@ -68,6 +69,24 @@ func (c *Collector) do(ctx context.Context, t task) error {
 	}
 }
 
+// stampLoop stamps acknowledgements until ctx is over. One write at a time,
+// so that however many peers answer, others find the store free.
+func (c *Collector) stampLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		all, ready := c.acks.take()
+		if len(all) > 0 {
+			if err := c.Jobs.MarkAcked(ctx, all); err != nil && ctx.Err() == nil {
+				c.warn(ctx, "cannot stamp acknowledgements", "jobs", len(all), "error", err)
+			}
+			continue
+		}
+		select {
+		case <-ready:
+		case <-ctx.Done():
+		}
+	}
+}
+
 func (c *Collector) sweepLoop(ctx context.Context) {
 	tick := c.Tick
 	if tick == nil {
@@ -87,12 +106,12 @@ func (c *Collector) sweepLoop(ctx context.Context) {
 	}
 }
 
-// Recover puts right what a crash left between two steps, from the jobs,
-// which are the only truth: for every lease without a job it inserts a failed
-// job under the lease's id (code lost-before-store), so that a stalled sender
-// collides and never sends; a lease whose job is decided is settled with that
-// decision; overdue jobs time out; activations past a bound expire. It may
-// run at any time, on any server, and any number of times.
+// Recover puts right what a crash left, from the jobs, which are the only
+// truth: a lease without a job gets a failed one under its id (code
+// lost-before-store), so that a stalled sender collides and never sends; a
+// lease whose job is decided is settled with that decision; overdue jobs time
+// out; activations past a bound expire. It may run at any time, on any server,
+// and any number of times.
 func (c *Collector) Recover(ctx context.Context) error { return c.repair(ctx, 0) }
 
 // Sweep is Recover for a running server, which leaves the youngest leases to
@@ -150,47 +169,50 @@ func (c *Collector) repairLeases(ctx context.Context, grace time.Duration) error
 	}
 }
 
+// repairLease looks before it writes: nearly every lease that is out belongs
+// to a job under way.
 func (c *Collector) repairLease(ctx context.Context, l Lease) error {
 	j, err := c.Queries.Job(ctx, l.ID)
-	if errs.Is(err, errs.CodeNotFound) {
+	switch {
+	case errs.Is(err, errs.CodeNotFound):
 		j, err = c.lost(ctx, l)
+	case err == nil && !j.Final():
+		return nil
 	}
-	if err != nil || !j.Final() {
+	if err != nil {
 		return err
 	}
-	return c.settle(ctx, j)
+	s, err := c.Repairs.RecoverLease(ctx, j, c.now())
+	if err == nil && s.OK {
+		c.askLater(s.Job)
+	}
+	return err
 }
 
-// lost inserts the failed job of a lease that has none. Where its sender came
-// first after all, that job stands.
+// lost is the failed job of a lease that has none.
 func (c *Collector) lost(ctx context.Context, l Lease) (jobs.Job, error) {
 	a, err := c.Queries.Activation(ctx, l.Version)
-	if err != nil {
-		return jobs.Job{}, err
-	}
-	now := c.now()
-	j := jobs.Job{
+	return jobs.Job{
 		ID: l.ID, Workload: jobs.WorkHook, Status: jobs.Failed, TriggeredBy: "recovery",
-		CreatedAt: l.TakenAt, Deadline: l.TakenAt, CompletedAt: now, Outcome: hooks.OutcomeCancelled,
+		CreatedAt: l.TakenAt, Deadline: l.TakenAt, CompletedAt: c.now(), Outcome: hooks.OutcomeCancelled,
 		FailedCode: string(errs.CodeLostLease), FailedText: "the server stopped between lease and job",
 		Hook: a.Hook, Version: l.Version, Slot: l.ID,
-	}
-	err = c.Jobs.AddHookJob(ctx, j)
-	if errs.Is(err, errs.CodeConflict) {
-		return c.Queries.Job(ctx, l.ID)
-	}
-	return j, err
+	}, err
 }
 
-// repairActive concludes activations whose last lease was settled just before
-// a crash, and those past their deadline.
+// repairActive concludes activations past their deadline, and those that a
+// crash left past another bound.
 func (c *Collector) repairActive(ctx context.Context) error {
 	acts, err := c.active(ctx)
 	if err != nil {
 		return err
 	}
 	for _, a := range acts {
-		if err := c.conclude(ctx, a); err != nil {
+		to, reason := Conclude(a, c.now())
+		if to == "" {
+			continue
+		}
+		if _, err := c.Activations.ChangeState(ctx, a.Digest, a.State, to, string(reason), c.now()); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ type Upload struct {
 	buf    []byte
 	room   int64 // reserved on the lease, by this upload and those that broke off
 	locked bool
-	judged bool // the job may be decided: its reservation must outlive the upload, until it is settled
+	judged bool // the job may be decided: its reservation is for Settle to end
 }
 
 // NewUpload starts an upload for a job of this peer. A job that is decided
@@ -72,11 +72,7 @@ func (u *Upload) open() error {
 		return err
 	}
 	st, err := hooks.ParseStatement(s.Statement)
-	if err != nil {
-		return err
-	}
 	u.pred = st.Predicate
-	u.room, err = u.c.reserved(u.ctx, u.job.ID)
 	return err
 }
 
@@ -93,12 +89,14 @@ func (c *Collector) reserved(ctx context.Context, lease string) (int64, error) {
 // Decided reports whether the job was decided, and how: bytes are in vain.
 func (u *Upload) Decided() (jobs.Job, bool) { return u.job, u.job.Final() }
 
-// Write takes the next chunk (at most 64 KiB) and reserves its bytes. Where
-// the signed max_result_bytes is passed, or the activation's bytes have run
-// out, the job is decided as failed, nothing is kept, and the error says so;
-// in the second case the activation expires with reason size. Where only
-// other uploads are in the way it waits a few seconds, then answers
-// errs.CodeRateLimited: the job stays pending, and the peer may try again.
+// Write takes the next chunk (at most 64 KiB). One chunk alone reserves
+// nothing, since Commit holds it against the activation's bytes when it
+// settles; with the second, what has come is reserved. Where the signed
+// max_result_bytes is passed, or the activation's bytes have run out, the job
+// is decided as failed, nothing is kept, and the error says so; in the second
+// case the activation expires with reason size. Where only other uploads are
+// in the way it waits a few seconds, then answers errs.CodeRateLimited: the
+// job stays pending, and the peer may try again.
 func (u *Upload) Write(chunk []byte) error {
 	if len(chunk) > MaxChunkBytes {
 		return errs.New(errs.CodeTooLarge, "a chunk is at most %d bytes", MaxChunkBytes)
@@ -110,8 +108,10 @@ func (u *Upload) Write(chunk []byte) error {
 	if most := min(u.pred.MaxResultBytes, hooks.MaxResultBytes); total > most {
 		return u.cut(errs.New(errs.CodeResultTooBig, "the result is longer than the signed %d bytes", most))
 	}
-	if err := u.reserve(total); err != nil {
-		return err
+	if len(u.buf) > 0 {
+		if err := u.reserve(total); err != nil {
+			return err
+		}
 	}
 	u.buf = append(u.buf, chunk...)
 	return nil
@@ -120,44 +120,56 @@ func (u *Upload) Write(chunk []byte) error {
 // cut ends the job for good; the cause is what the peer hears.
 func (u *Upload) cut(cause error) error {
 	u.buf = nil
-	j, err := u.c.end(u.ctx, u.job, failed(cause))
-	if err != nil {
+	if err := u.settle(failed(cause), nil); err != nil {
 		return err
 	}
-	u.job = j
 	return cause
 }
 
-// reserve makes sure that total bytes are reserved on the lease. Who has to
-// wait holds nothing meanwhile, so that two never wait for each other.
-func (u *Upload) reserve(total int64) error {
-	c, patience := u.c, u.c.now().Add(reservePatience)
-	for wait := reserveFirstWait; total > u.room; wait = min(2*wait, reserveLongWait) {
-		err := c.Activations.Reserve(u.ctx, u.job.Version, u.job.ID, total-u.room)
-		switch errs.CodeOf(err) {
-		case "":
-			u.room = total
-		case errs.CodeBytesReached:
-			return u.outOfBytes(err)
-		case errs.CodeNotFound:
-			return u.leaseGone()
-		case errs.CodeRateLimited:
-			if !c.now().Before(patience) {
-				return err
-			}
-			if err := u.release(u.ctx); err != nil {
-				return err
-			}
-			// Those who met each other must not come back together.
-			spread := rand.N(wait / 2) //nolint:gosec // no secret
-			if err := c.wait(u.ctx, wait/2+spread); err != nil {
-				return err
-			}
-		default:
+// reserve makes sure that total bytes are reserved on the lease.
+func (u *Upload) reserve(total int64) (err error) {
+	if u.room == 0 {
+		if u.room, err = u.c.reserved(u.ctx, u.job.ID); err != nil {
 			return err
 		}
 	}
-	return nil
+	if total <= u.room {
+		return nil
+	}
+	err = u.patiently(u.ctx, func() error {
+		return u.c.Activations.Reserve(u.ctx, u.job.Version, u.job.ID, total-u.room)
+	})
+	if errs.Is(err, errs.CodeNotFound) {
+		return u.leaseGone()
+	}
+	if err == nil {
+		u.room = total
+	}
+	return err
+}
+
+// patiently repeats what others' reservations stand in the way of, for a few
+// seconds. Who has to wait holds nothing meanwhile, so that two never wait for
+// each other. What can never fit ends the job.
+func (u *Upload) patiently(ctx context.Context, try func() error) error {
+	c, patience := u.c, u.c.now().Add(reservePatience)
+	for wait := reserveFirstWait; ; wait = min(2*wait, reserveLongWait) {
+		err := try()
+		switch {
+		case errs.Is(err, errs.CodeBytesReached):
+			return u.outOfBytes(err)
+		case !errs.Is(err, errs.CodeRateLimited) || !c.now().Before(patience):
+			return err
+		}
+		if err := u.release(ctx); err != nil {
+			return err
+		}
+		// Those who met each other must not come back together.
+		spread := rand.N(wait / 2) //nolint:gosec // no secret
+		if err := c.wait(ctx, wait/2+spread); err != nil {
+			return err
+		}
+	}
 }
 
 // release gives the reservation back.
@@ -174,9 +186,13 @@ func (u *Upload) release(ctx context.Context) error {
 
 // outOfBytes keeps nothing of the result and expires the activation.
 func (u *Upload) outOfBytes(cause error) error {
-	version := u.job.Version
 	cause = u.cut(cause)
-	if err := u.c.move(context.WithoutCancel(u.ctx), version, hooks.StateActive, hooks.EventExpire, errs.CodeBytesReached); err != nil {
+	to, err := hooks.Next(hooks.StateActive, hooks.EventExpire)
+	if err != nil {
+		return err
+	}
+	ctx, reason := context.WithoutCancel(u.ctx), string(errs.CodeBytesReached)
+	if _, err := u.c.Activations.ChangeState(ctx, u.job.Version, hooks.StateActive, to, reason, u.c.now()); err != nil {
 		return err
 	}
 	return cause
@@ -211,54 +227,56 @@ func (c *Collector) wait(ctx context.Context, d time.Duration) error {
 }
 
 // Commit checks the fields against the signed declaration and the original
-// report again, stores them hidden, decides the job and settles the lease.
-// The job that it returns is the answer, whatever it says: received; empty
-// where there is no field; failed where a field may not be; or the decision
-// that was there before. On an error the job may still be pending: the peer
+// report again, and settles the job with them. The job that it returns is the
+// answer, whatever it says: received; empty where there is no field; failed
+// where a field may not be; or the decision that was there before. Errors are
+// those of Write; after any other the job may still be pending, and the peer
 // sends the same again.
 func (u *Upload) Commit(ctx context.Context) (jobs.Job, error) {
 	defer u.Abort(ctx)
-	u.judged = true
-	c := u.c
-	switch {
-	case u.job.Final():
-		return u.job, c.settle(context.WithoutCancel(ctx), u.job)
-	case u.job.Overdue(c.now()):
-		return c.end(ctx, u.job, timedOut())
+	if u.job.Final() {
+		return u.job, nil
 	}
-	original, err := c.Queries.Job(ctx, u.job.OriginalID)
+	original, err := u.c.Queries.Job(ctx, u.job.OriginalID)
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	d, err := u.judge(original)
-	if err != nil {
-		return c.end(ctx, u.job, failed(err))
-	}
-	if d.Outcome == hooks.OutcomeReceived {
-		if err := c.Results.AddHidden(ctx, u.result(original)); err != nil {
-			return jobs.Job{}, err
+	d, r := u.judge(original)
+	err = u.patiently(ctx, func() error {
+		if u.job.Overdue(u.c.now()) {
+			d, r = timedOut(), nil
 		}
-	}
-	return c.end(ctx, u.job, d)
+		return u.settle(d, r)
+	})
+	return u.job, err
 }
 
-// judge decides on the bytes; an error is a decision against them.
-func (u *Upload) judge(original jobs.Job) (jobs.Decision, error) {
-	f, err := hooks.ParseFields(u.buf, u.pred.Fields)
-	if err != nil {
-		return jobs.Decision{}, err
+// settle ends the job. A refusal leaves it pending; after any other error
+// nobody knows.
+func (u *Upload) settle(d jobs.Decision, r *Result) error {
+	j, err := u.c.settle(u.ctx, u.job.ID, d, r)
+	switch {
+	case err == nil:
+		u.job = j
+	case !errs.Is(err, errs.CodeRateLimited) && !errs.Is(err, errs.CodeBytesReached):
+		u.judged = true
 	}
-	if len(f) == 0 {
+	return err
+}
+
+// judge decides on the bytes, and makes the result where they are one.
+func (u *Upload) judge(original jobs.Job) (jobs.Decision, *Result) {
+	f, err := hooks.ParseFields(u.buf, u.pred.Fields)
+	if err == nil && len(f) == 0 {
 		return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeEmpty}, nil
 	}
-	if err := hooks.CheckNew(f, u.pred, original.Report); err != nil {
-		return jobs.Decision{}, err
+	if err == nil {
+		err = hooks.CheckNew(f, u.pred, original.Report)
 	}
-	return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived, Bytes: int64(len(u.buf))}, nil
-}
-
-func (u *Upload) result(original jobs.Job) Result {
-	return Result{
+	if err != nil {
+		return failed(err), nil
+	}
+	return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}, &Result{
 		ID: u.job.ID, JobID: original.ID, Hook: u.job.Hook, Version: u.job.Version, PeerID: u.job.PeerID,
 		ProblemID: original.ProblemID, Fields: u.buf, Bytes: int64(len(u.buf)), CreatedAt: u.c.now(),
 	}

@@ -3,6 +3,7 @@ package collector_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -251,29 +252,61 @@ func TestExpiryBySizeToTheByte(t *testing.T) {
 	}
 }
 
+// TestOthersReservationsOnlyMakeWait holds for an upload of many chunks, which
+// reserves, and for one of a single chunk, which does not.
 func TestOthersReservationsOnlyMakeWait(t *testing.T) {
+	for _, chunk := range []int{10, 100} {
+		t.Run(fmt.Sprintf("chunks of %d", chunk), func(t *testing.T) {
+			w := newWorld(t)
+			v := w.activate(version{maxBytes: 100, maxResult: 64, quantity: 10})
+			a, b := w.asked(w.peer()), w.asked(w.peer())
+			first := w.half(a, 60)
+
+			before := w.clock.Now()
+			_, err := w.upload(b, map[string]any{"Extra": strings.Repeat("y", 40)}, chunk)
+			w.wantCode(err, errs.CodeRateLimited)
+			if waited := w.clock.Now().Sub(before); waited < 5*time.Second || waited > 7*time.Second {
+				t.Fatalf("it waited %s", waited)
+			}
+			if got := w.activation(v); got.State != hooks.StateActive || got.Ledger.Reserved != 60 {
+				t.Fatalf("activation %+v", got)
+			}
+			w.wantJob(b.ID, jobs.Pending, "", "")
+
+			first.Abort(w.ctx) // gives back what it had
+			_, err = w.upload(b, map[string]any{"Extra": strings.Repeat("y", 40)}, chunk)
+			w.ok(err)
+			w.consistent(true)
+		})
+	}
+}
+
+// half starts an upload that has reserved n bytes.
+func (w *world) half(j jobs.Job, n int) *collector.Upload {
+	w.Helper()
+	u, err := w.c.NewUpload(w.ctx, j.PeerID, j.ID)
+	w.ok(err)
+	w.ok(u.Write([]byte("x")))
+	if l := w.activation(j.Version).Ledger; l.Reserved != 0 {
+		w.Fatalf("one chunk has reserved %d bytes", l.Reserved)
+	}
+	w.ok(u.Write([]byte(strings.Repeat("x", n-1))))
+	return u
+}
+
+// TestAWaitIsNoExtension: who waited past the deadline has timed out.
+func TestAWaitIsNoExtension(t *testing.T) {
 	w := newWorld(t)
-	v := w.activate(version{maxBytes: 100, maxResult: 64, quantity: 10})
+	w.activate(version{maxBytes: 100, maxResult: 64})
 	a, b := w.asked(w.peer()), w.asked(w.peer())
-	first, err := w.c.NewUpload(w.ctx, a.PeerID, a.ID)
+	defer w.half(a, 60).Abort(w.ctx)
+	w.clock.add(jobs.DefaultDeadline - time.Second)
+	got, err := w.upload(b, map[string]any{"Extra": strings.Repeat("y", 40)}, 100)
 	w.ok(err)
-	w.ok(first.Write([]byte(strings.Repeat("x", 60))))
-
-	before := w.clock.Now()
-	_, err = w.upload(b, map[string]any{"Extra": strings.Repeat("y", 40)}, 10)
-	w.wantCode(err, errs.CodeRateLimited)
-	if waited := w.clock.Now().Sub(before); waited < 5*time.Second || waited > 7*time.Second {
-		t.Fatalf("it waited %s", waited)
+	if got.Outcome != hooks.OutcomeTimedOut {
+		t.Fatalf("it ended %+v", got)
 	}
-	if got := w.activation(v); got.State != hooks.StateActive || got.Ledger.Reserved != 60 {
-		t.Fatalf("activation %+v", got)
-	}
-	w.wantJob(b.ID, jobs.Pending, "", "")
-
-	first.Abort(w.ctx) // gives back what it had
-	_, err = w.upload(b, map[string]any{"Extra": strings.Repeat("y", 40)}, 10)
-	w.ok(err)
-	w.consistent(true)
+	w.wantJob(b.ID, jobs.Failed, hooks.OutcomeTimedOut, errs.CodeTimedOut)
 }
 
 func TestWaitEndsWithTheStream(t *testing.T) {
@@ -281,13 +314,10 @@ func TestWaitEndsWithTheStream(t *testing.T) {
 	w.c.Wait = nil
 	w.activate(version{maxBytes: 100, maxResult: 64})
 	a, b := w.asked(w.peer()), w.asked(w.peer())
-	first, err := w.c.NewUpload(w.ctx, a.PeerID, a.ID)
-	w.ok(err)
-	defer first.Abort(w.ctx)
-	w.ok(first.Write([]byte(strings.Repeat("x", 60))))
+	defer w.half(a, 60).Abort(w.ctx)
 	ctx, cancel := context.WithTimeout(w.ctx, 50*time.Millisecond)
 	defer cancel()
-	_, err = upload(ctx, w.c, b, map[string]any{"Extra": strings.Repeat("y", 40)}, 10)
+	_, err := upload(ctx, w.c, b, map[string]any{"Extra": strings.Repeat("y", 40)}, 10)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
 	}
@@ -299,16 +329,14 @@ func TestABrokenUploadIsTakenUp(t *testing.T) {
 	w := newWorld(t)
 	v := w.activate(version{maxBytes: 64, maxResult: 64})
 	j := w.asked(w.peer())
-	u, err := w.c.NewUpload(w.ctx, j.PeerID, j.ID)
-	w.ok(err)
-	w.ok(u.Write([]byte(strings.Repeat("x", 50))))
+	w.half(j, 50)
 
 	w.c = w.collector() // the server was killed and started again
 	w.ok(w.c.Recover(w.ctx))
 	if l := w.activation(v).Ledger; l.Reserved != 50 {
 		t.Fatalf("ledger %+v", l)
 	}
-	_, err = w.upload(j, map[string]any{"Extra": strings.Repeat("y", 52)}, 10)
+	_, err := w.upload(j, map[string]any{"Extra": strings.Repeat("y", 52)}, 10)
 	w.ok(err)
 	if l := w.activation(v).Ledger; l.Reserved != 0 || l.Bytes != 64 || l.Received != 1 {
 		t.Fatalf("ledger %+v", l)

@@ -10,9 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/internal/jobs"
 	"hookline/review"
 	"hookline/signing"
 )
@@ -389,6 +391,12 @@ func TestANewerVersionSupersedes(t *testing.T) {
 	}
 }
 
+// lease takes a lease for a job of that id.
+func (w *world) lease(version, id string) {
+	w.Helper()
+	w.ok(w.db.Lease(w.ctx, jobs.Job{ID: id, PeerID: "peer of " + id, OriginalID: id, Version: version, CreatedAt: w.now}, w.now))
+}
+
 // TestTheLedgerGoesOn: started again, a version counts what it brought before.
 func TestTheLedgerGoesOn(t *testing.T) {
 	w := newWorld(t, nil)
@@ -396,9 +404,10 @@ func TestTheLedgerGoesOn(t *testing.T) {
 	w.ok(err)
 	v := l.Version.Digest
 	for _, lease := range []string{"a", "b"} {
-		w.ok(w.db.TakeLease(w.ctx, v, lease, w.now))
+		w.lease(v, lease)
 	}
-	_, _, err = w.db.SettleLease(w.ctx, v, "a", hooks.OutcomeReceived, 10, w.now)
+	received := jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}
+	_, err = w.db.Settle(w.ctx, "a", received, &collector.Result{ID: "a", Fields: make([]byte, 10), Bytes: 10}, w.now)
 	w.ok(err)
 	_, err = w.s.Disable(w.ctx, as(auth.RoleOperator), v, "a pause")
 	w.ok(err)
@@ -418,8 +427,8 @@ func TestTooManyFailuresNeedMoreQuantity(t *testing.T) {
 	v := l.Version.Digest
 	for i := range 13 {
 		lease := string(rune('a' + i))
-		w.ok(w.db.TakeLease(w.ctx, v, lease, w.now))
-		_, _, err := w.db.SettleLease(w.ctx, v, lease, hooks.OutcomeFailed, 0, w.now)
+		w.lease(v, lease)
+		_, err := w.db.Settle(w.ctx, lease, jobs.Decision{Status: jobs.Failed, Outcome: hooks.OutcomeFailed}, nil, w.now)
 		w.ok(err)
 	}
 	_, err = w.s.Disable(w.ctx, as(auth.RoleOperator), v, "it fails")

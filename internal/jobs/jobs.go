@@ -68,15 +68,13 @@ type Job struct {
 // OpenSlot is the slot of a hook job that is pending or succeeded.
 func OpenSlot(version, original string) string { return version + "/" + original }
 
-// Decision is the one conditional update that ends a pending job.
+// Decision is how a pending job ends.
 type Decision struct {
 	Status    Status
 	Outcome   hooks.Outcome
 	Code      string
 	Text      string
 	HookError string
-	Bytes     int64
-	At        time.Time
 }
 
 // Filter narrows a list of jobs; zero members do not narrow.

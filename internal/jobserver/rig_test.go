@@ -104,7 +104,7 @@ func (r *rig) start() {
 	db, hub := r.db, jobserver.NewHub()
 	r.hub = hub
 	r.c = &collector.Collector{
-		Activations: db, Jobs: db, Results: db, Queries: db, Repairs: db, Peers: db, Sender: hub, Now: time.Now,
+		Activations: db, Jobs: db, Queries: db, Repairs: db, Peers: db, Sender: hub, Now: time.Now,
 		Signed: func(ctx context.Context, version string) (collector.Signed, error) {
 			l, err := db.Life(ctx, version)
 			return collector.Signed{Statement: l.Version.Statement, Script: l.Version.Script, Signatures: l.Version.Signatures}, err
@@ -256,15 +256,21 @@ func (m *machine) file() string {
 // activate stores an approved version that matches report and activates it.
 func (r *rig) activate() string {
 	r.Helper()
+	return r.activateUpTo(200_000)
+}
+
+// activateUpTo signs max_result_bytes.
+func (r *rig) activateUpTo(maxResult int64) string {
+	r.Helper()
 	m, err := hooks.ParseManifest(hooks.Manifest{
 		Hook: "extra", Description: "a test", Level: hooks.LevelProblem, As: hooks.AsService,
 		Match: hooks.Match{Fingerprints: []string{hooks.Fingerprint(report())}},
 		Fields: map[string]hooks.ManifestField{
-			"Extra": {Type: hooks.TypeText, Class: hooks.ClassTechnical, MaxBytes: 200_000},
+			"Extra": {Type: hooks.TypeText, Class: hooks.ClassTechnical, MaxBytes: maxResult},
 		},
 		Limits: hooks.Limits{
 			Lifetime: 24 * time.Hour, MaxReports: 1000, MaxRunsPerPeer: 1000, MaxPercent: 100,
-			MaxBytes: 1 << 20, MaxResultBytes: 200_000, MaxRuntime: time.Second,
+			MaxBytes: 4 << 20, MaxResultBytes: maxResult, MaxRuntime: time.Second,
 		},
 	}.YAML())
 	r.ok(err)

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"hookline/collector"
-	"hookline/hooks"
 	"hookline/internal/jobs"
 )
 
@@ -47,7 +46,7 @@ func newMetrics(streams func() int) *metrics {
 			Name: "hookline_leases_settled_total", Help: "Leases settled since the start, by outcome.",
 		}, []string{"outcome"}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "hookline_upload_bytes_total", Help: "Bytes of results taken from uploads, uncompressed.",
+			Name: "hookline_upload_bytes_total", Help: "Bytes of results stored since the start, uncompressed.",
 		}),
 	}
 	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -109,41 +108,39 @@ func (c countedJobs) AddReport(ctx context.Context, j jobs.Job, p collector.Prob
 	return created, err
 }
 
-func (c countedJobs) Decide(ctx context.Context, id string, d jobs.Decision) (bool, error) {
-	ok, err := c.Jobs.Decide(ctx, id, d)
-	if err == nil && ok {
-		c.m.ended.WithLabelValues(string(d.Outcome)).Inc()
-	}
-	return ok, err
-}
-
-// countedActivations counts leases and bytes.
-type countedActivations struct {
-	collector.Activations
-	m *metrics
-}
-
-func (c countedActivations) TakeLease(ctx context.Context, version, lease string, now time.Time) error {
-	err := c.Activations.TakeLease(ctx, version, lease, now)
+func (c countedJobs) Lease(ctx context.Context, j jobs.Job, now time.Time) error {
+	err := c.Jobs.Lease(ctx, j, now)
 	if err == nil {
 		c.m.leases.Inc()
 	}
 	return err
 }
 
-func (c countedActivations) Reserve(ctx context.Context, version, lease string, n int64) error {
-	err := c.Activations.Reserve(ctx, version, lease, n)
-	if err == nil {
-		c.m.bytes.Add(float64(n))
+func (c countedJobs) Settle(ctx context.Context, id string, d jobs.Decision, r *collector.Result, now time.Time) (collector.Settlement, error) {
+	s, err := c.Jobs.Settle(ctx, id, d, r, now)
+	if err == nil && s.OK {
+		c.m.ended.WithLabelValues(string(s.Job.Outcome)).Inc()
+		c.m.bytes.Add(float64(s.Job.Bytes))
+		c.m.settledLease(s.Job)
 	}
-	return err
+	return s, err
 }
 
-func (c countedActivations) SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, now time.Time) (hooks.Activation, bool, error) {
-	a, ok, err := c.Activations.SettleLease(ctx, version, lease, o, bytes, now)
-	if err == nil && ok {
-		c.m.leases.Dec()
-		c.m.settled.WithLabelValues(string(o)).Inc()
+// countedRepairs counts the leases that recovery settled.
+type countedRepairs struct {
+	collector.Repairs
+	m *metrics
+}
+
+func (c countedRepairs) RecoverLease(ctx context.Context, lost jobs.Job, now time.Time) (collector.Settlement, error) {
+	s, err := c.Repairs.RecoverLease(ctx, lost, now)
+	if err == nil && s.OK {
+		c.m.settledLease(s.Job)
 	}
-	return a, ok, err
+	return s, err
+}
+
+func (m *metrics) settledLease(j jobs.Job) {
+	m.leases.Dec()
+	m.settled.WithLabelValues(string(j.Outcome)).Inc()
 }

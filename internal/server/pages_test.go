@@ -81,16 +81,15 @@ func (r *rig) sample() (problem string, taint, memory api.Version) {
 	r.check(err)
 	canonical, err := fields.Canonical()
 	r.check(err)
-	r.check(r.db.AddHidden(context.Background(), collector.Result{
+	r.decide(hookJobID, jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}, &collector.Result{
 		ID: hookJobID, JobID: reportID, Hook: taint.Hook, Version: taint.Digest, PeerID: peerID, ProblemID: problem,
 		Fields: canonical, Bytes: int64(len(canonical)), CreatedAt: now.Add(2 * time.Second),
-	}))
-	r.decide(hookJobID, taint, jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived, Bytes: int64(len(canonical))})
+	})
 	r.lease(badJobID, memory)
-	r.decide(badJobID, memory, jobs.Decision{
+	r.decide(badJobID, jobs.Decision{
 		Status: jobs.Failed, Outcome: hooks.OutcomeFailed, Code: string(errs.CodeHookError), Text: "the hook ended with an error",
 		HookError: "hook-error at line 12: attempt to index a nil value",
-	})
+	}, nil)
 	return problem, taint, memory
 }
 
@@ -119,19 +118,15 @@ func (r *rig) file(id string, report hooks.Report, at time.Time) (problem string
 func (r *rig) lease(id string, v api.Version) {
 	r.t.Helper()
 	now := r.clock.now()
-	r.check(r.collector.Activations.TakeLease(context.Background(), v.Digest, id, now))
-	r.check(r.collector.Jobs.AddHookJob(context.Background(), jobs.Job{
-		ID: id, PeerID: peerID, Workload: jobs.WorkHook, Status: jobs.Pending, TriggeredBy: "match", CreatedAt: now,
+	r.check(r.collector.Jobs.Lease(context.Background(), jobs.Job{
+		ID: id, PeerID: peerID, TriggeredBy: "match", CreatedAt: now,
 		Deadline: now.Add(jobs.DefaultDeadline), OriginalID: reportID, Hook: v.Hook, Version: v.Digest,
-	}))
+	}, now))
 }
 
-func (r *rig) decide(id string, v api.Version, d jobs.Decision) {
+func (r *rig) decide(id string, d jobs.Decision, result *collector.Result) {
 	r.t.Helper()
-	d.At = r.clock.now().Add(2 * time.Second)
-	_, err := r.collector.Jobs.Decide(context.Background(), id, d)
-	r.check(err)
-	_, _, err = r.collector.Activations.SettleLease(context.Background(), v.Digest, id, d.Outcome, d.Bytes, d.At)
+	_, err := r.collector.Jobs.Settle(context.Background(), id, d, result, r.clock.now().Add(2*time.Second))
 	r.check(err)
 }
 

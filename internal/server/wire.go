@@ -81,11 +81,10 @@ func (s *Server) openServices(ctx context.Context) error {
 		return fmt.Errorf("count leases: %w", err)
 	}
 	s.collector = &collector.Collector{
-		Activations: countedActivations{s.db, s.metrics},
+		Activations: s.db,
 		Jobs:        countedJobs{s.db, s.metrics},
-		Results:     s.db,
 		Queries:     s.db,
-		Repairs:     s.db,
+		Repairs:     countedRepairs{s.db, s.metrics},
 		Peers:       s.db,
 		Signed:      s.signed,
 		Sender:      s.hub,

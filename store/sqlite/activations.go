@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/internal/jobs"
 )
 
 const activationColumns = `digest, hook, state, reason, keys, quantity, deadline, max_bytes, percent, per_minute,
@@ -35,26 +37,24 @@ func (d *DB) ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activatio
 		(SELECT digest FROM activation_keys WHERE key IN (?`+strings.Repeat(", ?", len(keys)-1)+`)) ORDER BY digest`, args...)
 }
 
-// TakeLease adds the lease and counts it, where the activation is active,
+// takeLease adds the lease and counts it, where the activation is active,
 // before its deadline, and has one to give.
-func (d *DB) TakeLease(ctx context.Context, version, lease string, now time.Time) error {
-	return d.write(ctx, func(t *tx) error {
-		n, err := t.exec(`UPDATE activations SET issued = issued + 1, leased = leased + 1
-			WHERE digest = ? AND state = 'active' AND deadline > ? AND received + leased < quantity AND leased < ?`,
-			version, toMS(now), hooks.MaxLeasesOut)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return whyNoLease(ctx, t, version, now)
-		}
-		n, err = t.exec(`INSERT INTO leases (id, version, reserved, taken_at) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING`,
-			lease, version, toMS(now))
-		if err == nil && n == 0 {
-			return errs.New(errs.CodeConflict, "cannot take lease %s: the id is taken", lease)
-		}
+func takeLease(ctx context.Context, t *tx, version, lease string, now time.Time) error {
+	n, err := t.exec(`UPDATE activations SET issued = issued + 1, leased = leased + 1
+		WHERE digest = ? AND state = 'active' AND deadline > ? AND received + leased < quantity AND leased < ?`,
+		version, toMS(now), hooks.MaxLeasesOut)
+	if err != nil {
 		return err
-	})
+	}
+	if n == 0 {
+		return whyNoLease(ctx, t, version, now)
+	}
+	n, err = t.exec(`INSERT INTO leases (id, version, reserved, taken_at) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING`,
+		lease, version, toMS(now))
+	if err == nil && n == 0 {
+		return errs.New(errs.CodeConflict, "cannot take lease %s: the id is taken", lease)
+	}
+	return err
 }
 
 // whyNoLease names the condition that a refused lease met first.
@@ -106,67 +106,69 @@ func reserve(ctx context.Context, t *tx, version, lease string, have, n int64) e
 		_, err := t.exec(`UPDATE leases SET reserved = ? WHERE id = ?`, have+n, lease)
 		return err
 	}
+	return whyNoBytes(ctx, t, version, have+n)
+}
+
+// whyNoBytes says whether n bytes could ever fit.
+func whyNoBytes(ctx context.Context, t *tx, version string, n int64) error {
 	a, err := activation(ctx, t, version)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if a.Ledger.Bytes+have+n > a.MaxBytes {
-		return noBytesLeft(a, have+n)
+	case a.Ledger.Bytes+n > a.MaxBytes:
+		return errs.New(errs.CodeBytesReached, "version %s may bring %d bytes, has %d, and this result has at least %d",
+			version, a.MaxBytes, a.Ledger.Bytes, n)
 	}
 	return errs.New(errs.CodeRateLimited, "other uploads have reserved what version %s has left", version).
 		WithHint("wait until one of them has ended")
 }
 
-func noBytesLeft(a hooks.Activation, n int64) error {
-	return errs.New(errs.CodeBytesReached, "version %s may bring %d bytes, has %d, and this result has at least %d",
-		a.Digest, a.MaxBytes, a.Ledger.Bytes, n)
-}
-
-// SettleLease removes the lease and counts its outcome, once. When that was
-// is the job's to tell, so the time is not stored here. The activation is read
-// after the commit, past the writer: it may show what others did since.
-func (d *DB) SettleLease(ctx context.Context, version, lease string, o hooks.Outcome, bytes int64, _ time.Time) (hooks.Activation, bool, error) {
-	update, known := settleStatements[o]
+// settleLease removes the lease of a decided job, counts its outcome, and ends
+// the activation where that was the last that it needed. ok is false where the
+// lease is gone.
+func settleLease(ctx context.Context, t *tx, j jobs.Job, now time.Time) (a hooks.Activation, ok bool, err error) {
+	update, known := settleStatements[j.Outcome]
 	if !known { // as in hooks.Ledger.Settle: the sum holds whatever is said
 		update = settleStatements[hooks.OutcomeFailed]
 	}
-	if o != hooks.OutcomeReceived {
-		bytes = 0
+	a, err = one(ctx, t, scanActivation, update, j.Version, j.ID, j.Bytes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return whyNotSettled(ctx, t, j)
 	}
-	var ok bool
-	err := d.write(ctx, func(t *tx) error {
-		n, err := t.exec(update, version, lease, bytes)
-		if ok = n == 1; err != nil {
-			return err
-		}
-		if !ok {
-			return whyNotSettled(ctx, t, version, lease, bytes)
-		}
-		_, err = t.exec(`DELETE FROM leases WHERE id = ?`, lease)
-		return err
-	})
-	if err != nil {
-		return hooks.Activation{}, false, err
+	if err == nil {
+		_, err = t.exec(`DELETE FROM leases WHERE id = ?`, j.ID)
 	}
-	a, err := d.Activation(context.WithoutCancel(ctx), version)
-	return a, ok, err
+	if err == nil {
+		err = conclude(t, &a, now)
+	}
+	return a, err == nil, err
 }
 
-// whyNotSettled is nil where the lease is gone. A result that nobody reserved
-// the bytes for is refused where it does not fit.
-func whyNotSettled(ctx context.Context, t *tx, version, lease string, bytes int64) error {
-	_, err := one(ctx, t, scanInt, `SELECT 1 FROM leases WHERE id = ? AND version = ?`, lease, version)
-	if errors.Is(err, sql.ErrNoRows) {
+// whyNotSettled is no error where the lease is gone. A result that nobody
+// reserved the bytes for is refused where it does not fit.
+func whyNotSettled(ctx context.Context, t *tx, j jobs.Job) (hooks.Activation, bool, error) {
+	_, err := one(ctx, t, scanInt, `SELECT 1 FROM leases WHERE id = ? AND version = ?`, j.ID, j.Version)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		a, err := activation(ctx, t, j.Version)
+		return a, false, err
+	case err != nil:
+		return hooks.Activation{}, false, err
+	}
+	return hooks.Activation{}, false, whyNoBytes(ctx, t, j.Version, j.Bytes)
+}
+
+// conclude moves an activation that has reached a bound out of active.
+func conclude(t *tx, a *hooks.Activation, now time.Time) error {
+	to, reason := collector.Conclude(*a, now)
+	if to == "" {
 		return nil
 	}
-	if err != nil {
+	if _, err := changeState(t, a.Digest, a.State, to, string(reason), now); err != nil {
 		return err
 	}
-	a, err := activation(ctx, t, version)
-	if err != nil {
-		return err
-	}
-	return noBytesLeft(a, bytes)
+	a.State, a.Reason, a.ChangedAt = to, string(reason), fromMS(toMS(now))
+	return nil
 }
 
 // settleStatements has one update for each outcome's column of the ledger.
@@ -186,7 +188,7 @@ func settleStatement(column string) string {
 	const reserved = `(SELECT reserved FROM leases WHERE id = ?2 AND version = ?1)`
 	return `UPDATE activations SET leased = leased - 1, ` + column + ` = ` + column + ` + 1,
 		reserved = reserved - ` + reserved + `, bytes = bytes + ?3
-		WHERE digest = ?1 AND bytes + reserved - ` + reserved + ` + ?3 <= max_bytes`
+		WHERE digest = ?1 AND bytes + reserved - ` + reserved + ` + ?3 <= max_bytes RETURNING ` + activationColumns
 }
 
 // ChangeState moves an activation from one state to another; ok is false

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,19 +23,40 @@ const callers = 16
 const benchActivation = `INSERT INTO activations (digest, hook, state, reason, quantity, deadline, max_bytes, percent, per_minute,
 	created_at, changed_at, keys) VALUES ('v', 'h', 'active', '', 1000000000, 9000000000000, 1000000000000, 100, 0, 1, 1, '["fp:x"]')`
 
-// BenchmarkLeaseSettle16 takes leases and settles them from 16 callers; one
-// operation is both. Its limit is BenchmarkRawGroupCommit16.
+// benchJob is a hook job with columns as long as real ones.
+func benchJob(id string) jobs.Job {
+	at := time.Unix(1_700_000_000, 0)
+	return jobs.Job{
+		ID: id, PeerID: "peer-of-" + id, Workload: jobs.WorkHook, Status: jobs.Pending, TriggeredBy: "match",
+		CreatedAt: at, Deadline: at.Add(jobs.DefaultDeadline), ProblemID: "00112233445566778899aabbccddeeff",
+		OriginalID: "original-" + id, Hook: "kernel-taint", Version: "v", Slot: jobs.OpenSlot("v", "original-"+id),
+	}
+}
+
+func benchResult(j jobs.Job) collector.Result {
+	fields := []byte(`{"KernelTaint":"12288"}`)
+	return collector.Result{
+		ID: j.ID, JobID: j.OriginalID, Hook: j.Hook, Version: j.Version, PeerID: j.PeerID, ProblemID: j.ProblemID,
+		Fields: fields, Bytes: int64(len(fields)), CreatedAt: j.CreatedAt,
+	}
+}
+
+// BenchmarkLeaseSettle16 leases jobs and settles them with a result from 16
+// callers; one operation is both, two commits. Its limit is
+// BenchmarkRawGroupCommit16.
 func BenchmarkLeaseSettle16(b *testing.B) {
 	d := open(b, Options{})
 	if err := d.write(b.Context(), func(t *tx) error { _, err := t.exec(benchActivation); return err }); err != nil {
 		b.Fatal(err)
 	}
-	ctx, now := context.Background(), time.Unix(1_700_000_000, 0)
+	ctx, received := context.Background(), jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}
 	inParallel(b, func(id string) error {
-		if err := d.TakeLease(ctx, "v", id, now); err != nil {
+		j := benchJob(id)
+		if err := d.Lease(ctx, j, j.CreatedAt); err != nil {
 			return err
 		}
-		_, _, err := d.SettleLease(ctx, "v", id, hooks.OutcomeReceived, 0, now)
+		r := benchResult(j)
+		_, err := d.Settle(ctx, id, received, &r, j.CreatedAt)
 		return err
 	})
 	b.StopTimer()
@@ -69,9 +91,10 @@ func inParallel(b *testing.B, op func(id string) error) {
 	}
 }
 
-// BenchmarkRawGroupCommit16 writes the same rows with a bare loop: a channel,
-// one transaction for what waits, prepared statements, the same schema and
-// pragmas; no savepoints, no conditions, no refusals, nothing read.
+// BenchmarkRawGroupCommit16 writes the same rows in as many commits with a
+// bare loop: a channel, one transaction for what waits, prepared statements,
+// the same schema and pragmas; no savepoints, no conditions, no refusals,
+// nothing read.
 func BenchmarkRawGroupCommit16(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "raw.db")
 	d, err := Open(b.Context(), path, Options{})
@@ -83,18 +106,29 @@ func BenchmarkRawGroupCommit16(b *testing.B) {
 	}
 	raw := newRawLoop(b, path)
 	inParallel(b, func(id string) error {
-		if err := raw.do([]any{raw.take}, []any{raw.insert, id, "v", 0, 1}); err != nil {
+		j := benchJob(id)
+		at := j.CreatedAt.UnixMilli()
+		err := raw.do([]any{raw.take}, []any{raw.lease, id, "v", 0, at}, []any{
+			raw.job, j.ID, j.PeerID, string(j.Workload), string(j.Status), j.TriggeredBy, at, j.Deadline.UnixMilli(), 0, 0, 0,
+			"", "", "", "", j.ProblemID, j.OriginalID, j.Hook, j.Version, "", j.Slot, 0, nil, nil,
+		})
+		if err != nil {
 			return err
 		}
-		return raw.do([]any{raw.remove, id}, []any{raw.settle, 0, 0})
+		r := benchResult(j)
+		return raw.do(
+			[]any{raw.decide, r.Bytes, at, id},
+			[]any{raw.result, r.ID, r.JobID, r.Hook, r.Version, r.PeerID, r.ProblemID, r.Fields, r.Bytes, at},
+			[]any{raw.settle, r.Bytes}, []any{raw.end, id},
+		)
 	})
 }
 
 // rawLoop is the least that commits in groups.
 type rawLoop struct {
-	conn                         *sql.Conn
-	queue                        chan rawOp
-	take, insert, remove, settle *sql.Stmt
+	conn                                          *sql.Conn
+	queue                                         chan rawOp
+	take, lease, job, decide, result, settle, end *sql.Stmt
 }
 
 // rawOp is statements with their values, and who waits for them.
@@ -123,13 +157,16 @@ func newRawLoop(b *testing.B, path string) *rawLoop {
 	if _, err := conn.ExecContext(context.Background(), benchActivation); err != nil {
 		b.Fatal(err)
 	}
+	values := func(n int) string { return ` VALUES (?` + strings.Repeat(`, ?`, n-1) + `)` }
 	r := &rawLoop{
 		conn: conn, queue: make(chan rawOp, 1024),
 		take:   prepare(`UPDATE activations SET issued = issued + 1, leased = leased + 1 WHERE digest = 'v'`),
-		insert: prepare(`INSERT INTO leases (id, version, reserved, taken_at) VALUES (?, ?, ?, ?)`),
-		remove: prepare(`DELETE FROM leases WHERE id = ?`),
-		settle: prepare(`UPDATE activations SET leased = leased - 1, received = received + 1, reserved = reserved - ?,
-			bytes = bytes + ? WHERE digest = 'v'`),
+		lease:  prepare(`INSERT INTO leases (id, version, reserved, taken_at)` + values(4)),
+		job:    prepare(`INSERT INTO jobs (` + jobColumns + `, report_sha256, report)` + values(23)),
+		decide: prepare(`UPDATE jobs SET status = 'succeeded', outcome = 'received', bytes = ?, completed_at = ? WHERE id = ?`),
+		result: prepare(`INSERT INTO hook_results (` + resultColumns + `)` + values(9)),
+		settle: prepare(`UPDATE activations SET leased = leased - 1, received = received + 1, bytes = bytes + ? WHERE digest = 'v'`),
+		end:    prepare(`DELETE FROM leases WHERE id = ?`),
 	}
 	begin, commit := prepare("BEGIN IMMEDIATE"), prepare("COMMIT")
 	stopped := make(chan struct{})

@@ -40,6 +40,9 @@ func writeForEver(path string) error {
 	if err != nil {
 		return err
 	}
+	if err := d.write(ctx, func(t *tx) error { _, err := t.exec(benchActivation + " ON CONFLICT DO NOTHING"); return err }); err != nil {
+		return err
+	}
 	var print sync.Mutex
 	failed := make(chan error)
 	for caller := range 8 {
@@ -66,7 +69,8 @@ func (d *DB) storePair(ctx context.Context, id string) error {
 	if _, err := d.AddReport(ctx, j, collector.Problem{ID: "problem", Fingerprint: "f"}); err != nil {
 		return err
 	}
-	return d.AddHookJob(ctx, jobs.Job{ID: id + "-hook", PeerID: "p", Status: jobs.Failed, OriginalID: id})
+	_, err := d.RecoverLease(ctx, jobs.Job{ID: id + "-hook", Status: jobs.Failed, Version: "v"}, time.Now())
+	return err
 }
 
 // A store whose process is killed at any moment has everything that it

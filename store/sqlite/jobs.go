@@ -87,23 +87,24 @@ func addMatchKeys(t *tx, j jobs.Job, keys []string) error {
 	return nil
 }
 
-// AddHookJob stores a hook job. Its slot is decided here: open while the job
-// is pending or succeeded, the job's own id otherwise.
-func (d *DB) AddHookJob(ctx context.Context, j jobs.Job) error {
-	j.Workload, j.Slot = jobs.WorkHook, j.ID
-	if j.Status != jobs.Failed {
-		j.Slot = jobs.OpenSlot(j.Version, j.OriginalID)
-	}
+// Lease takes a lease and stores its job in one commit. The slot is decided
+// here.
+func (d *DB) Lease(ctx context.Context, j jobs.Job, now time.Time) error {
+	j.Workload, j.Status, j.Slot = jobs.WorkHook, jobs.Pending, jobs.OpenSlot(j.Version, j.OriginalID)
 	return d.write(ctx, func(t *tx) error {
-		if err := hookJobFits(ctx, t, j); err != nil {
+		if err := takeLease(ctx, t, j.Version, j.ID, now); err != nil {
 			return err
 		}
-		n, err := insertJob(t, j, nil, nil)
-		if err == nil && n == 0 {
-			return errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID)
-		}
-		return err
+		return addHookJob(ctx, t, j)
 	})
+}
+
+func addHookJob(ctx context.Context, t *tx, j jobs.Job) error {
+	if err := hookJobFits(ctx, t, j); err != nil {
+		return err
+	}
+	_, err := insertJob(t, j, nil, nil)
+	return err
 }
 
 // hookJobFits looks at what may stand in the way, in the writer, where
@@ -124,7 +125,7 @@ func hookJobFits(ctx context.Context, t *tx, j jobs.Job) error {
 		return errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID)
 	case o.slot != 0:
 		return errs.New(errs.CodeAlreadyAsked, "version %s was already asked for job %s", j.Version, j.OriginalID)
-	case j.Status == jobs.Pending && o.pending >= jobs.MaxHooksPerPeer:
+	case o.pending >= jobs.MaxHooksPerPeer:
 		return errs.New(errs.CodePeerBusy, "peer %s has %d hook jobs pending", j.PeerID, o.pending)
 	}
 	return nil
@@ -143,53 +144,96 @@ func insertJob(t *tx, j jobs.Job, digest, report []byte) (int64, error) {
 // MarkSent stamps a pending job sent; first is true for one caller only, and
 // never for a job that is no longer pending.
 func (d *DB) MarkSent(ctx context.Context, id string, now time.Time) (bool, error) {
-	return d.updateJob(ctx, id, func(t *tx) (int64, error) {
-		return t.exec(`UPDATE jobs SET sent_at = ? WHERE id = ? AND status = 'pending' AND sent_at = 0`, toMS(now), id)
-	})
-}
-
-// MarkAcked stamps a pending job acknowledged, once.
-func (d *DB) MarkAcked(ctx context.Context, id string, now time.Time) error {
-	_, err := d.updateJob(ctx, id, func(t *tx) (int64, error) {
-		return t.exec(`UPDATE jobs SET acked_at = ? WHERE id = ? AND status = 'pending' AND acked_at = 0`, toMS(now), id)
-	})
-	return err
-}
-
-// Decide ends a pending job, and with the same commit shows or deletes its
-// hidden result.
-func (d *DB) Decide(ctx context.Context, id string, c jobs.Decision) (bool, error) {
-	if c.Status != jobs.Succeeded && c.Status != jobs.Failed {
-		return false, errs.New(errs.CodeBadInput, "cannot decide job %s: %q is no end", id, c.Status)
-	}
-	return d.updateJob(ctx, id, func(t *tx) (int64, error) {
-		n, err := t.exec(`UPDATE jobs SET status = ?1, outcome = ?2, failed_code = ?3, failed_text = ?4, hook_error = ?5,
-			bytes = ?6, completed_at = ?7, slot = iif(?1 = 'failed' AND slot <> '', id, slot)
-			WHERE id = ?8 AND status = 'pending'`,
-			string(c.Status), string(c.Outcome), c.Code, c.Text, c.HookError, c.Bytes, toMS(c.At), id)
-		if err != nil || n == 0 {
-			return n, err
-		}
-		return n, showOrDelete(t, id, c.Status == jobs.Succeeded)
-	})
-}
-
-// updateJob runs a conditional update of one job and tells whether it
-// happened; errs.CodeNotFound where there is no such job.
-func (d *DB) updateJob(ctx context.Context, id string, update func(*tx) (int64, error)) (bool, error) {
-	var ok bool
+	var first bool
 	err := d.write(ctx, func(t *tx) error {
-		n, err := update(t)
-		if ok = n == 1; ok || err != nil {
+		n, err := t.exec(`UPDATE jobs SET sent_at = ? WHERE id = ? AND status = 'pending' AND sent_at = 0`, toMS(now), id)
+		if first = n == 1; first || err != nil {
 			return err
 		}
-		_, err = one(ctx, t, scanInt, `SELECT 1 FROM jobs WHERE id = ?`, id)
-		if errors.Is(err, sql.ErrNoRows) {
-			return noJob(id)
-		}
+		_, err = hookJob(ctx, t, id)
 		return err
 	})
-	return ok && err == nil, err
+	return first && err == nil, err
+}
+
+// MarkAcked stamps jobs acknowledged, each once.
+func (d *DB) MarkAcked(ctx context.Context, acks []collector.Ack) error {
+	return d.write(ctx, func(t *tx) error {
+		for _, a := range acks {
+			_, err := t.exec(`UPDATE jobs SET acked_at = ? WHERE id = ? AND workload = 'hook' AND acked_at = 0`, toMS(a.At), a.JobID)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Settle decides a job, stores its result, settles its lease and ends its
+// activation where that was the last that it needed, in one commit: a result
+// is there if its job succeeded, and need not be hidden before.
+func (d *DB) Settle(ctx context.Context, id string, c jobs.Decision, r *collector.Result, now time.Time) (s collector.Settlement, err error) {
+	if err := checkDecision(id, c, r); err != nil {
+		return s, err
+	}
+	err = d.write(ctx, func(t *tx) (err error) {
+		if s.Job, s.OK, err = decide(ctx, t, id, c, r, now); err != nil {
+			return err
+		}
+		if !s.OK {
+			s.Activation, err = activation(ctx, t, s.Job.Version)
+			return err
+		}
+		s.Activation, _, err = settleLease(ctx, t, s.Job, now)
+		return err
+	})
+	if err != nil {
+		return collector.Settlement{}, err
+	}
+	return s, nil
+}
+
+func checkDecision(id string, c jobs.Decision, r *collector.Result) error {
+	received := c.Status == jobs.Succeeded && c.Outcome == hooks.OutcomeReceived
+	switch {
+	case c.Status != jobs.Succeeded && c.Status != jobs.Failed:
+		return errs.New(errs.CodeBadInput, "cannot decide job %s: %q is no end", id, c.Status)
+	case received != (r != nil), r != nil && r.ID != id:
+		return errs.New(errs.CodeBadInput, "cannot decide job %s: a result belongs to a job that received it", id)
+	case r != nil && len(r.Fields) > hooks.MaxResultBytes:
+		return errs.New(errs.CodeTooLarge, "cannot store result: it has %d bytes, at most %d", len(r.Fields), hooks.MaxResultBytes)
+	}
+	return nil
+}
+
+// decide ends a pending job and stores its result. A job that has ended
+// already is returned as it is, with ok false.
+func decide(ctx context.Context, t *tx, id string, c jobs.Decision, r *collector.Result, now time.Time) (j jobs.Job, ok bool, err error) {
+	var size int64
+	if r != nil {
+		size = r.Bytes
+	}
+	j, err = one(ctx, t, scanJob, `UPDATE jobs SET status = ?1, outcome = ?2, failed_code = ?3, failed_text = ?4, hook_error = ?5,
+		bytes = ?6, completed_at = ?7, slot = iif(?1 = 'failed', id, slot)
+		WHERE id = ?8 AND status = 'pending' AND workload = 'hook' RETURNING `+jobColumns,
+		string(c.Status), string(c.Outcome), c.Code, c.Text, c.HookError, size, toMS(now), id)
+	if errors.Is(err, sql.ErrNoRows) {
+		j, err = hookJob(ctx, t, id)
+		return j, false, err
+	}
+	if err == nil && r != nil {
+		err = addResult(t, *r)
+	}
+	return j, err == nil, err
+}
+
+// hookJob reads a hook job inside the writer.
+func hookJob(ctx context.Context, t *tx, id string) (jobs.Job, error) {
+	j, err := one(ctx, t, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND workload = 'hook'`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, noJob(id)
+	}
+	return j, err
 }
 
 // Job reads a job with its report; errs.CodeNotFound.

@@ -66,16 +66,18 @@ func runEveryQuery(t *testing.T, d *DB) {
 		func() error { _, err := d.Job(ctx, "j"); return err },
 		func() error { _, err := d.Problem(ctx, "p"); return err },
 		func() error { _, err := d.Result(ctx, "r"); return err },
-		func() error { return d.TakeLease(ctx, "v", "l", now) },
+		func() error { return d.Lease(ctx, jobs.Job{ID: "j", Version: "v"}, now) },
 		func() error { return d.Reserve(ctx, "v", "l", 1) },
-		func() error { _, _, err := d.SettleLease(ctx, "v", "l", hooks.OutcomeEmpty, 0, now); return err },
-		func() error { _, err := d.MarkSent(ctx, "j", now); return err },
-		func() error { return d.MarkAcked(ctx, "j", now) },
 		func() error {
-			return d.AddHookJob(ctx, jobs.Job{ID: "h", PeerID: "p", Status: jobs.Pending, Version: "v", OriginalID: "o"})
+			_, err := d.RecoverLease(ctx, jobs.Job{ID: "lost", Version: "v", Status: jobs.Failed}, now)
+			return err
 		},
-		func() error { return d.AddHidden(ctx, collector.Result{ID: "h", Fields: []byte("{}")}) },
-		func() error { _, err := d.Decide(ctx, "h", jobs.Decision{Status: jobs.Succeeded}); return err },
+		func() error { _, err := d.MarkSent(ctx, "j", now); return err },
+		func() error { return d.MarkAcked(ctx, []collector.Ack{{JobID: "j", At: now}}) },
+		func() error {
+			_, err := d.Settle(ctx, "j", jobs.Decision{Status: jobs.Failed}, nil, now)
+			return err
+		},
 		func() error { _, err := d.ChangeState(ctx, "v", "active", "expired", "", now); return err },
 	} {
 		if err := read(); err != nil && !errs.Is(err, errs.CodeNotFound) && !errs.Is(err, errs.CodeHookNotActive) {
@@ -107,9 +109,14 @@ func runEveryAction(t *testing.T, d *DB) {
 		func(g auth.Grant) error { return d.AddVersion(ctx, v, g) },
 		func(g auth.Grant) error { return d.AddReview(ctx, r, hooks.StateSubmitted, hooks.StateApproved, g) },
 		func(g auth.Grant) error { return d.Activate(ctx, a, hooks.StateApproved, g) },
-		func(auth.Grant) error { return d.TakeLease(ctx, "d", "l", now) },
+		func(auth.Grant) error { return d.Lease(ctx, jobs.Job{ID: "l", PeerID: "p", Version: "d"}, now) },
 		func(auth.Grant) error { return d.Reserve(ctx, "d", "l", 1) },
-		func(g auth.Grant) error { return d.Disable(ctx, "d", hooks.StateActive, "", now, g) },
+		func(auth.Grant) error {
+			received := jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}
+			_, err := d.Settle(ctx, "l", received, &collector.Result{ID: "l", Bytes: 0}, now)
+			return err
+		},
+		func(g auth.Grant) error { return d.Disable(ctx, "d", hooks.StateExpired, "", now, g) },
 		func(g auth.Grant) error { return d.Activate(ctx, a, hooks.StateDisabled, g) },
 		func(auth.Grant) error { return d.AddPeer(ctx, enroll.Peer{ID: "p", SPKI: "s"}) },
 		func(auth.Grant) error { _, err := d.Connect(ctx, "p", "s", enroll.Hello{}, now); return err },

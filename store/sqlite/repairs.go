@@ -26,6 +26,43 @@ func scanLease(s scanner) (collector.Lease, error) {
 	return l, err
 }
 
+// RecoverLease looks at the job again inside the writer: its sender may have
+// come first.
+func (d *DB) RecoverLease(ctx context.Context, lost jobs.Job, now time.Time) (s collector.Settlement, err error) {
+	err = d.write(ctx, func(t *tx) (err error) {
+		s.Job, err = hookJob(ctx, t, lost.ID)
+		if errs.Is(err, errs.CodeNotFound) {
+			s.Job, err = lost, addLost(t, lost)
+		}
+		if err != nil {
+			return err
+		}
+		if !s.Job.Final() {
+			s.Activation, err = activation(ctx, t, s.Job.Version)
+			return err
+		}
+		s.Activation, s.OK, err = settleLease(ctx, t, s.Job, now)
+		return err
+	})
+	if err != nil {
+		return collector.Settlement{}, err
+	}
+	return s, nil
+}
+
+// addLost stores the failed job of a lease that has none.
+func addLost(t *tx, lost jobs.Job) error {
+	if lost.Status != jobs.Failed {
+		return errs.New(errs.CodeBadInput, "cannot recover lease %s: a lost job has failed, not %q", lost.ID, lost.Status)
+	}
+	lost.Workload, lost.Slot = jobs.WorkHook, lost.ID
+	n, err := insertJob(t, lost, nil, nil)
+	if err == nil && n == 0 {
+		return errs.New(errs.CodeConflict, "cannot recover lease %s: the id is taken", lost.ID)
+	}
+	return err
+}
+
 // Overdue lists pending jobs past their deadline, by id, those above after.
 // The deadline itself is too late, as everywhere.
 func (d *DB) Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error) {

@@ -42,7 +42,6 @@ var (
 	_ review.Changes        = (*DB)(nil)
 	_ collector.Activations = (*DB)(nil)
 	_ collector.Jobs        = (*DB)(nil)
-	_ collector.Results     = (*DB)(nil)
 	_ collector.Queries     = (*DB)(nil)
 	_ collector.Repairs     = (*DB)(nil)
 )

@@ -62,7 +62,7 @@ func supersede(k *kit) {
 	if k.state(newer.Digest) != hooks.StateActive || k.state(other.Digest) != hooks.StateActive {
 		k.Error("activating one version touched others")
 	}
-	k.refused(k.TakeLease(k.ctx, old.Digest, k.id(), k.clock()), errs.CodeHookNotActive)
+	k.refused(k.lease(k.next(old.Digest)), errs.CodeHookNotActive)
 	old.State, old.ChangedAt = hooks.StateActive, k.clock()
 	k.must(k.Activate(k.ctx, old, hooks.StateSuperseded, k.grant(auth.HooksActivate)))
 	if k.state(newer.Digest) != hooks.StateSuperseded || k.state(old.Digest) != hooks.StateActive {
@@ -72,8 +72,7 @@ func supersede(k *kit) {
 
 func activateAgain(k *kit) {
 	a := k.active("taint", 3)
-	lease := k.id()
-	k.must(k.TakeLease(k.ctx, a.Digest, lease, k.clock()))
+	k.taken(a.Digest)
 	k.must(k.Disable(k.ctx, a.Digest, hooks.StateActive, "noisy", k.clock(), k.grant(auth.HooksDisable)))
 	k.advance(time.Minute)
 	a.Quantity, a.Deadline, a.Rollout = 2, a.Deadline.Add(time.Hour), hooks.Rollout{Percent: 10, PerMinute: 1}
@@ -92,7 +91,7 @@ func activateAgain(k *kit) {
 func quantityBelowLedger(k *kit) {
 	a := k.active("taint", 3)
 	for range 2 {
-		k.must(k.TakeLease(k.ctx, a.Digest, k.id(), k.clock()))
+		k.taken(a.Digest)
 	}
 	k.must(k.Disable(k.ctx, a.Digest, hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)))
 	a.Quantity = 1

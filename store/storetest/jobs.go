@@ -22,7 +22,7 @@ func jobTests() []test {
 		{"pending jobs of a peer are capped", peerCap},
 		{"a failed job blocks its id", failedJobBlocksID},
 		{"sent and acknowledged once", sentAndAcked},
-		{"decided once", decide},
+		{"settled once", settleOnce},
 		{"filters and pages", jobPages},
 	}
 }
@@ -141,28 +141,22 @@ func hookJobs(k *kit) {
 	original := k.filed("p", crashed)
 	j := k.pending("p", "v", original.ID)
 	same(k, k.job(j.ID), j)
-	k.refused(k.AddHookJob(k.ctx, j), errs.CodeConflict)
-	taken := k.hookJob("p", "v2", original.ID)
-	taken.ID = original.ID
-	k.refused(k.AddHookJob(k.ctx, taken), errs.CodeConflict)
-	same(k, k.job(original.ID), original)
+	leases, err := k.Leases(k.ctx, "", 10)
+	k.must(err)
+	same(k, leases, []collector.Lease{{ID: j.ID, Version: j.Version, TakenAt: k.clock()}})
 }
 
 func slots(k *kit) {
 	j := k.pending("p", "v", "original")
-	k.refused(k.AddHookJob(k.ctx, k.hookJob("q", "v", "original")), errs.CodeAlreadyAsked)
+	k.refused(k.lease(k.hookJob("q", j.Version, "original")), errs.CodeAlreadyAsked)
 	k.pending("q", "v", "other")
 	k.pending("q", "v2", "original")
-	decided, err := k.Decide(k.ctx, j.ID, k.failure(hooks.OutcomeDeferred))
-	if err != nil || !decided {
-		k.Fatalf("decide: %v, %v", decided, err)
-	}
+	k.settled(j, hooks.OutcomeDeferred, 0)
 	same(k, k.job(j.ID).Slot, j.ID)
 	second := k.pending("p", "v", "original") // free again after a failure
-	_, err = k.Decide(k.ctx, second.ID, k.success(10))
-	k.must(err)
+	k.settled(second, hooks.OutcomeReceived, 10)
 	same(k, k.job(second.ID).Slot, second.Slot)
-	k.refused(k.AddHookJob(k.ctx, k.hookJob("p", "v", "original")), errs.CodeAlreadyAsked) // never after a success
+	k.refused(k.lease(k.hookJob("p", j.Version, "original")), errs.CodeAlreadyAsked) // never after a success
 }
 
 func peerCap(k *kit) {
@@ -173,31 +167,45 @@ func peerCap(k *kit) {
 			first = j
 		}
 	}
-	k.refused(k.AddHookJob(k.ctx, k.hookJob("p", "v", "more")), errs.CodePeerBusy)
+	k.refused(k.lease(k.hookJob("p", first.Version, "more")), errs.CodePeerBusy)
 	k.pending("q", "v", "of another peer")
 	k.filed("p", crashed) // reports do not count
-	_, err := k.Decide(k.ctx, first.ID, k.failure(hooks.OutcomeFailed))
-	k.must(err)
+	k.settled(first, hooks.OutcomeFailed, 0)
 	k.pending("p", "v", "more")
-	k.refused(k.AddHookJob(k.ctx, k.hookJob("p", "v", "and more")), errs.CodePeerBusy)
+	k.refused(k.lease(k.hookJob("p", first.Version, "and more")), errs.CodePeerBusy)
 }
 
-// What Recover does for a lease without a job: a stalled sender collides.
+// What recovery does for a lease without a job: a stalled sender collides.
 func failedJobBlocksID(k *kit) {
 	for i := range jobs.MaxHooksPerPeer {
 		k.pending("p", "v", strconv.Itoa(i))
 	}
-	stalled := k.hookJob("p", "v", "original")
-	lost := stalled
-	lost.Status, lost.Outcome, lost.FailedCode = jobs.Failed, hooks.OutcomeCancelled, string(errs.CodeLostLease)
-	lost.CompletedAt, lost.Slot, lost.OriginalID = k.clock(), lost.ID, ""
-	k.must(k.AddHookJob(k.ctx, lost)) // whatever else is pending
+	stalled := k.hookJob("p", k.on("v"), "original")
+	lost := k.lost(stalled)
+	before := k.ledger(stalled.Version)
+	s, err := k.RecoverLease(k.ctx, lost, k.clock()) // whatever else is pending
+	if err != nil || s.OK {
+		k.Errorf("a lease that nobody took was settled: %v, %v", s.OK, err)
+	}
 	same(k, k.job(lost.ID), lost)
-	k.refused(k.AddHookJob(k.ctx, stalled), errs.CodeConflict)
+	k.settled(k.pending("q", "v", "another"), hooks.OutcomeEmpty, 0)
+	k.refused(k.lease(stalled), errs.CodeConflict)
+	before.Issued, before.Empty = before.Issued+1, 1
+	same(k, k.ledger(stalled.Version), before)
 	first, err := k.MarkSent(k.ctx, stalled.ID, k.clock())
 	if err != nil || first {
 		k.Errorf("a job that was lost is sent: %v, %v", first, err)
 	}
+	stalled = k.hookJob("q", stalled.Version, "never stored")
+	_, err = k.RecoverLease(k.ctx, stalled, k.clock())
+	k.refused(err, errs.CodeBadInput) // it has not failed
+}
+
+// lost is what a server stores for a lease whose job it does not find.
+func (k *kit) lost(j jobs.Job) jobs.Job {
+	j.PeerID, j.Status, j.Outcome, j.FailedCode = "", jobs.Failed, hooks.OutcomeCancelled, string(errs.CodeLostLease)
+	j.CompletedAt, j.Slot, j.OriginalID = k.clock(), j.ID, ""
+	return j
 }
 
 func sentAndAcked(k *kit) {
@@ -210,51 +218,59 @@ func sentAndAcked(k *kit) {
 		}
 		k.advance(time.Second)
 	}
+	report := k.filed("p", crashed)
+	late := k.pending("p", "v", "other")
+	k.settled(late, hooks.OutcomeTimedOut, 0)
 	j.AckedAt = k.clock()
 	for range 2 {
-		k.must(k.MarkAcked(k.ctx, j.ID, k.clock()))
+		at := k.clock()
+		k.must(k.MarkAcked(k.ctx, []collector.Ack{{JobID: report.ID, At: at}, {JobID: "none", At: at}, {JobID: late.ID, At: at}, {JobID: j.ID, At: at}}))
 		k.advance(time.Second)
 	}
+	k.must(k.MarkAcked(k.ctx, nil))
 	same(k, k.job(j.ID), j)
-	_, err := k.MarkSent(k.ctx, "none", k.clock())
-	k.refused(err, errs.CodeNotFound)
-	k.refused(k.MarkAcked(k.ctx, "none", k.clock()), errs.CodeNotFound)
-	late := k.pending("p", "v", "other")
-	_, err = k.Decide(k.ctx, late.ID, k.failure(hooks.OutcomeTimedOut))
-	k.must(err)
-	if first, err := k.MarkSent(k.ctx, late.ID, k.clock()); err != nil || first {
-		k.Errorf("a decided job is sent: %v, %v", first, err)
+	same(k, k.job(report.ID), report)
+	if got := k.job(late.ID); !got.AckedAt.Equal(j.AckedAt) {
+		k.Errorf("an answer overtook its acknowledgement: %+v", got)
 	}
-	k.must(k.MarkAcked(k.ctx, late.ID, k.clock()))
-	if got := k.job(late.ID); !got.SentAt.IsZero() || !got.AckedAt.IsZero() {
-		k.Errorf("a decided job was stamped: %+v", got)
+	for _, id := range []string{"none", report.ID} {
+		_, err := k.MarkSent(k.ctx, id, k.clock())
+		k.refused(err, errs.CodeNotFound)
+	}
+	if first, err := k.MarkSent(k.ctx, late.ID, k.clock()); err != nil || first || !k.job(late.ID).SentAt.IsZero() {
+		k.Errorf("a decided job is sent: %v, %v", first, err)
 	}
 }
 
-func decide(k *kit) {
+func settleOnce(k *kit) {
 	j := k.pending("p", "v", "original")
 	k.advance(time.Second)
-	d := k.failure(hooks.OutcomeFailed)
+	d, at := k.decision(hooks.OutcomeFailed), k.clock()
 	j.Status, j.Outcome, j.FailedCode, j.FailedText, j.HookError = d.Status, d.Outcome, d.Code, d.Text, d.HookError
-	j.CompletedAt, j.Slot = d.At, j.ID
-	for i := range 3 {
-		ok, err := k.Decide(k.ctx, j.ID, d)
-		if err != nil || ok != (i == 0) {
-			k.Errorf("decision number %d: %v, %v", i+1, ok, err)
+	j.CompletedAt, j.Slot = at, j.ID
+	want := hooks.Ledger{Issued: 1, Failed: 1}
+	for i, o := range []hooks.Outcome{hooks.OutcomeFailed, hooks.OutcomeFailed, hooks.OutcomeReceived, hooks.OutcomeEmpty} {
+		s, err := k.settle(j, o, 10)
+		if err != nil || s.OK != (i == 0) {
+			k.Errorf("decision number %d: %v, %v", i+1, s.OK, err)
 		}
+		same(k, s.Job, j)
+		same(k, s.Activation.Digest, j.Version)
+		same(k, s.Activation.Ledger, want)
 		same(k, k.job(j.ID), j)
-		d = k.success(10)
+		same(k, k.ledger(j.Version), want)
+		k.advance(time.Second)
 	}
-	_, err := k.Decide(k.ctx, "none", d)
-	k.refused(err, errs.CodeNotFound)
-	report := k.filed("p", crashed)
-	if ok, err := k.Decide(k.ctx, report.ID, k.failure(hooks.OutcomeFailed)); err != nil || ok {
-		k.Errorf("a report was decided: %v, %v", ok, err)
+	report, open := k.filed("p", crashed), k.pending("p", "v", "other")
+	for _, id := range []string{"none", report.ID} {
+		_, err := k.Settle(k.ctx, id, d, nil, at)
+		k.refused(err, errs.CodeNotFound)
 	}
-	open := k.pending("p", "v", "other")
-	d.Status = jobs.Pending
-	_, err = k.Decide(k.ctx, open.ID, d)
-	k.refused(err, errs.CodeBadInput)
+	for _, status := range []jobs.Status{jobs.Pending, "", "nonsense"} {
+		d.Status = status
+		_, err := k.Settle(k.ctx, open.ID, d, nil, at)
+		k.refused(err, errs.CodeBadInput)
+	}
 	same(k, k.job(open.ID), open)
 }
 
@@ -288,25 +304,24 @@ func (k *kit) mixedJobs() []jobs.Job {
 	k.Helper()
 	var all []jobs.Job
 	for i := range 24 {
-		peer, version, original := string("pq"[i%2]), "v"+strconv.Itoa(i%3), strconv.Itoa(i%4)
+		peer, version, original := string("pq"[i%2]), k.on("v"+strconv.Itoa(i%3)), strconv.Itoa(i%4)
 		k.advance(time.Second)
 		if i%5 == 0 {
 			all = append(all, k.filed(peer, with(crashed, hooks.FieldSignal, strconv.Itoa(i%2))))
 			continue
 		}
 		j := k.hookJob(peer, version, original)
-		err := k.AddHookJob(k.ctx, j)
+		err := k.lease(j)
 		if errs.Is(err, errs.CodeAlreadyAsked) || errs.Is(err, errs.CodePeerBusy) {
 			continue
 		}
 		k.must(err)
-		if i%4 != 0 {
-			d := k.failure(hooks.OutcomeFailed)
-			if i%2 == 0 {
-				d = k.success(10)
-			}
-			_, err := k.Decide(k.ctx, j.ID, d)
-			k.must(err)
+		switch {
+		case i%4 == 0:
+		case i%2 == 0:
+			k.settled(j, hooks.OutcomeReceived, 10)
+		default:
+			k.settled(j, hooks.OutcomeFailed, 0)
 		}
 		all = append(all, k.job(j.ID))
 	}
@@ -323,7 +338,7 @@ func jobFilters(problem string) []jobs.Filter {
 				set(&f.PeerID, "p", bits&1)
 				set(&f.ProblemID, problem, bits&2)
 				set(&f.Original, "1", bits&4)
-				set(&f.Version, "v1", bits&8)
+				set(&f.Version, "v1-1", bits&8)
 				all = append(all, f)
 			}
 		}

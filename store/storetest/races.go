@@ -17,14 +17,14 @@ const racers = 16
 
 func raceTests() []test {
 	return []test{
-		{"leases never pass the quantity", raceTakeLease},
-		{"a lease is settled once", raceSettleLease},
-		{"take and settle", raceTakeAndSettle},
+		{"leases never pass the quantity", raceLease},
+		{"lease and settle", raceLeaseAndSettle},
 		{"reservations never pass the bytes", raceReserve},
-		{"a job is decided once", raceDecide},
-		{"result and decision", raceResultAndDecision},
+		{"results never pass the bytes", raceResults},
+		{"a job is settled once", raceSettle},
 		{"one open job for a version and an original", raceSlot},
 		{"pending jobs of a peer", racePeerCap},
+		{"recovery and sender", raceRecover},
 		{"a version number is given once", raceVersionNumber},
 		{"a person approves once", raceApproval},
 		{"a one-time token is spent once", raceSpendToken},
@@ -82,13 +82,25 @@ func (k *kit) racerIDs(each int) [][]string {
 	return all
 }
 
-func raceTakeLease(k *kit) {
+// racerJobs makes jobs for each racer that nothing but the ledger can refuse.
+func (k *kit) racerJobs(version string, each int) [][]jobs.Job {
+	all := make([][]jobs.Job, racers)
+	for i := range all {
+		for range each {
+			all[i] = append(all[i], k.next(version))
+		}
+	}
+	return all
+}
+
+func raceLease(k *kit) {
 	const quantity = 50
-	a, ids := k.active("taint", quantity), k.racerIDs(10)
+	a := k.active("taint", quantity)
+	all := k.racerJobs(a.Digest, 10)
 	var taken atomic.Int64
 	k.winners(race(func(i int) error {
-		for _, id := range ids[i] {
-			if err := k.TakeLease(k.ctx, a.Digest, id, k.clock()); err != nil {
+		for _, j := range all[i] {
+			if err := k.lease(j); err != nil {
 				return err
 			}
 			taken.Add(1)
@@ -99,36 +111,33 @@ func raceTakeLease(k *kit) {
 		k.Errorf("%d leases acknowledged of %d", taken.Load(), quantity)
 	}
 	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: quantity, Leased: quantity})
-	if out, err := k.Leases(k.ctx, "", 1000); err != nil || len(out) != quantity {
-		k.Errorf("%d leases are there, %v", len(out), err)
-	}
+	k.leasesHaveJobs(a.Digest, quantity)
 }
 
-func raceSettleLease(k *kit) {
-	a, lease := k.active("taint", 5), k.id()
-	k.must(k.TakeLease(k.ctx, a.Digest, lease, k.clock()))
-	var won atomic.Int64
-	k.winners(race(func(int) error {
-		_, ok, err := k.SettleLease(k.ctx, a.Digest, lease, hooks.OutcomeReceived, 7, k.clock())
-		if ok {
-			won.Add(1)
-		}
-		return err
-	}))
-	if won.Load() != 1 {
-		k.Errorf("%d settled one lease", won.Load())
+// leasesHaveJobs demands n leases, each with its pending job.
+func (k *kit) leasesHaveJobs(version string, n int) {
+	k.Helper()
+	out := k.leaseIDs()
+	pending, err := k.Jobs(k.ctx, jobs.Filter{Version: version, Status: jobs.Pending, Limit: 200})
+	k.must(err)
+	var ids []string
+	for _, j := range pending {
+		ids = append(ids, j.ID)
 	}
-	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: 1, Received: 1, Bytes: 7})
+	slices.Sort(ids)
+	same(k, ids, out)
+	same(k, len(out), n)
 }
 
 // The quantity is met exactly while failures give leases back.
-func raceTakeAndSettle(k *kit) {
+func raceLeaseAndSettle(k *kit) {
 	const quantity = 40
-	a, ids := k.active("taint", quantity), k.racerIDs(20)
+	a := k.active("taint", quantity)
+	all := k.racerJobs(a.Digest, 20)
 	var received atomic.Int64
 	k.winners(race(func(i int) error {
-		for n, id := range ids[i] {
-			err := k.TakeLease(k.ctx, a.Digest, id, k.clock())
+		for n, j := range all[i] {
+			err := k.lease(j)
 			if errs.Is(err, errs.CodeQuantityReached) {
 				continue
 			}
@@ -139,11 +148,11 @@ func raceTakeAndSettle(k *kit) {
 			if n%3 == 0 {
 				o = hooks.OutcomeFailed
 			}
-			after, ok, err := k.SettleLease(k.ctx, a.Digest, id, o, 1, k.clock())
-			if err != nil || !ok {
-				k.Errorf("settle: %v, %v", ok, err)
+			s, err := k.settle(j, o, 1)
+			if err != nil || !s.OK {
+				k.Errorf("settle: %v, %v", s.OK, err)
 			}
-			if err := after.Ledger.Check(after.Quantity, after.MaxBytes); err != nil {
+			if err := s.Activation.Ledger.Check(quantity, a.MaxBytes); err != nil {
 				k.Error(err)
 			}
 			if o == hooks.OutcomeReceived {
@@ -151,22 +160,26 @@ func raceTakeAndSettle(k *kit) {
 			}
 		}
 		return nil
-	}))
+	}), errs.CodeHookNotActive)
 	l := k.ledger(a.Digest)
-	if l.Leased != 0 || l.Received != received.Load() || l.Bytes != received.Load() || l.Received > quantity {
+	if l.Leased != 0 || l.Received != received.Load() || l.Bytes != received.Load() {
 		k.Errorf("%d received were acknowledged, the ledger has %+v", received.Load(), l)
+	}
+	if over := k.state(a.Digest) != hooks.StateActive; over != (l.Received == quantity) {
+		k.Errorf("received %d, over %v", l.Received, over)
 	}
 }
 
 func raceReserve(k *kit) {
-	a, ids := k.active("taint", racers), k.racerIDs(1) // 10,000 bytes
-	for _, id := range ids {
-		k.must(k.TakeLease(k.ctx, a.Digest, id[0], k.clock()))
+	a := k.active("taint", racers) // 10,000 bytes
+	all := k.racerJobs(a.Digest, 1)
+	for _, j := range all {
+		k.must(k.lease(j[0]))
 	}
 	var reserved atomic.Int64
 	k.winners(race(func(i int) error {
 		for range 10 {
-			if err := k.Reserve(k.ctx, a.Digest, ids[i][0], 90); err != nil {
+			if err := k.Reserve(k.ctx, a.Digest, all[i][0].ID, 90); err != nil {
 				return err
 			}
 			reserved.Add(90)
@@ -178,75 +191,93 @@ func raceReserve(k *kit) {
 	}
 }
 
-func raceDecide(k *kit) {
+// Results that nobody reserved for: those that fit are in, the others' jobs
+// are still pending.
+func raceResults(k *kit) {
+	a := k.active("taint", 2*racers) // 10,000 bytes
+	all := k.racerJobs(a.Digest, 1)
+	for _, j := range all {
+		k.must(k.lease(j[0]))
+	}
+	n := k.winners(race(func(i int) error {
+		_, err := k.settle(all[i][0], hooks.OutcomeReceived, 900)
+		return err
+	}), errs.CodeBytesReached)
+	same(k, n, 11)
+	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: racers, Leased: racers - 11, Received: 11, Bytes: 9_900})
+	same(k, len(k.shown(everyResult)), 11)
+	k.leasesHaveJobs(a.Digest, racers-11)
+}
+
+func raceSettle(k *kit) {
 	j := k.pending("p", "v", "original")
-	k.must(k.AddHidden(k.ctx, k.result(j, `{"A":"1"}`)))
-	var won, success atomic.Int64
+	var won atomic.Int64
+	first := make([]hooks.Outcome, racers)
 	k.winners(race(func(i int) error {
-		d := k.failure(hooks.OutcomeTimedOut)
-		if i%2 == 0 {
-			d = k.success(9)
-		}
-		ok, err := k.Decide(k.ctx, j.ID, d)
-		if ok {
+		o := []hooks.Outcome{hooks.OutcomeReceived, hooks.OutcomeTimedOut, hooks.OutcomeEmpty}[i%3]
+		s, err := k.settle(j, o, 7)
+		if first[i] = s.Job.Outcome; s.OK {
 			won.Add(1)
-		}
-		if ok && i%2 == 0 {
-			success.Add(1)
+			if s.Job.Outcome != o {
+				k.Errorf("%s won, the job says %s", o, s.Job.Outcome)
+			}
 		}
 		return err
 	}))
-	if won.Load() != 1 {
-		k.Errorf("%d decided one job", won.Load())
-	}
 	got, shown := k.job(j.ID), len(k.shown(everyResult))
-	if succeeded := got.Status == jobs.Succeeded; succeeded != (success.Load() == 1) || succeeded != (shown == 1) {
-		k.Errorf("job %s, %d winners for success, %d results show", got.Status, success.Load(), shown)
+	if won.Load() != 1 || len(slices.Compact(first)) != 1 || first[0] != got.Outcome {
+		k.Errorf("%d settled one job, they heard %v, it is %s", won.Load(), first, got.Outcome)
 	}
-}
-
-// A result that arrives while its job is failed never shows.
-func raceResultAndDecision(k *kit) {
-	j := k.pending("p", "v", "original")
-	k.winners(race(func(i int) error {
-		if i == racers/2 {
-			_, err := k.Decide(k.ctx, j.ID, k.failure(hooks.OutcomeTimedOut))
-			return err
-		}
-		if err := k.AddHidden(k.ctx, k.result(j, `{}`)); err != nil {
-			return err
-		}
-		_, err := k.Decide(k.ctx, j.ID, k.failure(hooks.OutcomeFailed))
-		return err
-	}), errs.CodeJobDecided)
-	if n := len(k.shown(everyResult)); n != 0 {
-		k.Errorf("%d results of a failed job show", n)
+	if (shown == 1) != (got.Outcome == hooks.OutcomeReceived) {
+		k.Errorf("job %s, %d results show", got.Outcome, shown)
 	}
+	want := hooks.Ledger{Issued: 1, Leased: 1}
+	want.Settle(got.Outcome, got.Bytes)
+	same(k, k.ledger(j.Version), want)
 }
 
 func raceSlot(k *kit) {
-	all := make([]jobs.Job, racers)
+	v, all := k.on("v"), make([]jobs.Job, racers)
 	for i := range all {
-		all[i] = k.hookJob("peer"+strconv.Itoa(i), "v", "original")
+		all[i] = k.hookJob("peer"+strconv.Itoa(i), v, "original")
 	}
-	failures := race(func(i int) error { return k.AddHookJob(k.ctx, all[i]) })
-	if n := k.winners(failures, errs.CodeAlreadyAsked); n != 1 {
+	if n := k.winners(race(func(i int) error { return k.lease(all[i]) }), errs.CodeAlreadyAsked); n != 1 {
 		k.Errorf("%d jobs for one version and original", n)
 	}
-	if list, err := k.Jobs(k.ctx, jobs.Filter{Original: "original", Limit: 200}); err != nil || len(list) != 1 {
-		k.Errorf("%d jobs are there, %v", len(list), err)
-	}
+	same(k, k.ledger(v), hooks.Ledger{Issued: 1, Leased: 1})
+	k.leasesHaveJobs(v, 1)
 }
 
 func racePeerCap(k *kit) {
-	all := make([]jobs.Job, racers)
+	v, all := k.on("v"), make([]jobs.Job, racers)
 	for i := range all {
-		all[i] = k.hookJob("p", "v", strconv.Itoa(i))
+		all[i] = k.hookJob("p", v, strconv.Itoa(i))
 	}
-	failures := race(func(i int) error { return k.AddHookJob(k.ctx, all[i]) })
-	if n := k.winners(failures, errs.CodePeerBusy); n != jobs.MaxHooksPerPeer {
+	if n := k.winners(race(func(i int) error { return k.lease(all[i]) }), errs.CodePeerBusy); n != jobs.MaxHooksPerPeer {
 		k.Errorf("%d pending jobs of one peer", n)
 	}
+	same(k, k.ledger(v), hooks.Ledger{Issued: jobs.MaxHooksPerPeer, Leased: jobs.MaxHooksPerPeer})
+	k.leasesHaveJobs(v, jobs.MaxHooksPerPeer)
+}
+
+// Whoever comes first, the lease has one job and is counted once.
+func raceRecover(k *kit) {
+	v := k.on("v")
+	j := k.next(v)
+	lost := k.lost(j)
+	k.winners(race(func(i int) error {
+		if i == 0 {
+			return k.lease(j)
+		}
+		_, err := k.RecoverLease(k.ctx, lost, k.clock())
+		return err
+	}), errs.CodeConflict)
+	want := hooks.Ledger{}
+	if k.job(j.ID).Status == jobs.Pending {
+		want = hooks.Ledger{Issued: 1, Leased: 1}
+	}
+	same(k, k.ledger(v), want)
+	k.leasesHaveJobs(v, int(want.Leased))
 }
 
 func raceVersionNumber(k *kit) {

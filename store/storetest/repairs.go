@@ -22,18 +22,17 @@ func repairTests() []test {
 
 func leases(k *kit) {
 	a := k.active("taint", 20)
+	var all []jobs.Job
 	var want []string
 	for range 7 {
-		id := k.id()
-		k.must(k.TakeLease(k.ctx, a.Digest, id, k.clock()))
-		want = append(want, id)
+		j := k.taken(a.Digest)
+		all, want = append(all, j), append(want, j.ID)
 	}
 	k.must(k.Reserve(k.ctx, a.Digest, want[0], 10))
 	first, err := k.Leases(k.ctx, "", 1)
 	k.must(err)
 	same(k, first, []collector.Lease{{ID: want[0], Version: a.Digest, Reserved: 10, TakenAt: k.clock()}})
-	_, _, err = k.SettleLease(k.ctx, a.Digest, want[3], hooks.OutcomeEmpty, 0, k.clock())
-	k.must(err)
+	k.settled(all[3], hooks.OutcomeEmpty, 0)
 	id := func(l collector.Lease) string { return l.ID }
 	pages(k, slices.Delete(want, 3, 4), id, id, func(after string, limit int) ([]collector.Lease, error) { return k.Leases(k.ctx, after, limit) })
 }
@@ -42,12 +41,11 @@ func leases(k *kit) {
 func overdue(k *kit) {
 	var want []string
 	for i := range 12 {
-		j := k.hookJob("p"+strconv.Itoa(i), "v", strconv.Itoa(i))
+		j := k.next(k.on("v"))
 		j.Deadline = k.clock().Add(time.Duration(i%3-1) * time.Millisecond)
-		k.must(k.AddHookJob(k.ctx, j))
+		k.must(k.lease(j))
 		if i >= 9 {
-			_, err := k.Decide(k.ctx, j.ID, k.failure(hooks.OutcomeFailed))
-			k.must(err)
+			k.settled(j, hooks.OutcomeFailed, 0)
 		} else if j.Overdue(k.clock()) {
 			want = append(want, j.ID)
 		}
@@ -81,24 +79,23 @@ func activePast(k *kit) {
 }
 
 func unsent(k *kit) {
-	var want []string
+	var all []jobs.Job
 	for i := range 3 {
-		want = append(want, k.pending("p", "v", strconv.Itoa(i)).ID)
+		all = append(all, k.pending("p", "v", strconv.Itoa(i)))
 	}
 	k.pending("q", "v", "other peer")
 	sent := k.pending("p", "v", "sent")
 	_, err := k.MarkSent(k.ctx, sent.ID, k.clock())
 	k.must(err)
-	_, err = k.Decide(k.ctx, want[1], k.failure(hooks.OutcomeTimedOut))
-	k.must(err)
+	k.settled(all[1], hooks.OutcomeTimedOut, 0)
 	list, err := k.Unsent(k.ctx, "p", 10)
 	k.must(err)
 	var got []string
 	for _, j := range list {
 		got = append(got, j.ID)
 	}
-	same(k, got, []string{want[0], want[2]})
-	if list, err := k.Unsent(k.ctx, "p", 1); err != nil || len(list) != 1 || list[0].ID != want[0] {
+	same(k, got, []string{all[0].ID, all[2].ID})
+	if list, err := k.Unsent(k.ctx, "p", 1); err != nil || len(list) != 1 || list[0].ID != all[0].ID {
 		k.Errorf("the oldest unsent job: %v, %v", list, err)
 	}
 }

@@ -7,14 +7,12 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/errs"
-	"hookline/internal/jobs"
 )
 
 func resultTests() []test {
 	return []test{
-		{"a result shows when its job succeeds", resultShows},
-		{"a result goes when its job fails", resultGoes},
-		{"only a pending job takes a result", resultOfDecidedJob},
+		{"a result comes with its job's success", resultShows},
+		{"no other job has a result", noResult},
 		{"filters and pages", resultPages},
 	}
 }
@@ -29,76 +27,70 @@ func (k *kit) shown(f collector.ResultFilter) []collector.Result {
 
 func resultShows(k *kit) {
 	j := k.pending("p", "v", "original")
-	k.must(k.AddHidden(k.ctx, k.result(j, `{"first":"try"}`)))
 	r := k.result(j, `{"A.b$c":"é\u0000😀"}`)
-	k.must(k.AddHidden(k.ctx, r)) // replaces
 	_, err := k.Result(k.ctx, j.ID)
 	k.refused(err, errs.CodeNotFound)
-	if n := len(k.shown(collector.ResultFilter{})); n != 0 {
-		k.Errorf("%d hidden results are listed", n)
-	}
-	_, err = k.Decide(k.ctx, j.ID, k.success(r.Bytes))
+	_, err = k.Settle(k.ctx, j.ID, k.decision(hooks.OutcomeReceived), &r, k.clock())
 	k.must(err)
+	late := k.result(j, `{"A":"late"}`)
+	if s, err := k.Settle(k.ctx, j.ID, k.decision(hooks.OutcomeReceived), &late, k.clock()); err != nil || s.OK {
+		k.Errorf("a second result: %v, %v", s.OK, err)
+	}
 	got, err := k.Result(k.ctx, j.ID)
 	k.must(err)
 	same(k, got, r)
-	same(k, k.shown(collector.ResultFilter{}), []collector.Result{r})
+	same(k, k.shown(everyResult), []collector.Result{r})
 	same(k, k.job(j.ID).Bytes, r.Bytes)
 }
 
-func resultGoes(k *kit) {
-	j := k.pending("p", "v", "original")
-	k.must(k.AddHidden(k.ctx, k.result(j, `{}`)))
-	_, err := k.Decide(k.ctx, j.ID, k.failure(hooks.OutcomeTimedOut))
-	k.must(err)
-	if ok, err := k.Decide(k.ctx, j.ID, k.success(2)); err != nil || ok {
-		k.Errorf("a late success: %v, %v", ok, err)
+func noResult(k *kit) {
+	failed, open := k.pending("p", "v", "failed"), k.pending("p", "v", "open")
+	k.settled(failed, hooks.OutcomeTimedOut, 0)
+	if s, err := k.settle(failed, hooks.OutcomeReceived, 2); err != nil || s.OK {
+		k.Errorf("a late success: %v, %v", s.OK, err)
 	}
-	_, err = k.Result(k.ctx, j.ID)
-	k.refused(err, errs.CodeNotFound)
-}
-
-func resultOfDecidedJob(k *kit) {
-	j := k.pending("p", "v", "original")
-	r := k.result(j, `{"A":"1"}`)
-	k.must(k.AddHidden(k.ctx, r))
-	_, err := k.Decide(k.ctx, j.ID, k.success(r.Bytes))
-	k.must(err)
-	k.refused(k.AddHidden(k.ctx, k.result(j, `{"A":"2"}`)), errs.CodeJobDecided)
-	got, err := k.Result(k.ctx, j.ID)
-	k.must(err)
-	same(k, got, r)
-	k.refused(k.AddHidden(k.ctx, collector.Result{ID: "none"}), errs.CodeNotFound)
-	big := k.result(k.pending("p", "v", "big"), string(make([]byte, hooks.MaxResultBytes+1)))
-	k.refused(k.AddHidden(k.ctx, big), errs.CodeTooLarge)
+	r, other := k.result(open, `{}`), k.result(failed, `{}`)
+	for name, c := range map[string]struct {
+		o hooks.Outcome
+		r *collector.Result
+	}{
+		"received nothing":           {hooks.OutcomeReceived, nil},
+		"failed with a result":       {hooks.OutcomeFailed, &r},
+		"empty with a result":        {hooks.OutcomeEmpty, &r},
+		"the result of another job ": {hooks.OutcomeReceived, &other},
+	} {
+		_, err := k.Settle(k.ctx, open.ID, k.decision(c.o), c.r, k.clock())
+		if !errs.Is(err, errs.CodeBadInput) {
+			k.Errorf("%s: %v", name, err)
+		}
+	}
+	same(k, k.job(open.ID), open)
+	if n := len(k.shown(everyResult)); n != 0 {
+		k.Errorf("%d results are listed", n)
+	}
 }
 
 func resultPages(k *kit) {
 	var all []collector.Result
 	for i := range 20 {
-		j := k.hookJob("p", "v"+strconv.Itoa(i%2), strconv.Itoa(i))
-		j.Hook, j.ProblemID, j.OriginalID = "hook"+strconv.Itoa(i%3), "problem"+strconv.Itoa(i%2), "original"+strconv.Itoa(i%7)
-		if err := k.AddHookJob(k.ctx, j); errs.Is(err, errs.CodeAlreadyAsked) {
+		j := k.hookJob("p", k.on("v"+strconv.Itoa(i%2)), "original"+strconv.Itoa(i%7))
+		j.Hook, j.ProblemID = "hook"+strconv.Itoa(i%3), "problem"+strconv.Itoa(i%2)
+		if err := k.lease(j); errs.Is(err, errs.CodeAlreadyAsked) {
 			continue
 		}
-		r := k.result(j, `{}`)
-		k.must(k.AddHidden(k.ctx, r))
-		d := k.success(r.Bytes)
 		if i%5 == 4 {
-			d = k.failure(hooks.OutcomeFailed)
+			k.settled(j, hooks.OutcomeFailed, 0)
+			continue
 		}
-		_, err := k.Decide(k.ctx, j.ID, d)
-		k.must(err)
-		if d.Status == jobs.Succeeded {
-			all = append(all, r)
-		}
+		k.settled(j, hooks.OutcomeReceived, 2)
+		all = append(all, k.result(j, "xx"))
 	}
 	slices.Reverse(all)
 	for bits := range 16 {
 		var f collector.ResultFilter
 		set(&f.JobID, "original1", bits&1)
 		set(&f.Hook, "hook1", bits&2)
-		set(&f.Version, "v1", bits&4)
+		set(&f.Version, "v1-1", bits&4)
 		set(&f.ProblemID, "problem1", bits&8)
 		var want []string
 		for _, r := range all {

@@ -18,6 +18,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,11 +45,30 @@ type Store interface {
 	review.Changes
 	collector.Activations
 	collector.Jobs
-	collector.Results
 	collector.Queries
 	collector.Repairs
+	Results
+	Steps
 	Close() error
 }
+
+// Results are the reads of results, as pages ask for them.
+type Results interface {
+	Result(ctx context.Context, id string) (collector.Result, error) // errs.CodeNotFound
+	Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error)
+}
+
+// Steps take the intents apart, for the suite to stop after each: all steps
+// in their order make one Lease or Settle. A backend that needs several
+// updates gives those; one that commits everything at once gives the parts
+// that an older or other server could have left.
+type Steps interface {
+	LeaseSteps(j jobs.Job, now time.Time) []Step
+	SettleSteps(id string, d jobs.Decision, r *collector.Result, now time.Time) []Step
+}
+
+// Step is one update.
+type Step func(ctx context.Context) error
 
 // Opener opens the store whose data is kept under dir, which exists. Called
 // again after Close with the same dir it opens the same data. The suite
@@ -248,20 +268,66 @@ func (k *kit) hookJob(peer, version, original string) jobs.Job {
 	}
 }
 
-// pending stores a hook job.
-func (k *kit) pending(peer, version, original string) jobs.Job {
+// on makes sure that version 1 of a hook is active, and returns its digest.
+func (k *kit) on(hook string) string {
 	k.Helper()
-	j := k.hookJob(peer, version, original)
-	k.must(k.AddHookJob(k.ctx, j))
+	a, err := k.Activation(k.ctx, hook+"-1")
+	if errs.Is(err, errs.CodeNotFound) {
+		return k.active(hook, hooks.MaxLeasesOut).Digest
+	}
+	k.must(err)
+	return a.Digest
+}
+
+func (k *kit) lease(j jobs.Job) error { return k.Lease(k.ctx, j, k.clock()) }
+
+// pending leases a hook job of version 1 of a hook.
+func (k *kit) pending(peer, hook, original string) jobs.Job {
+	k.Helper()
+	j := k.hookJob(peer, k.on(hook), original)
+	k.must(k.lease(j))
 	return j
 }
 
-func (k *kit) success(bytes int64) jobs.Decision {
-	return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived, Bytes: bytes, At: k.clock()}
+// next is a hook job that nothing but the ledger can refuse.
+func (k *kit) next(version string) jobs.Job {
+	n := k.id()
+	return k.hookJob("peer of "+n, version, "original of "+n)
 }
 
-func (k *kit) failure(o hooks.Outcome) jobs.Decision {
-	return jobs.Decision{Status: jobs.Failed, Outcome: o, Code: "hook-error", Text: "it broke", HookError: "line 3", At: k.clock()}
+// taken leases the next job.
+func (k *kit) taken(version string) jobs.Job {
+	k.Helper()
+	j := k.next(version)
+	k.must(k.lease(j))
+	return j
+}
+
+func (k *kit) decision(o hooks.Outcome) jobs.Decision {
+	d := jobs.Decision{Status: jobs.StatusOf(o), Outcome: o}
+	if d.Status == jobs.Failed {
+		d.Code, d.Text, d.HookError = "hook-error", "it broke", "line 3"
+	}
+	return d
+}
+
+// settle ends a job, with a result of n bytes where the outcome is received.
+func (k *kit) settle(j jobs.Job, o hooks.Outcome, n int64) (collector.Settlement, error) {
+	if o != hooks.OutcomeReceived {
+		return k.Settle(k.ctx, j.ID, k.decision(o), nil, k.clock())
+	}
+	r := k.result(j, strings.Repeat("x", int(n)))
+	return k.Settle(k.ctx, j.ID, k.decision(o), &r, k.clock())
+}
+
+// settled is settle for a pending job.
+func (k *kit) settled(j jobs.Job, o hooks.Outcome, n int64) collector.Settlement {
+	k.Helper()
+	s, err := k.settle(j, o, n)
+	if err != nil || !s.OK {
+		k.Fatalf("settling job %s as %s: %v, %v", j.ID, o, s.OK, err)
+	}
+	return s
 }
 
 func (k *kit) result(j jobs.Job, fields string) collector.Result {

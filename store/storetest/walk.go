@@ -1,14 +1,17 @@
 package storetest
 
 import (
+	"maps"
 	"slices"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/internal/jobs"
 )
 
 // ledgerWalks holds the store against a plain model over random sequences of
@@ -18,11 +21,14 @@ func ledgerWalks(k *kit) {
 	rapid.Check(k.T, func(t *rapid.T) {
 		walks++
 		v := k.approved("walk", int64(walks))
-		w := &walk{k: k, leases: map[string]int64{}, a: k.activation(v, rapid.Int64Range(1, 12).Draw(t, "quantity"))}
+		w := &walk{
+			k: k, leases: map[string]int64{}, jobs: map[string]jobs.Job{},
+			a: k.activation(v, rapid.Int64Range(1, 12).Draw(t, "quantity")),
+		}
 		w.a.MaxBytes = rapid.Int64Range(1, 500).Draw(t, "max bytes")
 		k.must(k.Activate(k.ctx, w.a, hooks.StateApproved, k.grant(auth.HooksActivate)))
 		t.Repeat(map[string]func(*rapid.T){
-			"take":     w.take,
+			"lease":    w.lease,
 			"reserve":  w.reserve,
 			"settle":   w.settle,
 			"expire":   w.expire,
@@ -32,22 +38,20 @@ func ledgerWalks(k *kit) {
 	})
 }
 
-// walk is the model: an activation, and what each lease has reserved.
+// walk is the model: an activation, what each lease has reserved, and the
+// jobs, decided or not.
 type walk struct {
 	k      *kit
 	a      hooks.Activation
 	leases map[string]int64
-	taken  int
+	jobs   map[string]jobs.Job
 }
 
-// pick draws a lease: mostly one that is out, sometimes one that is not.
+// pick draws a job, decided or not, and sometimes one that is not there.
 func (w *walk) pick(t *rapid.T) string {
-	names := []string{"lease-none"}
-	for name := range w.leases {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return rapid.SampledFrom(names).Draw(t, "lease")
+	ids := append([]string{"none"}, slices.Collect(maps.Keys(w.jobs))...)
+	slices.Sort(ids)
+	return rapid.SampledFrom(ids).Draw(t, "job")
 }
 
 // want compares the code of the store's answer with the model's.
@@ -57,11 +61,21 @@ func (w *walk) want(t *rapid.T, err error, code errs.Code) {
 	}
 }
 
-func (w *walk) take(t *rapid.T) {
+func (w *walk) lease(t *rapid.T) {
 	now := w.a.Deadline.Add(time.Duration(rapid.SampledFrom([]int{-60_000, -1, 0, 1}).Draw(t, "now")) * time.Millisecond)
-	w.taken++
-	name := w.a.Digest + leaseName(w.taken)
-	err := w.k.TakeLease(w.k.ctx, w.a.Digest, name, now)
+	j := w.k.next(w.a.Digest)
+	same := "" // as of a job that may not be asked twice
+	for id, other := range w.jobs {
+		if other.Status != jobs.Failed && (same == "" || id < same) {
+			same = id
+		}
+	}
+	if asked := same != "" && rapid.Bool().Draw(t, "asked before"); asked {
+		j.OriginalID = w.jobs[same].OriginalID
+	} else {
+		same = ""
+	}
+	err := w.k.Lease(w.k.ctx, j, now)
 	l := &w.a.Ledger
 	switch {
 	case w.a.State != hooks.StateActive:
@@ -70,9 +84,11 @@ func (w *walk) take(t *rapid.T) {
 		w.want(t, err, errs.CodeDeadlineReached)
 	case l.Received+l.Leased >= w.a.Quantity:
 		w.want(t, err, errs.CodeQuantityReached)
+	case same != "":
+		w.want(t, err, errs.CodeAlreadyAsked)
 	default:
 		w.want(t, err, "")
-		l.Issued, l.Leased, w.leases[name] = l.Issued+1, l.Leased+1, 0
+		l.Issued, l.Leased, w.leases[j.ID], w.jobs[j.ID] = l.Issued+1, l.Leased+1, 0, j
 	}
 }
 
@@ -96,25 +112,43 @@ func (w *walk) reserve(t *rapid.T) {
 }
 
 func (w *walk) settle(t *rapid.T) {
-	name := w.pick(t)
+	id := w.pick(t)
 	o := rapid.SampledFrom([]hooks.Outcome{
 		hooks.OutcomeReceived, hooks.OutcomeReceived, hooks.OutcomeEmpty, hooks.OutcomeFailed, hooks.OutcomeRefused,
 		hooks.OutcomeDeferred, hooks.OutcomeCancelled, hooks.OutcomeTimedOut,
 	}).Draw(t, "outcome")
-	mine, out := w.leases[name]
-	bytes := rapid.Int64Range(0, mine).Draw(t, "bytes")
-	a, ok, err := w.k.SettleLease(w.k.ctx, w.a.Digest, name, o, bytes, w.k.clock())
+	var bytes int64
+	if o == hooks.OutcomeReceived {
+		bytes = rapid.Int64Range(0, 300).Draw(t, "bytes")
+	}
+	j, known := w.jobs[id]
+	s, err := w.k.settle(jobs.Job{ID: id, Version: w.a.Digest}, o, bytes)
+	mine, out := w.leases[id]
+	l := &w.a.Ledger
+	switch {
+	case !known:
+		w.want(t, err, errs.CodeNotFound)
+		return
+	case out && l.Bytes+bytes > w.a.MaxBytes:
+		w.want(t, err, errs.CodeBytesReached)
+		return
+	case out && l.Bytes+l.Reserved-mine+bytes > w.a.MaxBytes:
+		w.want(t, err, errs.CodeRateLimited)
+		return
+	}
 	w.want(t, err, "")
-	if ok != out {
-		t.Fatalf("settled %v, the model says %v", ok, out)
-	}
 	if out {
-		delete(w.leases, name)
-		w.a.Ledger.Settle(o, bytes)
-		w.a.Ledger.Reserved -= mine
+		delete(w.leases, id)
+		l.Settle(o, bytes)
+		l.Reserved -= mine
+		j.Outcome, j.Status = o, jobs.StatusOf(o)
+		w.jobs[id] = j
+		if to, _ := collector.Conclude(w.a, w.k.clock()); to != "" {
+			w.a.State = to
+		}
 	}
-	if a.Ledger != w.a.Ledger {
-		t.Fatalf("settle returns %+v, the model has %+v", a.Ledger, w.a.Ledger)
+	if s.OK != out || s.Job.Outcome != j.Outcome || s.Activation.Ledger != *l || s.Activation.State != w.a.State {
+		t.Fatalf("settle returns %+v, the model has %+v, %s", s, w.a, j.Outcome)
 	}
 }
 
@@ -124,16 +158,18 @@ func (w *walk) expire(t *rapid.T) {
 	if ok != (w.a.State == hooks.StateActive) {
 		t.Fatalf("expired %v while %s", ok, w.a.State)
 	}
-	w.a.State = hooks.StateExpired
+	if ok {
+		w.a.State = hooks.StateExpired
+	}
 }
 
 func (w *walk) activate(t *rapid.T) {
-	if w.a.State != hooks.StateExpired {
+	if w.a.State == hooks.StateActive {
 		t.Skip("it is active")
 	}
 	next := w.a
 	next.Quantity, next.State = rapid.Int64Range(1, 12).Draw(t, "quantity"), hooks.StateActive
-	err := w.k.Activate(w.k.ctx, next, hooks.StateExpired, w.k.grant(auth.HooksActivate))
+	err := w.k.Activate(w.k.ctx, next, w.a.State, w.k.grant(auth.HooksActivate))
 	if next.Quantity < w.a.Ledger.Received+w.a.Ledger.Leased {
 		w.want(t, err, errs.CodeBoundExceeded)
 		return

@@ -192,6 +192,7 @@ CREATE TABLE problems (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX problems_by_last_seen ON problems (last_seen, id);
 
+-- A result is stored with its job's success, in one commit.
 CREATE TABLE hook_results (
     id         TEXT PRIMARY KEY, -- the hook job's id
     job_id     TEXT NOT NULL,    -- the original job's id
@@ -200,12 +201,10 @@ CREATE TABLE hook_results (
     peer_id    TEXT NOT NULL,
     problem_id TEXT NOT NULL,
     bytes      INTEGER NOT NULL,
-    visible    INTEGER NOT NULL, -- 1 when its job has succeeded
     created_at INTEGER NOT NULL,
     fields     BLOB NOT NULL
 ) STRICT;
-CREATE INDEX hook_results_visible ON hook_results (id) WHERE visible = 1;
-CREATE INDEX hook_results_by_job ON hook_results (job_id, id) WHERE visible = 1;
-CREATE INDEX hook_results_by_hook ON hook_results (hook, id) WHERE visible = 1;
-CREATE INDEX hook_results_by_version ON hook_results (version, id) WHERE visible = 1;
-CREATE INDEX hook_results_by_problem ON hook_results (problem_id, id) WHERE visible = 1;
+CREATE INDEX hook_results_by_job ON hook_results (job_id, id);
+CREATE INDEX hook_results_by_hook ON hook_results (hook, id);
+CREATE INDEX hook_results_by_version ON hook_results (version, id);
+CREATE INDEX hook_results_by_problem ON hook_results (problem_id, id);
