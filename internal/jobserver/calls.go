@@ -92,11 +92,13 @@ func (s *Server) Upload(g grpc.ClientStreamingServer[jobpb.UploadChunk, jobpb.Up
 	return g.SendAndClose(&jobpb.UploadReply{Outcome: string(j.Outcome), Code: j.FailedCode})
 }
 
-// receive writes chunks until the peer has sent the last one.
+// receive writes chunks until the peer has sent the last one, or its job is
+// decided: then the rest would be in vain. The upload itself knows how much it
+// may be.
 func (s *Server) receive(ctx context.Context, u *collector.Upload, data []byte, in <-chan item[*jobpb.UploadChunk]) error {
-	for total := 0; ; {
-		if total += len(data); total > hooks.MaxResultBytes {
-			return errs.New(errs.CodeResultTooBig, "the result is larger than %d bytes", hooks.MaxResultBytes)
+	for {
+		if _, over := u.Decided(); over {
+			return nil
 		}
 		if err := u.Write(data); err != nil {
 			return err

@@ -3,6 +3,7 @@ package jobserver_test
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -158,16 +159,30 @@ func TestUploadRefusals(t *testing.T) {
 	}
 }
 
+// TestUploadOverTheSignedSize decides the job, also where the signed size is
+// the largest of all.
 func TestUploadOverTheSignedSize(t *testing.T) {
-	r := newRig(t, jobserver.Times{})
-	r.activate()
-	m := r.machine()
-	_, j := m.asked()
-	chunk := make([]byte, jobpb.MaxChunk)
-	_, err := m.upload(j.GetId(), chunk, chunk, chunk, chunk, chunk)
-	r.refused(err, errs.CodeResultTooBig, "200000")
-	if got := r.job(j.GetId()); got.Status != jobs.Failed || len(r.results()) != 0 {
-		t.Errorf("job %+v, %d results", got, len(r.results()))
+	for _, signed := range []int64{200_000, hooks.MaxResultBytes} {
+		t.Run(strconv.FormatInt(signed, 10), func(t *testing.T) {
+			r := newRig(t, jobserver.Times{})
+			r.activateUpTo(signed)
+			m := r.machine()
+			_, j := m.asked()
+			chunks := make([][]byte, signed/jobpb.MaxChunk+1)
+			for i := range chunks {
+				chunks[i] = make([]byte, jobpb.MaxChunk)
+			}
+			_, err := m.upload(j.GetId(), chunks...)
+			r.refused(err, errs.CodeResultTooBig, strconv.FormatInt(signed, 10))
+			if got := r.job(j.GetId()); got.Status != jobs.Failed || len(r.results()) != 0 {
+				t.Errorf("job %+v, %d results", got, len(r.results()))
+			}
+			reply, err := m.upload(j.GetId(), chunks...) // in vain, and cut short
+			r.ok(jobpb.FromStatus(err))
+			if reply.GetCode() != string(errs.CodeResultTooBig) {
+				t.Errorf("again: %v", reply)
+			}
+		})
 	}
 }
 
@@ -180,7 +195,8 @@ func TestUploadCutInTheMiddle(t *testing.T) {
 	begin := func(ctx context.Context) grpc.ClientStreamingClient[jobpb.UploadChunk, jobpb.UploadReply] {
 		up, err := m.client.Upload(ctx)
 		r.ok(err)
-		r.ok(up.Send(&jobpb.UploadChunk{JobId: j.GetId(), Data: fields[:50_000]}))
+		r.ok(up.Send(&jobpb.UploadChunk{JobId: j.GetId(), Data: fields[:25_000]}))
+		r.ok(up.Send(&jobpb.UploadChunk{Data: fields[25_000:50_000]}))
 		return up
 	}
 	ctx, cut := context.WithCancel(t.Context())
