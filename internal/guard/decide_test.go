@@ -281,6 +281,22 @@ func TestSoloAlwaysAsks(t *testing.T) {
 	}
 }
 
+// A yes to one run that was not used does not outlive a no to all.
+func TestNoTakesBackUnusedYes(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksAsk)
+	original := file(t, g)
+	s := connect(t, g)
+	s.end(k.run(original, nil))
+	owner(t, g, guardwire.Request{Op: guardwire.OpAllowOnce, ID: owner(t, g, guardwire.Request{Op: guardwire.OpPending}).Pending[0].ID})
+	for _, answer := range []string{HooksNo, HooksAsk} {
+		owner(t, g, guardwire.Request{Op: guardwire.OpAllow, AllowHooks: ptr(answer)})
+	}
+	if end := s.end(k.run(original, nil)); end.Code != string(errs.CodeWaitsForOwner) {
+		t.Errorf("the yes of before came back: %q", end.Code)
+	}
+}
+
 func TestOwnerDenies(t *testing.T) {
 	k := newKit(t)
 	g := k.optedIn(HooksAsk)

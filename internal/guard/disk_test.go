@@ -74,10 +74,21 @@ func TestFullDisk(t *testing.T) {
 	if reply := g.Handle(Caller{}, guardwire.Request{Op: guardwire.OpAllow, AllowHooks: ptr(HooksNo)}); reply.Code != string(errs.CodeStorageFull) {
 		t.Errorf("a setting: %q %s", reply.Code, reply.Message)
 	}
+	if g.config.AllowHooks != HooksNo {
+		t.Error("a no does not hold since it could not be written")
+	}
 	if runs.Load() != 1 || len(g.shelf.index) != kept || len(g.running) != 0 {
 		t.Errorf("%d runs, %d copies, %d under way", runs.Load(), len(g.shelf.index), len(g.running))
 	}
 	free()
+	if end := s.end(k.run(original, version(2))); end.Code != string(errs.CodeNotOptedIn) {
+		t.Errorf("after a no that could not be written: %q %s", end.Code, end.Reason)
+	}
+	owner(t, g, guardwire.Request{Op: guardwire.OpAllow, AllowHooks: ptr(HooksNo)})
+	if b, err := os.ReadFile(filepath.Join(k.dir, configFile)); err != nil || !strings.Contains(string(b), "allow_hooks: no") {
+		t.Errorf("the no, said again with room, is not on disk: %s %v", b, err)
+	}
+	owner(t, g, guardwire.Request{Op: guardwire.OpAllow, AllowHooks: ptr(HooksYes)})
 	if end := s.end(k.run(original, version(2))); end.Code != "" {
 		t.Errorf("with room again: %q %s", end.Code, end.Reason)
 	}

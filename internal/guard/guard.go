@@ -59,6 +59,7 @@ type Guard struct {
 
 	mu        sync.Mutex
 	config    Config
+	unsaved   bool // the settings on disk are others
 	ledger    *ledger
 	shelf     *shelf
 	outbox    *outbox

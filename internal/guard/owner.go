@@ -341,22 +341,43 @@ func (g *Guard) allow(caller Caller, req guardwire.Request) (guardwire.Reply, er
 	if err := next.validate(); err != nil {
 		return guardwire.Reply{}, err
 	}
-	if next.SendReports == g.config.SendReports && next.AllowHooks == g.config.AllowHooks {
+	if !g.unsaved && next.SendReports == g.config.SendReports && next.AllowHooks == g.config.AllowHooks {
 		return guardwire.Reply{Status: g.status()}, nil
 	}
+	defer func() { g.sendLocked(g.stateMessage()) }()
+	g.narrow(next)
+	if err := g.saveConfig(caller, next); err != nil {
+		return guardwire.Reply{}, err
+	}
+	g.config, g.unsaved = next, false
+	return guardwire.Reply{Status: g.status()}, nil
+}
+
+// narrow lets a no count at once: it must hold also where a full disk keeps it
+// from being written, until the guard ends.
+func (g *Guard) narrow(next Config) {
+	g.unsaved = true
+	g.config.SendReports = g.config.SendReports && next.SendReports
+	if next.AllowHooks != HooksNo {
+		return
+	}
+	g.config.AllowHooks = HooksNo
+	for _, cancel := range g.running {
+		cancel(errOptedOut)
+	}
+}
+
+// saveConfig records and writes the settings. A no to hooks takes back every
+// yes to one run that was not used: it must not come back with the next yes.
+func (g *Guard) saveConfig(caller Caller, next Config) error {
 	e := Entry{Kind: KindSettings, UID: &caller.UID, Reason: "send_reports: " + yesNo(next.SendReports) + ", allow_hooks: " + next.AllowHooks}
 	if err := g.record.Append(e); err != nil {
-		return guardwire.Reply{}, err
+		return err
 	}
-	if err := writeAtomic(g.opts.Dir, configFile, next.YAML()); err != nil {
-		return guardwire.Reply{}, err
-	}
-	g.config = next
 	if next.AllowHooks == HooksNo {
-		for _, cancel := range g.running {
-			cancel(errOptedOut)
+		if err := g.ledger.update(func(s *State) { s.Grants = nil }); err != nil {
+			return err
 		}
 	}
-	g.sendLocked(g.stateMessage())
-	return guardwire.Reply{Status: g.status()}, nil
+	return writeAtomic(g.opts.Dir, configFile, next.YAML())
 }
