@@ -173,8 +173,8 @@ func (a *app) newPassphrase(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(first) == 0 {
-		return nil, errs.New(errs.CodeBadInput, "cannot make a key with an empty passphrase")
+	if err := signer.CheckPassphrase(first); err != nil {
+		return nil, err // before it is typed once more
 	}
 	second, err := a.ask("once more: ")
 	if err != nil {

@@ -26,6 +26,10 @@ const (
 	maxKeyBytes   = 16 << 10
 )
 
+// MinPassphrase is the shortest passphrase of a new key, in bytes. Older keys
+// and those of cosign open with any, even an empty one.
+const MinPassphrase = 8
+
 // Signer is an opened private key.
 type Signer struct {
 	key    signature.Signer
@@ -34,12 +38,25 @@ type Signer struct {
 
 // Generate makes a P-256 key pair: the private key encrypted under the
 // passphrase, and the public key, both PEM. It takes some 0.3 s on purpose.
+// A passphrase below MinPassphrase is errs.CodeBadInput.
 func Generate(passphrase []byte) (private, public []byte, err error) {
+	if err := CheckPassphrase(passphrase); err != nil {
+		return nil, nil, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot make a key")
 	}
 	return seal(key, passphrase)
+}
+
+// CheckPassphrase is the check that Generate makes, for asking again in time.
+func CheckPassphrase(passphrase []byte) error {
+	if n := len(passphrase); n < MinPassphrase {
+		return errs.New(errs.CodeBadInput, "cannot make a key: its passphrase has %d bytes, fewer than %d", n, MinPassphrase).
+			WithHint("whoever copies the key's file can try all short passphrases")
+	}
+	return nil
 }
 
 func seal(key crypto.Signer, passphrase []byte) (private, public []byte, err error) {
@@ -69,6 +86,9 @@ func Load(private, passphrase []byte) (*Signer, error) {
 	case block.Type != string(cryptoutils.EncryptedSigstorePrivateKeyPEMType) && block.Type != pemTypeCosign:
 		return nil, errs.New(errs.CodeKeyInvalid, "cannot read the private key: its PEM type is not %s", cryptoutils.EncryptedSigstorePrivateKeyPEMType).
 			WithHint("make one with: hookline key generate, or import yours with: cosign import-key-pair")
+	}
+	if passphrase == nil {
+		passphrase = []byte{} // nil would mean that the key is not encrypted
 	}
 	key, err := cryptoutils.UnmarshalPEMToPrivateKey(bytes.TrimSpace(private), cryptoutils.StaticPasswordFunc(passphrase))
 	if err != nil {

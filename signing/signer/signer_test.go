@@ -2,13 +2,18 @@ package signer_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/pem"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -56,6 +61,33 @@ func TestGenerateLoadSign(t *testing.T) {
 	}
 	if _, err := signer.Load(private, []byte("correct horse\n")); !errs.Is(err, errs.CodeKeyInvalid) || !strings.Contains(err.Error(), "passphrase") {
 		t.Errorf("wrong passphrase: %v", err)
+	}
+}
+
+// A new key is never worth less than its passphrase; an old one opens as it is.
+func TestPassphraseOfANewKey(t *testing.T) {
+	for _, short := range []string{"", "1234567"} {
+		if _, _, err := signer.Generate([]byte(short)); !errs.Is(err, errs.CodeBadInput) {
+			t.Errorf("a key with passphrase %q: %v", short, err)
+		}
+	}
+	if err := signer.CheckPassphrase([]byte("12345678")); err != nil {
+		t.Error(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := encrypted.EncryptWithCustomKDFParameters(der, []byte{}, encrypted.Legacy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signer.Load(repack(box), nil); err != nil {
+		t.Errorf("an old key without a passphrase: %v", err)
 	}
 }
 
