@@ -196,6 +196,9 @@ func (a *app) login(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if _, err := policyIn(info); err != nil {
+		return err
+	}
 	path, err := a.configPath()
 	if err != nil {
 		return err

@@ -158,25 +158,32 @@ func latestNumber(ctx context.Context, c *client.Client, hook string) (int64, er
 
 // policyOf is the policy to sign under. A file given by the person wins; the
 // server's own is taken if it is still the one that was seen at login. Where
-// neither is there (a server from the environment) the person is told.
+// neither is there (a server from the environment) the person is told. A
+// server of another deployment than at login gets nothing, whatever it shows.
 func (a *app) policyOf(ctx context.Context, c *client.Client, file string) (*signing.Policy, error) {
 	info, err := c.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, err := signing.ParsePolicy(info.Policy)
+	p, err := policyIn(info)
 	if err != nil {
 		return nil, err
 	}
-	want, from := "", ""
+	saved, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	if saved.Deployment != "" && saved.Deployment != p.Deployment {
+		return nil, errs.New(errs.CodeWrongDeployment, "cannot sign for this server: it is of deployment %s, at login it was %s", p.Deployment, saved.Deployment).
+			WithHint("if it was set up anew on purpose, sign in again: hookline login")
+	}
+	want, from := saved.PolicyDigest, "the one seen at login"
 	if file != "" {
 		mine, err := readPolicy(file)
 		if err != nil {
 			return nil, err
 		}
 		want, from = mine.Digest, filepath.Base(file)
-	} else if s, err := a.settings(); err == nil {
-		want, from = s.PolicyDigest, "the one seen at login"
 	}
 	if want == "" {
 		fmt.Fprintf(a.err, "warning: policy %s is the word of %s alone; pin it with --policy FILE, or with hookline login\n", short(p.Digest), safe(c.Server()))
@@ -184,6 +191,22 @@ func (a *app) policyOf(ctx context.Context, c *client.Client, file string) (*sig
 	if want != "" && want != p.Digest {
 		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the server's policy: its digest is %s, that of %s is %s", p.Digest, from, want).
 			WithHint("if the policy was changed on purpose, sign in again: hookline login")
+	}
+	return p, nil
+}
+
+// policyIn reads the policy that a server shows, and refuses a server that
+// says something else beside it.
+func policyIn(info api.Info) (*signing.Policy, error) {
+	p, err := signing.ParsePolicy(info.Policy)
+	if err != nil {
+		return nil, err
+	}
+	if info.Deployment != p.Deployment {
+		return nil, errs.New(errs.CodeWrongDeployment, "cannot trust the server: it says deployment %s, its policy is of %s", info.Deployment, p.Deployment)
+	}
+	if info.PolicyDigest != p.Digest {
+		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the server: it says that its policy has digest %s, it has %s", info.PolicyDigest, p.Digest)
 	}
 	return p, nil
 }
