@@ -275,3 +275,35 @@ func TestExecPassesSignalsOn(t *testing.T) {
 		t.Errorf("code %d, %s", code, stderr.String())
 	}
 }
+
+// Root's peer does not use folders in which another user could put links.
+func TestForeignStateIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, state string) error{
+		"anybody's": func(_ *testing.T, state string) error {
+			return errors.Join(os.Mkdir(state, 0o755), os.Chmod(state, 0o777))
+		},
+		"another user's": func(t *testing.T, state string) error {
+			if os.Geteuid() != 0 {
+				t.Skip("needs another user")
+			}
+			return errors.Join(os.Mkdir(state, 0o755), os.Chown(state, 54321, 54321))
+		},
+		"a link for a folder": func(t *testing.T, state string) error {
+			return errors.Join(os.Mkdir(state, 0o755), os.Symlink(t.TempDir(), filepath.Join(state, "net")))
+		},
+		"a link for the guard's": func(t *testing.T, state string) error {
+			return errors.Join(os.Mkdir(state, 0o755), os.Symlink(t.TempDir(), filepath.Join(state, "guard")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := filepath.Join(t.TempDir(), "state")
+			if err := spoil(t, state); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(filepath.Join(bin, "hookline-peer"), "--state", state, "run").CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "it is not a folder that only user") {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"syscall"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -72,6 +75,27 @@ func (a *app) makeState() error {
 	if err != nil {
 		return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot make the state folder %s", a.state).
 			WithHint("run it as root, or give a folder of your own: --state DIR")
+	}
+	return a.checkState()
+}
+
+// checkState refuses folders that somebody else could swap files in: root
+// would then write, and give away, what a link there names.
+func (a *app) checkState() error {
+	uid, _ := networkIdentity()
+	for dir, owners := range map[string][]int{a.state: {os.Geteuid()}, a.netDir(): {os.Geteuid(), uid, networkID}, a.guardDir(): {os.Geteuid()}} {
+		info, err := os.Lstat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return errs.Wrap(errs.CodeForbidden, err, "cannot look at the state folder")
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || !info.IsDir() || !slices.Contains(owners, int(st.Uid)) || info.Mode().Perm()&0o002 != 0 {
+			return errs.New(errs.CodeForbidden, "cannot use %s: it is not a folder that only user %d can change", dir, os.Geteuid()).
+				WithHint("give a folder of your own: --state DIR")
+		}
 	}
 	return nil
 }
