@@ -132,13 +132,22 @@ func (s *scanner) object() error {
 	return nil
 }
 
-// jsonError shortens what encoding/json says at the end of a cut-off text.
+// notJSON is the place where a text stops being JSON, counted from 1.
+type notJSON struct{ at int64 }
+
+func (e notJSON) Error() string { return fmt.Sprintf("not JSON at byte %d", e.at) }
+
+// jsonError says in our words what encoding/json says about a text that is
+// not JSON or is cut off.
 func jsonError(err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "unexpected end") {
 		return errors.New("the JSON text ends too early")
+	}
+	if e := (*json.SyntaxError)(nil); errors.As(err, &e) {
+		return notJSON{e.Offset}
 	}
 	return err
 }

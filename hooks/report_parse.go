@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // refuses is an errs.CodeBadReport that names the field.
 func ParseReport(b []byte) (Report, error) {
 	if len(b) > 2*MaxReportBytes { // room for spacing and \u escapes
-		return nil, errs.New(errs.CodeBadReport, "the report is larger than %d bytes", 2*MaxReportBytes)
+		return nil, tooLong(2 * MaxReportBytes)
 	}
 	// Deep enough to name the field whose value is not text.
 	err := scanJSON(b, 4, MaxReportFields+1)
@@ -23,18 +24,18 @@ func ParseReport(b []byte) (Report, error) {
 		err = uniqueKeys(b)
 	}
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeBadReport, err, "cannot read the report").
-			WithHint("a report is one JSON object of at most %d fields, each of them text", MaxReportFields)
+		return nil, noReport(err)
 	}
 	var raw map[string]any
 	if err := json.Unmarshal(b, &raw); err != nil || raw == nil {
-		return nil, errs.New(errs.CodeBadReport, "the report must be a JSON object of text fields")
+		return nil, errs.New(errs.CodeBadReport, "the report is not a JSON object").WithHint(reportHint, MaxReportFields)
 	}
 	r := make(Report, len(raw))
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		text, ok := raw[name].(string)
 		if !ok {
-			return nil, errs.New(errs.CodeBadReport, "the value must be text").At(clip(name))
+			return nil, errs.New(errs.CodeBadReport, "the value must be text").At(clip(name)).
+				WithHint("put it in quotes: a report is a JSON object of strings")
 		}
 		r[name] = text
 	}
@@ -44,11 +45,28 @@ func ParseReport(b []byte) (Report, error) {
 	return r, nil
 }
 
+const reportHint = "a report is a JSON object of strings, of at most %d fields"
+
+// noReport is the refusal of what is no report at all.
+func noReport(err error) error {
+	e := errs.Wrap(errs.CodeBadReport, err, "cannot read the report")
+	if errors.As(err, new(notJSON)) {
+		e = errs.New(errs.CodeBadReport, "the report is %s", err)
+	}
+	return e.WithHint(reportHint, MaxReportFields)
+}
+
+func tooLong(limit int) error {
+	return errs.New(errs.CodeBadReport, "the report is larger than %d bytes", limit).
+		WithHint("shorten its longest fields: a log's last lines, a trace's first frames")
+}
+
 // Validate holds the report against the caps: names, UTF-8, number of fields
 // and size of the canonical form. It returns errs.CodeBadReport.
 func (r Report) Validate() error {
 	if len(r) > MaxReportFields {
-		return errs.New(errs.CodeBadReport, "the report has more than %d fields", MaxReportFields)
+		return errs.New(errs.CodeBadReport, "the report has more than %d fields", MaxReportFields).
+			WithHint("put small facts together into one field")
 	}
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(r)) {
@@ -63,7 +81,7 @@ func (r Report) Validate() error {
 		}
 	}
 	if size > MaxReportBytes || len(r.Canonical()) > MaxReportBytes {
-		return errs.New(errs.CodeBadReport, "the report is larger than %d bytes", MaxReportBytes)
+		return tooLong(MaxReportBytes)
 	}
 	return nil
 }

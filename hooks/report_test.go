@@ -63,6 +63,27 @@ func TestParseReport(t *testing.T) {
 	}
 }
 
+// What a person reads who hands in something that is no report.
+func TestReportRefusalsAreInWords(t *testing.T) {
+	for _, tc := range []struct{ in, want string }{
+		{"not a report", "the report is not JSON at byte 2"},
+		{`{"A":"b"} x`, "the report is not JSON at byte 11"},
+		{`{"A":"b"`, "cannot read the report: the JSON text ends too early"},
+		{"", "cannot read the report: the JSON text ends too early"},
+		{`["A"]`, "the report is not a JSON object"},
+		{`{"A":"b","A":"c"}`, `cannot read the report: key "A" comes twice`},
+		{strings.Repeat(" ", 3<<20), "the report is larger than 2097152 bytes"},
+		{`{"A":"` + strings.Repeat("a", hooks.MaxReportBytes) + `"}`, "the report is larger than 1048576 bytes"},
+		{`{"A":1}`, "A: the value must be text"},
+	} {
+		_, err := hooks.ParseReport([]byte(tc.in))
+		e, ok := errs.As(err)
+		if !ok || err.Error() != tc.want || e.Hint == "" {
+			t.Errorf("%.20q: got %v, hint %q, want %q", tc.in, err, e.Hint, tc.want)
+		}
+	}
+}
+
 type fingerprintVector struct {
 	Name        string       `json:"name"`
 	Report      hooks.Report `json:"report"`
