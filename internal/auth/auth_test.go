@@ -353,6 +353,9 @@ func TestRefusedAttemptsAreWritten(t *testing.T) {
 	before := len(w.entries())
 	_, err := w.gate.Authorize(w.ctx, bob, auth.HooksSubmit, "version/\x1b[2J"+strings.Repeat("x", 2000), strings.Repeat("é", 2000))
 	w.wantCode(err, errs.CodeForbidden)
+	if e, _ := errs.As(err); e.Hint != "roles that may: admin, author; ask an admin for one" {
+		t.Errorf("hint %q", e.Hint)
+	}
 	list := w.entries()
 	if len(list) != before+1 {
 		t.Fatalf("%d new entries", len(list)-before)

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -131,7 +132,7 @@ func forbidden(p Principal, perm Permission) error {
 	if p.Kind == TokenSession {
 		return e.WithHint("a browser session can only read; use the hookline command with a token")
 	}
-	return e.WithHint("ask an admin for a role that holds %s", perm)
+	return e.WithHint("roles that may: %s; ask an admin for one", strings.Join(holders(perm), ", "))
 }
 
 // cut makes s one printable line and shortens it to at most n bytes.

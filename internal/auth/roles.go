@@ -54,6 +54,17 @@ func Roles() []Role {
 	return []Role{RoleAdmin, RoleAuthor, RoleReviewer, RoleOperator, RoleViewer}
 }
 
+// holders are the names of the roles that may use the permission.
+func holders(perm Permission) []string {
+	var names []string
+	for _, r := range Roles() {
+		if r.Holds(perm) {
+			names = append(names, string(r))
+		}
+	}
+	return names
+}
+
 // allPermissions lists every permission, so that admin holds what exists and
 // nothing that does not.
 func allPermissions() []Permission {

@@ -46,7 +46,7 @@ func Table() []Info {
 		{CodeLifetimeTooLong, Forbidden, "The statement lives longer than the policy allows.", "Shorten limits.lifetime."},
 		{CodeCapabilityForbidden, Forbidden, "The policy forbids a capability, identity or raw field that the hook asks for.", "Remove it from hook.yaml, or change the policy offline."},
 		{CodeNotOptedIn, Forbidden, "The owner of the machine has not allowed this.", "On that machine: `hookline-peer allow --hooks=ask` (or `yes`), `--send-reports=yes`."},
-		{CodeWaitsForOwner, Forbidden, "The owner wants to be asked first; the run waits.", "On that machine: `hookline-peer pending`, then `hookline-peer allow-once ID`."},
+		{CodeWaitsForOwner, Forbidden, "The owner of the machine is asked before a run; nothing has run yet.", "On that machine: `hookline-peer pending`, then `hookline-peer allow-once ID`."},
 		{CodeOriginalUnknown, NotFound, "The peer has no copy of the original job.", "None: the copy was removed or never filed by this peer."},
 		{CodeNoMatch, Forbidden, "The hook's match does not cover the peer's own copy of the original.", "Look at the match with `hookline hook explain`."},
 		{CodeNotInRollout, Forbidden, "The peer is outside the signed percentage.", "None: that is what the percentage means."},

@@ -190,7 +190,7 @@ func (q *inquiry) ownerSaysYes() error {
 	if q.config.AllowHooks == HooksYes && q.verified.Profile() != signing.ProfileSolo || q.state.granted(q.pair()) {
 		return nil
 	}
-	return errs.New(errs.CodeWaitsForOwner, "the run waits for the owner").
+	return errs.New(errs.CodeWaitsForOwner, "cannot run the hook before the owner says yes").
 		WithHint("hookline-peer pending, then hookline-peer allow-once %s", askID(q.pair()))
 }
 
