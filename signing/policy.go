@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"hookline/hooks"
@@ -154,7 +155,7 @@ func (p *Policy) validate() error {
 func (p *Policy) validateCapabilities() error {
 	for name, n := range p.Needs {
 		if !slices.Contains(CapabilityNames(), name) {
-			return invalid("needs", "%q is no capability; known are %v", name, CapabilityNames())
+			return invalid("needs", "%q is no capability; known are %s", name, strings.Join(CapabilityNames(), ", "))
 		}
 		if n < 1 || n > maxReviewers {
 			return invalid("needs."+name, "it is not between 1 and %d", maxReviewers)
@@ -162,7 +163,7 @@ func (p *Policy) validateCapabilities() error {
 	}
 	for i, name := range p.Forbidden {
 		if !slices.Contains(CapabilityNames(), name) {
-			return invalid("forbidden", "%q is no capability; known are %v", name, CapabilityNames())
+			return invalid("forbidden", "%q is no capability; known are %s", name, strings.Join(CapabilityNames(), ", "))
 		}
 		if slices.Contains(p.Forbidden[:i], name) {
 			return invalid("forbidden", "%q is listed twice", name)
@@ -205,17 +206,26 @@ func (p *Policy) validatePersons() error {
 
 func validateRoles(at string, roles []Role) error {
 	if len(roles) == 0 {
-		return invalid(at+".roles", "there is none; known are %v", Roles())
+		return invalid(at+".roles", "there is none; known are %s", roleNames())
 	}
 	for i, r := range roles {
 		if !slices.Contains(Roles(), r) {
-			return invalid(at+".roles", "%q is no role; known are %v", r, Roles())
+			return invalid(at+".roles", "%q is no role; known are %s", r, roleNames())
 		}
 		if slices.Contains(roles[:i], r) {
 			return invalid(at+".roles", "%q is listed twice", r)
 		}
 	}
 	return nil
+}
+
+// roleNames are all roles, for a message.
+func roleNames() string {
+	var names []string
+	for _, r := range Roles() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ", ")
 }
 
 func invalid(field, format string, args ...any) *errs.Error {

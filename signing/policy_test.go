@@ -74,13 +74,13 @@ func TestPolicyRefusals(t *testing.T) {
 		{"lifetime in fractions", replace("max_lifetime: 14d", "max_lifetime: 1500ms"), "whole seconds"},
 		{"need of an unknown capability", replace("as.root: 3", "as.god: 3"), "as.god"},
 		{"need of zero", replace("as.root: 3", "as.root: 0"), "needs.as.root"},
-		{"forbidden unknown", replace("forbidden: []", "forbidden: [fs.write]"), "fs.write"},
+		{"forbidden unknown", replace("forbidden: []", "forbidden: [fs.write]"), `"fs.write" is no capability; known are fs.read, `},
 		{"forbidden twice", replace("forbidden: []", "forbidden: [raw, raw]"), "twice"},
 		{"no persons", good[:strings.Index(good, "persons:")] + "persons: []\n", "persons"},
 		{"a name twice", replace("name: bob", "name: alice"), "twice"},
 		{"a name with a space", replace("name: bob", "name: b ob"), "name"},
 		{"no roles", replace("[author, reviewer]", "[]"), "roles"},
-		{"unknown role", replace("[author, reviewer]", "[author, king]"), "king"},
+		{"unknown role", replace("[author, reviewer]", "[author, king]"), `"king" is no role; known are author, reviewer, operator, revoker (persons[0].roles)`},
 		{"a role twice", replace("[author, reviewer]", "[author, author]"), "twice"},
 		{"no author", replace("[author, reviewer]", "[reviewer]"), "no author"},
 		{"a person without keys", replace(carolP, "  - name: erin\n    roles: [reviewer]\n    keys: []\n"+carolP), "keys"},
@@ -97,6 +97,15 @@ func TestPolicyRefusals(t *testing.T) {
 				t.Errorf("got %v, want it to name %q", err, tt.message)
 			}
 		})
+	}
+}
+
+// Errors name the file as the person who gave it did.
+func TestPolicyErrorsNameTheFile(t *testing.T) {
+	for _, text := range []string{"a: [", "policy: 2\n", "extra: 1\n", "", "\xff", "#" + strings.Repeat("x", signing.MaxPolicyBytes)} {
+		if _, err := signing.ParsePolicyFile("/etc/hookline/p.yml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "/etc/hookline/p.yml") {
+			t.Errorf("%.10q: %v", text, err)
+		}
 	}
 }
 

@@ -34,9 +34,13 @@ type personFile struct {
 // without reviewers or with too few people to approve anything, and a lifetime
 // over 14 days: errs.CodePolicyInvalid, with the place ("policy.yaml:7:3") in Field. Needs and
 // forbidden may be left out; every other key is required.
-func ParsePolicy(b []byte) (*Policy, error) {
+func ParsePolicy(b []byte) (*Policy, error) { return ParsePolicyFile("policy.yaml", b) }
+
+// ParsePolicyFile is ParsePolicy of a file that errors call by its name: the
+// path that a person gave.
+func ParsePolicyFile(name string, b []byte) (*Policy, error) {
 	var f policyFile
-	at, err := strict.DecodeAt("policy.yaml", b, MaxPolicyBytes, &f)
+	at, err := strict.DecodeAt(name, b, MaxPolicyBytes, &f)
 	if err != nil {
 		return nil, asPolicyInvalid(err)
 	}

@@ -234,7 +234,7 @@ func readPolicy(path string) (*signing.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return signing.ParsePolicy(b)
+	return signing.ParsePolicyFile(path, b)
 }
 
 func newPolicyShowCommand(a *app) *cobra.Command {
