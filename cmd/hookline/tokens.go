@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"runtime"
 	"strings"
@@ -44,12 +45,22 @@ func (a *app) createToken(c *cobra.Command, o tokenOptions) error {
 	if err != nil {
 		return err
 	}
+	// The file first: a token that could not be written would be good for
+	// months, with nobody who has it.
+	if o.Out != "" {
+		if err := writeNew(o.Out, nil, 0o600); err != nil {
+			return err
+		}
+	}
 	t, err := cl.CreateToken(c.Context(), o.NewToken)
 	if err != nil {
+		if o.Out != "" {
+			_ = os.Remove(o.Out) // empty; the server's refusal is what matters
+		}
 		return err
 	}
 	if o.Out != "" {
-		if err := writeNew(o.Out, []byte(t.Secret+"\n"), 0o600); err != nil {
+		if err := writePrivate(o.Out, []byte(t.Secret+"\n")); err != nil {
 			return err
 		}
 		t.Secret = ""
