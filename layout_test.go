@@ -22,7 +22,7 @@ type goPackage struct {
 const module = "hookline/"
 
 // everywhere may be imported by every package.
-var everywhere = []string{"internal/errs", "internal/strict"}
+var everywhere = []string{"internal/durable", "internal/errs", "internal/strict"}
 
 // allowed lists, for a package or a tree ("x/..."), what else of ours it may
 // import. The first row that fits decides; cmd, hooktest, server and tools
@@ -31,6 +31,7 @@ var allowed = []struct {
 	packages string
 	imports  []string
 }{
+	{"internal/durable", nil},
 	{"internal/errs", nil},
 	{"internal/strict", nil},
 	{"hooks", nil},

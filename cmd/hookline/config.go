@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hookline/internal/client"
+	"hookline/internal/durable"
 	"hookline/internal/errs"
 	"hookline/internal/strict"
 
@@ -97,35 +98,21 @@ func (a *app) configPath() (string, error) {
 // writePrivate replaces a file that only its owner may read.
 func writePrivate(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return errs.Wrap(errs.CodeBadInput, err, "cannot make the folder")
+		return fileError(err, "cannot make "+filepath.Dir(path))
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".hookline-*")
-	if err != nil {
-		return errs.Wrap(errs.CodeBadInput, err, "cannot write %s", path)
-	}
-	defer os.Remove(tmp.Name())
-	_, werr := tmp.Write(b)
-	if err := errors.Join(werr, tmp.Chmod(0o600), tmp.Sync(), tmp.Close()); err != nil {
-		return errs.Wrap(errs.CodeBadInput, err, "cannot write %s", path)
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return errs.Wrap(errs.CodeBadInput, err, "cannot write %s", path)
-	}
-	return nil
+	return written(durable.WriteFile(path, b, 0o600), path)
 }
 
-// writeNew makes a file that must not exist yet, and syncs it.
+// writeNew makes a file that must not exist yet.
 func writeNew(path string, b []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fileError(err, "cannot write "+path)
+	return written(durable.Create(path, b, mode), path)
+}
+
+func written(err error, path string) error {
+	if err == nil {
+		return nil
 	}
-	_, werr := f.Write(b)
-	if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(path)
-		return errs.Wrap(errs.CodeBadInput, err, "cannot write %s", path)
-	}
-	return nil
+	return fileError(err, "cannot write "+path)
 }
 
 // readFile reads a file of at most limit bytes.

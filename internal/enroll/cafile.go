@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"hookline/internal/durable"
 	"hookline/internal/errs"
 )
 
@@ -102,7 +103,7 @@ func createKey(path string) (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, errs.Wrap(errs.CodeInternal, err, "cannot encode the CA's key")
 	}
-	return key, createFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return key, durable.Create(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 func loadOrCreateCert(path, deployment string, key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
@@ -113,7 +114,7 @@ func loadOrCreateCert(path, deployment string, key *ecdsa.PrivateKey, now time.T
 		if err != nil {
 			return nil, errs.Wrap(errs.CodeInternal, err, "cannot sign the CA's certificate")
 		}
-		err = createFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+		err = durable.Create(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 		if errors.Is(err, fs.ErrExist) {
 			der, err = readPEM(path, "CERTIFICATE")
 		}
@@ -146,38 +147,4 @@ func readPEM(path, kind string) ([]byte, error) {
 		return nil, errs.New(errs.CodeKeyInvalid, "cannot use %s: it must have one PEM block of type %s", path, kind)
 	}
 	return block.Bytes, nil
-}
-
-// createFile writes a new file whole and durable, or fails with fs.ErrExist:
-// the link at the end is the one step that makes it appear.
-func createFile(path string, b []byte, mode os.FileMode) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return fmt.Errorf("cannot create %s: %w", path, err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	if err := writeSynced(tmp, b, mode); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	if err := os.Link(tmp.Name(), path); err != nil {
-		return fmt.Errorf("cannot create %s: %w", path, err)
-	}
-	return syncDir(dir)
-}
-
-func writeSynced(f *os.File, b []byte, mode os.FileMode) error {
-	_, err := f.Write(b)
-	return errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of ours
-	if err != nil {
-		return fmt.Errorf("cannot sync %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("cannot sync %s: %w", dir, err)
-	}
-	return nil
 }

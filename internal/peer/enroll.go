@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	grpcpeer "google.golang.org/grpc/peer"
 
+	"hookline/internal/durable"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/internal/jobpb"
@@ -118,7 +119,7 @@ func keep(dir string, line enroll.Line, ca, cert *x509.Certificate) error {
 		{addressFile, []byte(line.Address + "\n")},
 		{certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})},
 	} {
-		if err := writeFile(filepath.Join(dir, f.name), f.b); err != nil {
+		if err := durable.WriteFile(filepath.Join(dir, f.name), f.b, 0o600); err != nil {
 			return err
 		}
 	}
@@ -164,5 +165,5 @@ func newKey(path string) (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, errs.Wrap(errs.CodeInternal, err, "cannot encode a key")
 	}
-	return key, writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return key, durable.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"hookline/collector"
 	"hookline/internal/auth"
+	"hookline/internal/durable"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/internal/httpapi"
@@ -50,25 +50,11 @@ func (s *Server) openStore(ctx context.Context) error {
 func (s *Server) openGate(ctx context.Context) error {
 	s.gate = &auth.Gate{Accounts: s.db, Log: s.db, Now: s.cfg.Now}
 	path := filepath.Join(s.cfg.Data, adminTokenFile)
-	created, err := s.gate.Bootstrap(ctx, func(secret string) error { return writeSecret(path, secret) })
+	created, err := s.gate.Bootstrap(ctx, func(secret string) error {
+		return durable.WriteFile(path, []byte(secret+"\n"), 0o600)
+	})
 	if created {
 		s.log.InfoContext(ctx, "made user admin; its token is in a file that only this user can read", "file", path)
-	}
-	return err
-}
-
-// writeSecret replaces a file whole, readable by its owner only.
-func writeSecret(path, secret string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+adminTokenFile+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(secret + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
 	}
 	return err
 }
