@@ -120,6 +120,9 @@ func (g *Guard) load() (err error) {
 	if g.record, err = OpenRecord(dir, g.ledger.now.Record, g.opts.Now); err != nil {
 		return err
 	}
+	if err := g.recordFiled(); err != nil {
+		return err
+	}
 	return g.endInterrupted()
 }
 

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,6 +77,16 @@ func (o *outbox) addReport(id string) error {
 		return err
 	}
 	o.reports[id] = true
+	return nil
+}
+
+// takeBack removes a report that may be here or not. A crash can bring it back
+// without its copy: then it is dropped when it should leave.
+func (o *outbox) takeBack(id string) error {
+	delete(o.reports, id)
+	if err := os.Remove(filepath.Join(o.dir, id+reportSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 

@@ -13,7 +13,6 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 
-	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 )
 
@@ -226,58 +225,6 @@ func errorReply(err error) guardwire.Reply {
 	plain := *e
 	plain.Field = ""
 	return guardwire.Reply{Code: string(e.Code), Message: plain.Error(), Field: e.Field, Hint: e.Hint}
-}
-
-// fileReport keeps a report for the server: own copy, then outbox, both on
-// disk before the caller hears the id.
-func (g *Guard) fileReport(caller Caller, req guardwire.Request) (guardwire.Reply, error) {
-	if !g.config.SendReports {
-		return guardwire.Reply{}, errs.New(errs.CodeNotOptedIn, "cannot file the report: the owner has not allowed reports to be sent").
-			WithHint("hookline-peer allow --send-reports=yes")
-	}
-	if !isOwner(caller) && !g.filings.allow(caller.UID, g.now()) {
-		return guardwire.Reply{}, errs.New(errs.CodeRateLimited, "cannot file the report: user %d files too many", caller.UID).
-			WithHint("ten a minute are taken")
-	}
-	if len(req.Report) == 0 {
-		return guardwire.Reply{}, errs.New(errs.CodeBadReport, "cannot file the report: it has no field")
-	}
-	if err := req.Report.Validate(); err != nil {
-		return guardwire.Reply{}, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return guardwire.Reply{}, err
-	}
-	k := Kept{
-		ID: id.String(), UID: caller.UID, Source: cut(req.Source, 32),
-		FiledAt: g.now().Truncate(time.Millisecond), Report: req.Report,
-	}
-	if err := g.shelf.add(k, g.pinned, !isOwner(caller)); err != nil {
-		return guardwire.Reply{}, err
-	}
-	if err := g.recordReport(k); err != nil {
-		return guardwire.Reply{}, err
-	}
-	if err := g.outbox.addReport(k.ID); err != nil {
-		return guardwire.Reply{}, err
-	}
-	g.pumpLocked()
-	return guardwire.Reply{ID: k.ID}, nil
-}
-
-// pinned reports whether an own copy must stay.
-func (g *Guard) pinned(id string) bool { return g.outbox.reports[id] || g.ledger.now.pins(id) }
-
-// recordReport notes which fields leave; their values are in the own copy.
-func (g *Guard) recordReport(k Kept) error {
-	names := keys(k.Report)
-	slices.Sort(names)
-	fields, err := encode(names)
-	if err != nil {
-		return err
-	}
-	return g.record.Append(Entry{Kind: KindReport, JobID: k.ID, Decision: "filed", Reason: k.Source, Fields: fields, UID: &k.UID})
 }
 
 func (g *Guard) status() *guardwire.Status {

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -343,6 +345,22 @@ func (r *Record) hasOutcome(jobID string) (found bool, err error) {
 		return !found
 	})
 	return found, err
+}
+
+// unrecorded are those of the filed reports that have no line, oldest first.
+func (r *Record) unrecorded(filed map[string]bool) ([]string, error) {
+	if len(filed) == 0 {
+		return nil, nil
+	}
+	left := maps.Clone(filed)
+	err := eachLine(r.paths(), func(line []byte) bool {
+		var e Entry
+		if json.Unmarshal(line, &e) == nil && e.Kind == KindReport {
+			delete(left, e.JobID)
+		}
+		return len(left) > 0
+	})
+	return slices.Sorted(maps.Keys(left)), err
 }
 
 // Lines returns lines after a sequence number, of one job (its own or as the

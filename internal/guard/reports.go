@@ -174,16 +174,20 @@ func (s *shelf) dropOldest(pinned func(string) bool, which func(keptInfo) bool) 
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		if pinned(id) {
-			continue
+		if !pinned(id) && s.drop(id) {
+			return true
 		}
-		err := os.Remove(filepath.Join(s.dir, id+".json"))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		s.bytes -= s.index[id].size
-		delete(s.index, id)
-		return true
 	}
 	return false
+}
+
+// drop removes a copy; false where the disk does not let it.
+func (s *shelf) drop(id string) bool {
+	err := os.Remove(filepath.Join(s.dir, id+".json"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	s.bytes -= s.index[id].size
+	delete(s.index, id)
+	return true
 }
