@@ -53,7 +53,7 @@ type check struct {
 
 // checks are made in this order before a lease is taken; Explain shows them
 // in the same order. The store decides quantity, leases and slots again, in
-// the same commit as the lease or job itself.
+// the same commit as lease and job.
 func checks() []check {
 	return []check{
 		{"state", checkState},

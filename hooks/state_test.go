@@ -93,7 +93,7 @@ func TestNextProperty(t *testing.T) {
 	})
 }
 
-// A ledger that is kept by the rules of TakeLease, Reserve and Settle never
+// A ledger that is kept by the rules of Lease, Reserve and Settle never
 // breaks an identity.
 func TestLedgerProperty(t *testing.T) {
 	outcomes := []hooks.Outcome{
