@@ -857,11 +857,12 @@ func (x *Welcome) GetEpoch() int64 {
 type Job struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	DeadlineMs int64                  `protobuf:"varint,2,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"` // Unix milliseconds
+	DeadlineMs int64                  `protobuf:"varint,2,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"` // Unix milliseconds of the server's clock, to show
 	// Types that are valid to be assigned to Workload:
 	//
 	//	*Job_Hook
 	Workload      isJob_Workload `protobuf_oneof:"workload"`
+	TtlMs         int64          `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // time left when it was sent: what the peer counts, its own clock may be wrong
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -924,6 +925,13 @@ func (x *Job) GetHook() *HookRun {
 		}
 	}
 	return nil
+}
+
+func (x *Job) GetTtlMs() int64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
 }
 
 type isJob_Workload interface {
@@ -1428,12 +1436,13 @@ const file_peers_proto_rawDesc = "" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x03R\x05epoch\"t\n" +
+	"\x05epoch\x18\x03 \x01(\x03R\x05epoch\"\x8b\x01\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vdeadline_ms\x18\x02 \x01(\x03R\n" +
 	"deadlineMs\x120\n" +
-	"\x04hook\x18\x03 \x01(\v2\x1a.hookline.peers.v1.HookRunH\x00R\x04hookB\n" +
+	"\x04hook\x18\x03 \x01(\v2\x1a.hookline.peers.v1.HookRunH\x00R\x04hook\x12\x15\n" +
+	"\x06ttl_ms\x18\x04 \x01(\x03R\x05ttlMsB\n" +
 	"\n" +
 	"\bworkload\"\x80\x01\n" +
 	"\aHookRun\x12\x1f\n" +

@@ -159,6 +159,9 @@ func (s *Server) converse(st *stream, g peerStream, in <-chan item[*jobpb.PeerMe
 		case <-st.ctx.Done():
 			return context.Cause(st.ctx)
 		case m := <-st.out:
+			if j := m.GetJob(); j != nil {
+				j.TtlMs = max(0, j.GetDeadlineMs()-s.Now().UnixMilli())
+			}
 			if err := g.Send(m); err != nil || m.GetDrain() != nil {
 				return err
 			}

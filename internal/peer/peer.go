@@ -31,6 +31,7 @@ const (
 	welcomeTime  = 15 * time.Second // from dialling to the server's welcome
 	callTime     = 2 * time.Minute  // one report or upload
 	longestDrain = time.Minute      // that a server may ask for
+	longestJob   = 10 * time.Minute // that a server may give a hook job; its own limit is 5 minutes
 	oldServer    = 10 * time.Minute // until a server without streams is tried again
 )
 

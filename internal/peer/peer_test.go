@@ -192,7 +192,7 @@ func (r *rig) hear(k guardwire.Kind) guardwire.Message {
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func job(id string, h *jobpb.HookRun) *jobpb.ServerMessage {
-	j := &jobpb.Job{Id: id, DeadlineMs: time.Now().Add(time.Minute).UnixMilli()}
+	j := &jobpb.Job{Id: id, TtlMs: time.Minute.Milliseconds()}
 	if h != nil {
 		j.Workload = &jobpb.Job_Hook{Hook: h}
 	}
@@ -222,8 +222,6 @@ func greet(g side, say ...*jobpb.ServerMessage) error {
 // side alone.
 func TestJobsThatNeverReachTheGuard(t *testing.T) {
 	whole := &jobpb.HookRun{OriginalId: newID(), Statement: []byte("s"), Script: []byte("x")}
-	late := job(newID(), whole)
-	late.GetJob().DeadlineMs = math.MaxInt64
 	many := make([][]byte, guardwire.MaxSignatures+1)
 	cases := []struct {
 		name string
@@ -236,7 +234,6 @@ func TestJobsThatNeverReachTheGuard(t *testing.T) {
 		{"too many signatures", job(newID(), &jobpb.HookRun{Signatures: many}), errs.CodeTooLarge},
 		{"a huge signature", job(newID(), &jobpb.HookRun{Signatures: [][]byte{make([]byte, guardwire.MaxSignatureBytes+1)}}), errs.CodeTooLarge},
 		{"a long original id", job(newID(), &jobpb.HookRun{OriginalId: strings.Repeat("x", 100)}), errs.CodeTooLarge},
-		{"a deadline that is no time", late, errs.CodeBadInput},
 	}
 	answers := make(chan *jobpb.Finished, len(cases))
 	r := newRig(t, &thief{stream: func(g side) error {
@@ -261,6 +258,43 @@ func TestJobsThatNeverReachTheGuard(t *testing.T) {
 		got := <-answers
 		if got.GetJobId() != c.msg.GetJob().GetId() || got.GetCode() != string(c.code) || got.GetOutcome() != "failed" {
 			t.Errorf("%s was answered %v", c.name, got)
+		}
+	}
+}
+
+// TestDeadlineIsTheTimeLeft: neither a wrong clock nor a server that gives a
+// job for ever moves the deadline out of its bounds.
+func TestDeadlineIsTheTimeLeft(t *testing.T) {
+	whole := &jobpb.HookRun{OriginalId: newID()}
+	cases := []struct {
+		deadline, ttl int64
+		want          time.Duration
+	}{
+		{time.Now().Add(-time.Hour).UnixMilli(), 300_000, 5 * time.Minute}, // our clock is an hour ahead
+		{time.Now().Add(time.Hour).UnixMilli(), 300_000, 5 * time.Minute},
+		{0, math.MaxInt64, longestJob},
+		{math.MaxInt64, 0, 0},
+		{math.MaxInt64, math.MinInt64, 0},
+	}
+	r := newRig(t, &thief{stream: func(g side) error {
+		var say []*jobpb.ServerMessage
+		for _, c := range cases {
+			m := job(newID(), whole)
+			m.GetJob().DeadlineMs, m.GetJob().TtlMs = c.deadline, c.ttl
+			say = append(say, m)
+		}
+		if err := greet(g, say...); err != nil {
+			return err
+		}
+		<-g.Context().Done()
+		return nil
+	}})
+	before := time.Now()
+	r.run()
+	for _, c := range cases {
+		got := r.hear(guardwire.KindRun).Run.Deadline
+		if got.Before(before.Add(c.want).Add(-time.Millisecond)) || got.After(time.Now().Add(c.want)) {
+			t.Errorf("%+v: the deadline is %s from now", c, time.Until(got))
 		}
 	}
 }

@@ -223,17 +223,13 @@ func (s *session) onJob(ctx context.Context, j *jobpb.Job) bool {
 		s.answer(j, errs.CodeWorkloadUnknown, "this machine does not know the kind of job")
 		return true
 	}
-	deadline := time.UnixMilli(j.GetDeadlineMs()).UTC()
+	deadline := s.deadline(j)
 	run := guardwire.Run{
 		OriginalID: j.GetHook().GetOriginalId(), Deadline: deadline, Statement: j.GetHook().GetStatement(),
 		Script: j.GetHook().GetScript(), Signatures: j.GetHook().GetSignatures(),
 	}
 	if err := run.Validate(); err != nil {
 		s.answer(j, errs.CodeOf(err), err.Error())
-		return true
-	}
-	if y := deadline.Year(); y < 1970 || y > 9999 {
-		s.answer(j, errs.CodeBadInput, "the job's deadline is no time")
 		return true
 	}
 	code, again := s.desk.start(j.GetId(), deadline, s.Now())
@@ -245,6 +241,13 @@ func (s *session) onJob(ctx context.Context, j *jobpb.Job) bool {
 		return true
 	}
 	return s.tell(ctx, guardwire.Message{Kind: guardwire.KindRun, JobID: j.GetId(), Run: &run})
+}
+
+// deadline is when a job that has just come ends here: by the time that is
+// left to it, not by the server's clock, from which ours may differ.
+func (s *session) deadline(j *jobpb.Job) time.Time {
+	left := min(max(0, j.GetTtlMs()), longestJob.Milliseconds())
+	return s.Now().UTC().Add(time.Duration(left) * time.Millisecond)
 }
 
 // answer ends a job that never reached the guard.
