@@ -108,7 +108,7 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 		return none, err
 	}
 	v, err := cl.Submit(c.Context(), api.NewVersion{Manifest: f.yaml, Script: f.script, Statement: statement, Signature: file})
-	if errs.Is(err, errs.CodeVersionTaken) {
+	if errs.Is(err, errs.CodeVersionTaken) && o.Number == 0 {
 		return none, errs.Wrap(errs.CodeVersionTaken, err, "cannot submit %s@%d: somebody took the number just now", f.manifest.Hook, number).
 			WithHint("look at that version, then submit again: the command takes the next number")
 	}

@@ -99,7 +99,9 @@ func TestSubmitNumberTaken(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(api.Problem{Status: 409, Code: "version-taken", Title: "Conflict", Detail: "version 5 exists"})
 		return true
 	}
-	s.want(1, "somebody took the number just now", "hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint")
+	args := []string{"hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint"}
+	s.want(1, "somebody took the number just now", args...)
+	s.want(1, "error: version 5 exists", append(args, "--number", "5")...)
 }
 
 // A number that no author signed is not counted on from: one too high would
