@@ -60,7 +60,7 @@ func Broker(uid, gid uint32, paths []string, openFrom int, cpuSeconds uint64) er
 		{"set no_new_privs", noNewPrivs},
 		{"set landlock", func() error { return landlock(paths) }},
 		{"set limits", func() error { return brokerLimits(cpuSeconds) }},
-		{"set seccomp", func() error { return seccomp(brokerFilter()) }},
+		{"set seccomp", func() error { return seccomp(brokerFilter(os.Getpid())) }},
 	})
 }
 
