@@ -52,7 +52,7 @@ func write(path string, b []byte, mode fs.FileMode, appear func(from, to string)
 		_ = os.Remove(f.Name()) // the first error is what matters
 		return failed(path, err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := SyncDir(dir); err != nil {
 		return failed(path, err)
 	}
 	return nil
@@ -75,18 +75,14 @@ func linkNew(from, to string) error {
 	return os.Remove(from)
 }
 
-// syncDir puts a new name on disk. Some network file systems cannot, and say
-// so; there it is on its way when rename returns.
-func syncDir(dir string) error {
+// SyncDir puts on disk what names a folder has: those of files that were
+// made, renamed or removed in it.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir) //nolint:gosec // the folder of a file that the caller names
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		err = nil
-	}
-	return errors.Join(err, d.Close())
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // failed keeps the system's reason, and names the file that was asked for.

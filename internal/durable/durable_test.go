@@ -201,6 +201,14 @@ func TestWriteThatEndsInTheMiddle(t *testing.T) {
 	alone(t, path)
 }
 
+func TestSyncDir(t *testing.T) {
+	dir := t.TempDir()
+	must(t, SyncDir(dir))
+	if err := SyncDir(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

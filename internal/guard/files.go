@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"hookline/internal/durable"
 	"hookline/internal/errs"
 
 	"golang.org/x/sys/unix"
@@ -30,40 +31,20 @@ const (
 )
 
 // writeAtomic replaces a file so that a crash leaves the old or the new one,
-// whole and on disk.
+// whole and on disk. What it leaves of a write that was cut short begins with
+// a dot, which lists of a folder pass over.
 func writeAtomic(dir, name string, b []byte) error {
-	temp, err := os.CreateTemp(dir, "."+name+".*")
-	if err != nil {
-		return writeError(err, name)
-	}
-	defer os.Remove(temp.Name()) // gone after the rename, harmless
-	_, err = temp.Write(b)
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), filepath.Join(dir, name))
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 		return writeError(err, name)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func removeSynced(dir, name string) error {
 	if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // writeError tells a full disk apart.

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"hookline/internal/durable"
 	"hookline/internal/errs"
 )
 
@@ -198,7 +199,7 @@ func (r *Record) rotate() error {
 	}
 	r.file.Close()
 	r.file, r.size = f, 0
-	return syncDir(r.dir)
+	return durable.SyncDir(r.dir)
 }
 
 // paths are the record's files, oldest first; not all need to exist.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hookline/internal/durable"
 	"hookline/internal/errs"
 )
 
@@ -36,16 +37,7 @@ func prepareFiles(path string) error {
 			return err
 		}
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a new file's name survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(path)) // a new name survives a power cut
 }
 
 // lockFile takes the database for this process. The lock is the kernel's: it
