@@ -19,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"hookline/internal/enroll"
 	"hookline/internal/guard"
 	"hookline/internal/guardwire"
 	"hookline/internal/source"
@@ -63,6 +64,10 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("S", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("TZ", "UTC")
+			e.Setenv("NOBODY", enroll.Line{
+				Address: "127.0.0.1:1", Deployment: "d-00112233445566778899aabbccddeeff", SetupKey: enroll.NewSetupKey(),
+				PolicyDigest: strings.Repeat("ab", 32), CADigest: strings.Repeat("cd", 32),
+			}.String())
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -129,5 +129,9 @@ func (s *session) call(size int, do func(jobpb.PeersClient, ...grpc.CallOption) 
 		return err
 	}
 	defer own.hangUp()
-	return do(own.client, o...)
+	err = do(own.client, o...)
+	if lost := own.lost(err); lost != nil {
+		return lost
+	}
+	return err
 }

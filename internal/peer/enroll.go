@@ -95,7 +95,7 @@ func askToEnroll(ctx context.Context, line enroll.Line, key *ecdsa.PrivateKey, h
 		Name: jobpb.Printable(hostname, maxReason), Version: version,
 	}, grpc.Peer(&server))
 	if err != nil {
-		return nil, nil, l.explain(err)
+		return nil, nil, notEnrolled(l.explain(err))
 	}
 	info, ok := server.AuthInfo.(credentials.TLSInfo)
 	if !ok {
@@ -106,6 +106,16 @@ func askToEnroll(ctx context.Context, line enroll.Line, key *ecdsa.PrivateKey, h
 		return nil, nil, errs.New(errs.CodeServerIdentity, "the server's chain does not have the pinned CA certificate")
 	}
 	return reply, ca, nil
+}
+
+// notEnrolled says before a reason that is about the connection what it is
+// that does not happen; a refusal says so itself.
+func notEnrolled(err error) error {
+	e, ok := errs.As(err)
+	if !ok || e.Code != errs.CodeUnavailable {
+		return err
+	}
+	return errs.Wrap(e.Code, e, "cannot enrol").WithHint("%s", e.Hint)
 }
 
 // keep writes the certificate last: with it the folder is complete.

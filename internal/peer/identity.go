@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,8 +19,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"hookline/hooks"
 	"hookline/internal/enroll"
@@ -87,13 +91,15 @@ func load(dir string) (identity, error) {
 
 func (id identity) expires() time.Time { return id.cert.Leaf.NotAfter }
 
-// link is one gRPC connection. It remembers why the server was not believed,
-// which gRPC hides in a text.
+// link is one gRPC connection. It remembers why the server was not reached or
+// not believed, which gRPC hides in a text.
 type link struct {
 	*grpc.ClientConn
-	client jobpb.PeersClient
-	mu     sync.Mutex
-	doubt  error
+	client  jobpb.PeersClient
+	address string
+	mu      sync.Mutex
+	doubt   error
+	refused error // of the newest dialling, nil where it went well
 }
 
 // dial prepares a connection to the server with the pinned CA. It is made by
@@ -103,7 +109,7 @@ func (id identity) dial(now func() time.Time) (*link, error) {
 	if id.cert.Leaf != nil {
 		config.Certificates = []tls.Certificate{id.cert}
 	}
-	l := &link{}
+	l := &link{address: id.address}
 	verify := config.VerifyConnection
 	config.VerifyConnection = func(cs tls.ConnectionState) error {
 		err := verify(cs)
@@ -115,6 +121,7 @@ func (id identity) dial(now func() time.Time) (*link, error) {
 	// passthrough: the address is dialled as it is, and nothing in DNS can
 	// give the connection a configuration.
 	conn, err := grpc.NewClient("passthrough:///"+id.address,
+		grpc.WithContextDialer(l.dial),
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(),
@@ -134,6 +141,53 @@ func (id identity) dial(now func() time.Time) (*link, error) {
 // that a call's has not told.
 func (l *link) hangUp() { _ = l.Close() }
 
+// dial connects directly: what stands in the environment leads it nowhere else.
+func (l *link) dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	l.mu.Lock()
+	l.refused = err
+	l.mu.Unlock()
+	return conn, err
+}
+
+// lost says in our words why a call ended where that is the connection's
+// fault; nil where it is not.
+func (l *link) lost(err error) error {
+	st, ok := status.FromError(err)
+	if !ok || len(st.Details()) > 0 {
+		return nil
+	}
+	if st.Code() == codes.DeadlineExceeded {
+		return unreachable(l.address, context.DeadlineExceeded)
+	}
+	if st.Code() != codes.Unavailable {
+		return nil
+	}
+	l.mu.Lock()
+	refused := l.refused
+	l.mu.Unlock()
+	if refused != nil {
+		return unreachable(l.address, refused)
+	}
+	_, cause, handshake := strings.Cut(st.Message(), "handshake failed: ")
+	if handshake {
+		cause = strings.TrimSuffix(cause, `"`)
+		return errs.New(errs.CodeUnavailable, "cannot speak TLS with %s: %s", l.address, jobpb.Printable(cause, maxReason)).
+			WithHint("is this hooklined's address for peers, the one of --grpc?")
+	}
+	return errs.New(errs.CodeUnavailable, "lost the connection to %s", l.address).
+		WithHint("is hooklined still running there?")
+}
+
+func unreachable(address string, err error) error {
+	var slow net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &slow) && slow.Timeout() {
+		err = errors.New("no answer in time")
+	}
+	return errs.Wrap(errs.CodeUnavailable, errs.Plain(err), "cannot reach %s", address).
+		WithHint("is hooklined running there, and is the address right?")
+}
+
 // explain turns a call's error into a coded one, the reason for not believing
 // the server first.
 func (l *link) explain(err error) error {
@@ -149,6 +203,9 @@ func (l *link) explain(err error) error {
 		return doubt
 	case errors.As(err, &d):
 		return err
+	}
+	if lost := l.lost(err); lost != nil {
+		return lost
 	}
 	return jobpb.FromStatus(err)
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"os"
@@ -81,6 +82,7 @@ type rig struct {
 	dir     string
 	conn    *guardwire.Conn
 	done    chan error
+	log     *slog.Logger
 }
 
 func newRig(t *testing.T, s *thief) *rig {
@@ -158,7 +160,7 @@ func (r *rig) runWith(pauses backoff.BackOff) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	go func() {
 		r.done <- Run(ctx, Config{
-			Dir: r.dir, Guard: theirs, Version: "test",
+			Dir: r.dir, Guard: theirs, Version: "test", Log: r.log,
 			Backoff: func() backoff.BackOff { return pauses },
 		})
 	}()

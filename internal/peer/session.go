@@ -85,7 +85,7 @@ func (s *session) open(ctx context.Context) (*stream, error) {
 		err = welcome(raw)
 	}
 	if !late.Stop() && err != nil && !jobpb.Unimplemented(err) {
-		err = errs.Wrap(errs.CodeUnavailable, err, "the server did not answer within %s", welcomeTime)
+		err = errs.New(errs.CodeUnavailable, "%s did not answer within %s", s.id.address, welcomeTime)
 	}
 	if err != nil {
 		cancel()
