@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -71,9 +72,21 @@ func (g *Guard) takeBack(id string) {
 // pinned reports whether an own copy must stay.
 func (g *Guard) pinned(id string) bool { return g.outbox.reports[id] || g.ledger.now.pins(id) }
 
+// maxRecordedNames bounds what a report's line in the record holds of the
+// names of its fields, in bytes: the record only holds so much, and anybody
+// may file reports.
+const maxRecordedNames = 1024
+
 // recordReport notes which fields leave; their values are in the own copy.
 func (g *Guard) recordReport(k Kept) error {
-	fields, err := encode(slices.Sorted(maps.Keys(k.Report)))
+	names, size := slices.Sorted(maps.Keys(k.Report)), 0
+	for i, name := range names {
+		if size += len(name); size > maxRecordedNames {
+			names = append(names[:i:i], fmt.Sprintf("and %d more", len(names)-i))
+			break
+		}
+	}
+	fields, err := encode(names)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -442,5 +443,25 @@ func TestSeats(t *testing.T) {
 	}
 	if s.shared != 0 || len(s.users) != 0 || !s.take(1000, false) {
 		t.Errorf("places are not given back: %+v", s.users)
+	}
+}
+
+// Reports with many names take little of the owner's record.
+func TestManyNamesTakeLittleOfTheRecord(t *testing.T) {
+	g := newKit(t).optedIn(HooksNo)
+	report := hooks.Report{"ProblemType": "Crash"}
+	for i := range 900 {
+		report[fmt.Sprintf("N%03d%s", i, strings.Repeat("n", 100))] = "x"
+	}
+	before := g.record.size
+	if reply := g.Handle(Caller{UID: stranger}, guardwire.Request{Op: guardwire.OpFile, Report: report}); reply.Code != "" {
+		t.Fatalf("%s %s", reply.Code, reply.Message)
+	}
+	if took := g.record.size - before; took > 2*maxRecordedNames {
+		t.Errorf("the line has %d bytes", took)
+	}
+	var names []string
+	if err := json.Unmarshal(lastEntry(t, g, KindReport).Fields, &names); err != nil || names[len(names)-1] != fmt.Sprintf("and %d more", 901-len(names)+1) {
+		t.Errorf("%v %q", err, names)
 	}
 }
