@@ -269,7 +269,9 @@ func TestNeverRead(t *testing.T) {
 		"/proc/1/task/1/environ", "/proc/1/root/etc/shadow", "/proc/1/cwd/x", "/proc/1/fd/0", "/proc/kmsg", "/proc/kcore",
 		"/proc/" + self + "/status", "/proc/" + self + "/cmdline", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/sudoers",
 		"/etc/ssh/ssh_host_ed25519_key", "/etc/ssl/private/x.txt", "/etc/x/server.key", "/root/.ssh/id_ed25519", "/root/.ssh/config",
-		"/root/.aws/credentials", "/root/.netrc", "/dev/zero", "/dev/mem", "/sys/kernel/debug/x", "/sys/kernel/tracing/trace_pipe",
+		"/root/.aws/credentials", "/root/.netrc", "/dev/zero", "/dev/mem", "/proc/kallsyms",
+		"/etc/wireguard/wg0.conf", "/etc/NetworkManager/system-connections/wifi.nmconnection", "/etc/ppp/chap-secrets", "/etc/mysql/debian.cnf",
+		"/root/.bash_history", "/root/.vault-token", "/root/.azure/x", "/root/app/.env", "/etc/app/.env.production", "/etc/secrets/token", "/etc/kubernetes/admin.conf", "/sys/kernel/debug/x", "/sys/kernel/tracing/trace_pipe",
 	}
 	out := live(t, `
 		local bad = {}

@@ -108,7 +108,7 @@ func neverReadProc(parts []string) string {
 	switch first := parts[0]; {
 	case first == "self" || first == "thread-self":
 		return "the broker's own /proc entry is never read"
-	case slices.Contains([]string{"kmsg", "kcore", "kpagecount", "kpageflags", "kpagecgroup", "keys", "key-users", "sysrq-trigger", "vmcore"}, first):
+	case slices.Contains([]string{"kmsg", "kcore", "kpagecount", "kpageflags", "kpagecgroup", "keys", "key-users", "kallsyms", "sysrq-trigger", "vmcore"}, first):
 		return "kernel memory and logs are never read"
 	case first[0] < '0' || first[0] > '9':
 		return ""
@@ -128,22 +128,28 @@ func neverReadProc(parts []string) string {
 func neverReadSecret(parts []string) string {
 	const reason = "secrets and key files are never read"
 	for _, dir := range parts[:len(parts)-1] {
-		if slices.Contains([]string{".ssh", ".gnupg", ".aws", ".kube", ".docker", ".password-store", "private", "keyrings"}, dir) {
+		if slices.Contains([]string{
+			".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", "private", "keyrings",
+			"secrets", "wireguard", "system-connections",
+		}, dir) {
 			return reason
 		}
 	}
 	name := parts[len(parts)-1]
-	for _, prefix := range []string{"shadow", "gshadow", "opasswd", "id_", "ssh_host_"} {
+	for _, prefix := range []string{"shadow", "gshadow", "opasswd", "id_", "ssh_host_", ".env"} {
 		if strings.HasPrefix(name, prefix) && !strings.HasSuffix(name, ".pub") {
 			return reason
 		}
 	}
-	for _, suffix := range []string{".key", ".pem", ".p12", ".pfx", ".keytab", ".jks", ".kdbx", ".ppk", ".token"} {
+	for _, suffix := range []string{".key", ".pem", ".p12", ".pfx", ".keytab", ".jks", ".kdbx", ".ppk", ".token", "-token", "_history", "-secrets"} {
 		if strings.HasSuffix(name, suffix) {
 			return reason
 		}
 	}
-	exact := []string{".netrc", ".pgpass", ".my.cnf", ".git-credentials", "krb5.keytab", "sudoers", ".htpasswd", "random-seed"}
+	if slices.Equal(parts, []string{"etc", "kubernetes", name}) && strings.HasSuffix(name, ".conf") {
+		return reason // they hold the cluster's client keys
+	}
+	exact := []string{"debian.cnf", ".netrc", ".pgpass", ".my.cnf", ".git-credentials", "krb5.keytab", "sudoers", ".htpasswd", "random-seed"}
 	if slices.Contains(exact, name) {
 		return reason
 	}
