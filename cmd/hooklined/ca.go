@@ -2,14 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"hookline/internal/server"
 )
 
@@ -20,7 +18,7 @@ func newCA() *cobra.Command {
 		Short: "Make the deployment's CA if there is none, and print its digest",
 		Long: "Make the deployment's CA if there is none, and print where its certificate is\n" +
 			"and its digest, so that an enroll line can be printed before the first start.",
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := fromEnv(cmd, "data", "policy"); err != nil {
 				return err
@@ -29,8 +27,8 @@ func newCA() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := os.MkdirAll(data, 0o700); err != nil {
-				return errs.Wrap(errs.CodeBadInput, err, "cannot make the folder").At("--data")
+			if err := server.MakeData(data); err != nil {
+				return err
 			}
 			ca, err := enroll.LoadOrCreateCA(data, p.Deployment, time.Now())
 			if err != nil {

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"hookline/internal/cli"
 )
 
 // envName is the variable of a flag: --setup-keys is HOOKLINE_SETUP_KEYS.
@@ -24,7 +25,7 @@ func fromEnv(cmd *cobra.Command, required ...string) error {
 			return
 		}
 		if e := cmd.Flags().Set(f.Name, value); e != nil {
-			err = usageError{fmt.Errorf("%s: %w", envName(f.Name), e)}
+			err = cli.Usagef("%s: %w", envName(f.Name), e)
 		}
 	})
 	if err != nil {
@@ -32,7 +33,7 @@ func fromEnv(cmd *cobra.Command, required ...string) error {
 	}
 	for _, name := range required {
 		if cmd.Flag(name).Value.String() == "" {
-			return usageError{fmt.Errorf("--%s (or %s) must be given", name, envName(name))}
+			return cli.Usagef("it needs --%s (or %s)", name, envName(name))
 		}
 	}
 	return nil

@@ -5,11 +5,13 @@
 //	hooklined serve --data DIR --policy policy.yaml --setup-keys setup-keys.txt
 //
 // It holds no key with which anybody could make a peer run code.
+//
+// Exit codes: 0 well, 1 refused or failed, 2 wrong usage, 3 not found, 4 not
+// allowed, 5 unavailable.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -17,17 +19,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookline/internal/errs"
+	"hookline/internal/cli"
 )
 
 // version is set by the build: -ldflags "-X main.version=…".
 var version = "devel"
-
-// Exit codes.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -36,29 +32,14 @@ func main() {
 	os.Exit(code)
 }
 
-// usageError is a wrong flag or argument.
-type usageError struct{ error }
-
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil {
+		cli.ShowFailure(os.Stderr, cmd, err, cli.Hint)
 	}
-	fmt.Fprintf(os.Stderr, "hooklined: %v\n", err)
-	if e, ok := errs.As(err); ok {
-		if e.Hint != "" {
-			fmt.Fprintf(os.Stderr, "  hint: %s\n", e.Hint)
-		}
-		fmt.Fprintf(os.Stderr, "  code: %s\n", e.Code)
-	}
-	var usage usageError
-	if errors.As(err, &usage) {
-		fmt.Fprintln(os.Stderr, "  try: hooklined --help")
-		return exitUsage
-	}
-	return exitFailed
+	return cli.ExitCode(err)
 }
 
 func newRoot() *cobra.Command {
@@ -68,17 +49,12 @@ func newRoot() *cobra.Command {
 		Long:          "The Hookline server. Every flag can be given in the environment too:\n--setup-keys is HOOKLINE_SETUP_KEYS. A flag wins over the environment.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q", args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newServe(), newCA(), newVersion())
+	cli.Strict(root)
 	return root
 }
 
@@ -86,17 +62,10 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "hooklined", version)
 			return err
 		},
 	}
-}
-
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s takes no argument, got %q", cmd.CommandPath(), args[0])}
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,8 +30,20 @@ func TestMain(m *testing.M) {
 // and the hash of a setup key.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata",
-		Setup: func(e *testscript.Env) error { return writeDeployment(e.WorkDir) },
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { l.Close() })
+			_, port, err := net.SplitHostPort(l.Addr().String())
+			if err != nil {
+				return err
+			}
+			e.Setenv("TAKEN", port)
+			return writeDeployment(e.WorkDir)
+		},
 	})
 }
 

@@ -3,13 +3,16 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
+	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/signing"
 )
@@ -72,7 +75,7 @@ func (c Config) check() error {
 func checkLoopback(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return errs.Wrap(errs.CodeBadInput, err, "cannot listen on %q", address).At("--http")
+		return cannotListen("--http", address, err)
 	}
 	ip := net.ParseIP(host)
 	if host == "localhost" || ip != nil && ip.IsLoopback() {
@@ -86,17 +89,22 @@ func checkLoopback(address string) error {
 func readCapped(flag, path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeBadInput, err, "cannot read the file").At(flag)
+		return nil, cannotRead(flag, path, err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeBadInput, err, "cannot read the file").At(flag)
+		return nil, cannotRead(flag, path, err)
 	}
 	if int64(len(b)) > limit {
-		return nil, errs.New(errs.CodeTooLarge, "the file is longer than %d bytes", limit).At(flag)
+		return nil, errs.New(errs.CodeTooLarge, "%s is longer than %d bytes", path, limit).At(flag)
 	}
 	return b, nil
+}
+
+func cannotRead(flag, path string, err error) error {
+	return errs.Wrap(errs.CodeBadInput, errs.Plain(err), "cannot read %s", path).At(flag).
+		WithHint("give %s the path of a file that hooklined may read; hookline policy init makes one", flag)
 }
 
 // LoadPolicy reads the policy that --policy names, with its bytes.
@@ -105,8 +113,30 @@ func LoadPolicy(path string) (*signing.Policy, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := signing.ParsePolicy(b)
+	p, err := signing.ParsePolicyFile(path, b)
 	return p, b, err
+}
+
+// MakeData makes the folder that --data names where it is missing.
+func MakeData(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return errs.Wrap(errs.CodeBadInput, errs.Plain(err), "cannot make %s", path).At("--data").
+			WithHint("give --data a folder that hooklined may write to")
+	}
+	return nil
+}
+
+// loadSetupKeys reads the hashes that --setup-keys names.
+func loadSetupKeys(path string) (enroll.KeyHashes, error) {
+	b, err := readCapped("--setup-keys", path, maxSetupKeyBytes)
+	if err != nil {
+		return enroll.KeyHashes{}, err
+	}
+	hashes, err := enroll.ParseHashes(b)
+	if e, ok := errs.As(err); ok {
+		return hashes, e.At("--setup-keys " + path)
+	}
+	return hashes, err
 }
 
 // httpTLS is nil for plain HTTP.
@@ -116,7 +146,8 @@ func (c Config) httpTLS() (*tls.Config, error) {
 	}
 	cert, err := tls.LoadX509KeyPair(c.HTTPCert, c.HTTPKey)
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeBadInput, err, "cannot use the certificate").At("--http-cert, --http-key")
+		return nil, errs.Wrap(errs.CodeBadInput, errs.Plain(err), "cannot use %s with %s", c.HTTPCert, c.HTTPKey).At("--http-cert, --http-key").
+			WithHint("both are PEM files: the certificate with its chain, and its key")
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
 }
@@ -127,7 +158,19 @@ func listen(ctx context.Context, flag, address string, given net.Listener) (net.
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeBadInput, err, "cannot listen").At(flag)
+		return nil, cannotListen(flag, address, err)
 	}
 	return l, nil
+}
+
+func cannotListen(flag, address string, err error) error {
+	hint := "give %s an address of this machine with a port, like 127.0.0.1:7443"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		err = errors.New("the address is in use")
+		hint = "another program listens there, perhaps another hooklined: stop it, or give another address with %s"
+	case errors.Is(err, os.ErrPermission):
+		hint = "ports below 1024 are root's: give another with %s"
+	}
+	return errs.Wrap(errs.CodeBadInput, errs.Plain(err), "cannot listen on %s", address).At(flag).WithHint(hint, flag)
 }

@@ -12,6 +12,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,8 @@ type Server struct {
 	log         *slog.Logger
 	policy      *signing.Policy
 	policyBytes []byte
+	setupKeys   enroll.KeyHashes
+	httpTLS     *tls.Config // nil is plain HTTP
 
 	db        *sqlite.DB
 	ca        *enroll.CA
@@ -77,7 +80,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 }
 
 func (s *Server) open(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.openStore, s.openGate, s.openServices, s.openPeers, s.openPeople} {
+	for _, step := range []func(context.Context) error{s.openSettings, s.openStore, s.openGate, s.openServices, s.openPeers, s.openPeople} {
 		if err := step(ctx); err != nil {
 			return err
 		}

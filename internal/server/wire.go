@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"hookline/internal/auth"
 	"hookline/internal/durable"
 	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"hookline/internal/httpapi"
 	"hookline/internal/jobserver"
 	"hookline/internal/web"
@@ -30,14 +28,30 @@ const (
 	serverName = "hooklined"
 )
 
-// openStore reads policy and data folder.
-func (s *Server) openStore(ctx context.Context) error {
-	var err error
+// openSettings reads what the flags name and opens both listeners, before
+// anything is made in the data folder: a server that cannot start leaves no CA
+// and no token behind.
+func (s *Server) openSettings(ctx context.Context) (err error) {
 	if s.policy, s.policyBytes, err = LoadPolicy(s.cfg.Policy); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
-		return errs.Wrap(errs.CodeBadInput, err, "cannot make the folder").At("--data")
+	if s.setupKeys, err = loadSetupKeys(s.cfg.SetupKeys); err != nil {
+		return err
+	}
+	if s.httpTLS, err = s.cfg.httpTLS(); err != nil {
+		return err
+	}
+	if s.grpcListener, err = listen(ctx, "--grpc", s.cfg.GRPC, s.cfg.GRPCListener); err != nil {
+		return err
+	}
+	s.httpListener, err = listen(ctx, "--http", s.cfg.HTTP, s.cfg.HTTPListener)
+	return err
+}
+
+// openStore opens the data folder.
+func (s *Server) openStore(ctx context.Context) (err error) {
+	if err := MakeData(s.cfg.Data); err != nil {
+		return err
 	}
 	if s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.policy.Deployment, s.cfg.Now()); err != nil {
 		return err
@@ -94,25 +108,14 @@ func (s *Server) signed(ctx context.Context, version string) (collector.Signed, 
 	return collector.Signed{Statement: v.Statement, Script: v.Script, Signatures: v.Signatures}, nil
 }
 
-// openPeers makes the listener for peers.
-func (s *Server) openPeers(ctx context.Context) error {
-	b, err := readCapped("--setup-keys", s.cfg.SetupKeys, maxSetupKeyBytes)
-	if err != nil {
-		return err
-	}
-	hashes, err := enroll.ParseHashes(b)
-	if err != nil {
-		return err
-	}
-	if s.grpcListener, err = listen(ctx, "--grpc", s.cfg.GRPC, s.cfg.GRPCListener); err != nil {
-		return err
-	}
+// openPeers makes what answers peers.
+func (s *Server) openPeers(context.Context) error {
 	s.jobs = &jobserver.Server{
 		Hub:       s.hub,
 		Collector: s.collector,
 		Uploads:   s.collector,
 		Peers:     s.db,
-		Enroller:  enroll.NewService(s.db, s.ca, hashes, s.cfg.Now),
+		Enroller:  enroll.NewService(s.db, s.ca, s.setupKeys, s.cfg.Now),
 		Policy:    s.policyBytes,
 		Name:      serverName,
 		Version:   s.cfg.Version,
@@ -122,22 +125,15 @@ func (s *Server) openPeers(ctx context.Context) error {
 	return nil
 }
 
-// openPeople makes the listener for people.
-func (s *Server) openPeople(ctx context.Context) error {
-	tlsConfig, err := s.cfg.httpTLS()
+// openPeople makes what answers people.
+func (s *Server) openPeople(context.Context) error {
+	handler, err := s.handler(s.httpTLS)
 	if err != nil {
-		return err
-	}
-	handler, err := s.handler(tlsConfig)
-	if err != nil {
-		return err
-	}
-	if s.httpListener, err = listen(ctx, "--http", s.cfg.HTTP, s.cfg.HTTPListener); err != nil {
 		return err
 	}
 	s.http = &http.Server{
 		Handler:           handler,
-		TLSConfig:         tlsConfig,
+		TLSConfig:         s.httpTLS,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      time.Minute,
