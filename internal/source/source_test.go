@@ -315,7 +315,8 @@ func TestExecOfNothing(t *testing.T) {
 		code int
 		says errs.Code
 	}{
-		{"/no/such/program", ExitNotFound, errs.CodeNotFound}, {"no-such-program-here", ExitNotFound, errs.CodeNotFound},
+		{"/no/such/program", ExitNotFound, errs.CodeNotFound},
+		{"no-such-program-here", ExitNotFound, errs.CodeNotFound},
 		{"/etc/passwd", ExitNotExecutable, errs.CodeForbidden},
 	} {
 		code, report, err := execute(t, tc.argv)
