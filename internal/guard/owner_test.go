@@ -391,7 +391,12 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { done <- g.Answer(ctx, l) }()
-	defer func() { cancel(); <-done }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
 	socket := filepath.Join(k.dir, SocketName)
 	idle := exec.Command(testProgram(t, dir), idleArg, socket)
 	idle.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
