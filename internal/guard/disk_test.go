@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,5 +116,51 @@ func TestFullDiskWithholdsAResult(t *testing.T) {
 	end := connect(t, g).end(k.run(file(t, g), nil))
 	if end.Finish.Outcome != hooks.OutcomeFailed || end.Finish.Fields != nil || end.Code != string(errs.CodeStorageFull) {
 		t.Errorf("ended %+v %+v", end, end.Finish)
+	}
+}
+
+// A disk that has no room for a new file when the record's is full must not
+// cost the lines that are there: each try to go on would push a file out.
+func TestFullDiskKeepsTheRecord(t *testing.T) {
+	dir := smallDisk(t, "1m,nr_inodes=20")
+	k := newKit(t)
+	r, err := OpenRecord(dir, Head{}, k.clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.maxBytes = 1000
+	for range 20 {
+		if err := r.Append(Entry{Kind: KindNetwork, Reason: "before"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; ; i++ { // all inodes
+		f, err := os.Create(filepath.Join(dir, fmt.Sprint("filler", i)))
+		if err != nil {
+			break
+		}
+		f.Close()
+	}
+	full := 0
+	for range 50 {
+		if r.Append(Entry{Kind: KindNetwork, Reason: "full"}) != nil {
+			full++
+		}
+	}
+	if full < 40 {
+		t.Fatalf("only %d of 50 found no room", full)
+	}
+	if err := os.Remove(filepath.Join(dir, "filler0")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Append(Entry{Kind: KindNetwork, Reason: "after"}); err != nil {
+		t.Fatal(err)
+	}
+	lines, _, err := r.Lines(0, "", 1<<20)
+	if err != nil || len(lines) < 20 {
+		t.Errorf("%d lines are left, %v", len(lines), err)
+	}
+	if err := VerifyRecord(dir, r.Head()); err != nil {
+		t.Error(err)
 	}
 }

@@ -185,21 +185,41 @@ func (r *Record) write(b []byte) error {
 	return nil
 }
 
-// rotate makes room; the chain goes on through the files.
+// rotate makes room; the chain goes on through the files. The new file is there
+// before an older one goes: on a full disk nothing moves.
 func (r *Record) rotate() error {
 	paths := r.paths()
+	current, next := paths[len(paths)-1], filepath.Join(r.dir, "."+recordName+".next")
+	if err := os.Remove(next); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := shift(paths); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := os.Rename(next, current); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	r.file.Close()
+	r.file, r.size = f, 0
+	return durable.SyncDir(r.dir)
+}
+
+// shift gives each file the name of the one before it, unless that was done
+// already and only the new file failed.
+func shift(paths []string) error {
+	if _, err := os.Lstat(paths[len(paths)-1]); os.IsNotExist(err) {
+		return nil
+	}
 	for i := 0; i+1 < len(paths); i++ {
 		if err := os.Rename(paths[i+1], paths[i]); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
-	f, err := os.OpenFile(filepath.Join(r.dir, recordName), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	r.file.Close()
-	r.file, r.size = f, 0
-	return durable.SyncDir(r.dir)
+	return nil
 }
 
 // paths are the record's files, oldest first; not all need to exist.
