@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
@@ -49,29 +47,6 @@ func TestAReportBringsItsNewFields(t *testing.T) {
 		t.Fatalf("activation %+v", a)
 	}
 	w.consistent(true)
-}
-
-func TestAReportIsStoredOnce(t *testing.T) {
-	w := newWorld(t)
-	peer, other, id := w.peer(), w.peer(), newID()
-	_, created, err := w.c.FileReport(w.ctx, peer, id, report("/usr/bin/crasher"))
-	w.ok(err)
-	if !created {
-		t.Fatal("the first was there already")
-	}
-	if _, created, err = w.c.FileReport(w.ctx, peer, id, report("/usr/bin/crasher")); err != nil || created {
-		t.Fatalf("the same again: %v %v", created, err)
-	}
-	_, _, err = w.c.FileReport(w.ctx, peer, id, report("/usr/bin/other"))
-	w.wantCode(err, errs.CodeConflict)
-	_, _, err = w.c.FileReport(w.ctx, other, id, report("/usr/bin/crasher"))
-	w.wantCode(err, errs.CodeConflict)
-	for _, bad := range []string{"", "x", uuid.NewString(), "urn:uuid:" + newID(), "{" + newID() + "}"} {
-		_, _, err = w.c.FileReport(w.ctx, peer, bad, report("/usr/bin/crasher"))
-		w.wantCode(err, errs.CodeBadReport)
-	}
-	_, _, err = w.c.FileReport(w.ctx, peer, newID(), hooks.Report{"bad name": "x"})
-	w.wantCode(err, errs.CodeBadReport)
 }
 
 // TestRefusals changes one thing of a match that would go through.

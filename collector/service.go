@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"sync"
 	"time"
@@ -81,17 +82,48 @@ func validID(id string) bool {
 	return err == nil && u.Version() == 7 && u.String() == id
 }
 
+// How far the time in a report's id may be from the server's clock. Lists are
+// in the order of ids, so that an id of next year would stay first in all of
+// them. A peer may have been away for a month.
+const (
+	maxIDAhead = time.Hour
+	maxIDAge   = 35 * 24 * time.Hour
+)
+
+// checkID refuses a report's id that is none, or whose time cannot be true.
+func (c *Collector) checkID(id string) error {
+	if !validID(id) {
+		return errs.New(errs.CodeBadReport, "it is not a UUIDv7 in lower case").At("id")
+	}
+	made, now := timeOf(id), c.now()
+	if ahead := made.Sub(now); ahead > maxIDAhead || -ahead > maxIDAge {
+		return errs.New(errs.CodeBadReport, "its time is %s, the server's clock says %s: it may be up to %d hour ahead, or %d days old",
+			made.Format(time.RFC3339), now.Format(time.RFC3339), maxIDAhead/time.Hour, maxIDAge/(24*time.Hour)).At("id").
+			WithHint("correct the clock of the machine that filed the report, or of the server, and file it again")
+	}
+	return nil
+}
+
+// timeOf is the time in a UUIDv7: its first 48 bits are milliseconds since 1970.
+func timeOf(id string) time.Time {
+	u := uuid.MustParse(id)
+	var ms [8]byte
+	copy(ms[2:], u[:6])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(ms[:]))).UTC() //nolint:gosec // 48 bits
+}
+
 // FileReport stores a report under the id that the peer chose (a UUIDv7) and
 // counts its problem. It is acknowledged as soon as it is stored: created is
 // false where the same peer has already filed the same report under this id,
-// and errs.CodeConflict where the id belongs to anything else.
+// and errs.CodeConflict where the id belongs to anything else. An id whose
+// time is far from the server's clock is errs.CodeBadReport.
 //
 // Matching follows in the background, see Run. Nothing waits for it: a report
 // whose place in the queue was lost (queue full, crash) is matched by the
 // sweep, by the next hello of its peer or by the next activation.
 func (c *Collector) FileReport(ctx context.Context, peerID, id string, report hooks.Report) (j jobs.Job, created bool, err error) {
-	if !validID(id) {
-		return jobs.Job{}, false, errs.New(errs.CodeBadReport, "it is not a UUIDv7 in lower case").At("id")
+	if err := c.checkID(id); err != nil {
+		return jobs.Job{}, false, err
 	}
 	if err := report.Validate(); err != nil {
 		return jobs.Job{}, false, err

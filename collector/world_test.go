@@ -2,10 +2,12 @@ package collector_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,7 +280,18 @@ func report(exe string) hooks.Report {
 	}
 }
 
-func newID() string { return uuid.Must(uuid.NewV7()).String() }
+var ids atomic.Int64
+
+// newID is a peer's id of the time at which the worlds begin, above the last one.
+func newID() string { return idAt(start.Add(time.Duration(ids.Add(1)) * time.Millisecond)) }
+
+func idAt(t time.Time) string {
+	u := uuid.Must(uuid.NewV7())
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(t.UnixMilli()))
+	copy(u[:6], ms[2:])
+	return u.String()
+}
 
 // file files a report of the default program and returns its job.
 func (w *world) file(peerID string) jobs.Job {

@@ -1,0 +1,76 @@
+package collector_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hookline/hooks"
+	"hookline/internal/errs"
+	"hookline/internal/jobpb"
+)
+
+func TestAReportIsStoredOnce(t *testing.T) {
+	w := newWorld(t)
+	peer, other, id := w.peer(), w.peer(), newID()
+	_, created, err := w.c.FileReport(w.ctx, peer, id, report("/usr/bin/crasher"))
+	w.ok(err)
+	if !created {
+		t.Fatal("the first was there already")
+	}
+	if _, created, err = w.c.FileReport(w.ctx, peer, id, report("/usr/bin/crasher")); err != nil || created {
+		t.Fatalf("the same again: %v %v", created, err)
+	}
+	_, _, err = w.c.FileReport(w.ctx, peer, id, report("/usr/bin/other"))
+	w.wantCode(err, errs.CodeConflict)
+	_, _, err = w.c.FileReport(w.ctx, other, id, report("/usr/bin/crasher"))
+	w.wantCode(err, errs.CodeConflict)
+	for _, bad := range []string{"", "x", uuid.NewString(), "urn:uuid:" + newID(), "{" + newID() + "}"} {
+		_, _, err = w.c.FileReport(w.ctx, peer, bad, report("/usr/bin/crasher"))
+		w.wantCode(err, errs.CodeBadReport)
+	}
+	_, _, err = w.c.FileReport(w.ctx, peer, newID(), hooks.Report{"bad name": "x"})
+	w.wantCode(err, errs.CodeBadReport)
+}
+
+// A peer chooses the ids of its reports, and lists are in their order: it
+// cannot be first in them for ever. It may have been away for a month.
+func TestAReportsIDHasATimeThatCanBeTrue(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		name string
+		ago  time.Duration
+		ok   bool
+	}{
+		{"now", 0, true},
+		{"delivered a month late", 30 * day, true},
+		{"as old as may be", 35 * day, true},
+		{"too old", 35*day + time.Millisecond, false},
+		{"as far ahead as may be", -time.Hour, true},
+		{"too far ahead", -time.Hour - time.Millisecond, false},
+		{"of 1970", time.Duration(start.UnixMilli()) * time.Millisecond, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			_, created, err := w.c.FileReport(w.ctx, w.peer(), idAt(start.Add(-c.ago)), report("/usr/bin/crasher"))
+			if c.ok {
+				w.ok(err)
+				return
+			}
+			w.wantCode(err, errs.CodeBadReport)
+			if e, _ := errs.As(err); created || e.Field != "id" || !strings.Contains(e.Message, "clock") || !strings.Contains(e.Hint, "clock") {
+				t.Errorf("refused with %+v", err)
+			}
+			if !jobpb.Final(jobpb.Status(err)) {
+				t.Error("the peer would send it for ever")
+			}
+		})
+	}
+	for _, id := range []string{"ffffffff-ffff-7fff-bfff-ffffffffffff", "00000000-0000-7000-8000-000000000000"} {
+		w := newWorld(t)
+		_, _, err := w.c.FileReport(w.ctx, w.peer(), id, report("/usr/bin/crasher"))
+		w.wantCode(err, errs.CodeBadReport)
+	}
+}
