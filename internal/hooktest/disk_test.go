@@ -183,7 +183,7 @@ func nothingFiled(t *testing.T, d *onebox.Deployment, p *onebox.Peer) {
 	must(t, os.WriteFile(path, []byte(`{"ExecutablePath":"/usr/bin/hooktest","ExitCode":"1"}`), 0o600))
 	report, err := p.Try(t.Context(), "report", path)
 	must(t, err)
-	if report.Code != 1 || report.Stdout != "" || !strings.Contains(report.Stderr, string(errs.CodeStorageFull)) {
+	if report.Code != 5 || report.Stdout != "" || !strings.Contains(report.Stderr, string(errs.CodeStorageFull)) {
 		t.Errorf("report on a full disk: exit %d, printed %q\n%s", report.Code, report.Stdout, report.Stderr)
 	}
 }
