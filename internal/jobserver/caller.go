@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
-	"time"
 
-	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -98,54 +95,4 @@ func (s *Server) answer(ctx context.Context, method string, err error) error {
 	}
 	s.Log.Log(ctx, level, "a peer's call ended", "method", method, "peer", id, "code", code, "error", err)
 	return told
-}
-
-// How many calls and stream messages one peer may make. Above it the peer
-// waits, and is refused where it would wait too long.
-const (
-	callsPerSecond    = 100
-	callsBurst        = 500
-	messagesPerSecond = 200
-	messagesBurst     = 1000
-	rateWait          = 10 * time.Second
-	ratesKept         = 10_000
-)
-
-// rates holds the peers' limiters for single calls; the zero value is ready.
-type rates struct {
-	mu    sync.Mutex
-	peers map[string]*rate.Limiter
-}
-
-func (r *rates) wait(ctx context.Context, peerID string) error {
-	bounded, cancel := context.WithTimeout(ctx, rateWait)
-	defer cancel()
-	if err := r.of(peerID).Wait(bounded); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return errs.New(errs.CodeRateLimited, "too many calls of one peer")
-	}
-	return nil
-}
-
-func (r *rates) of(peerID string) *rate.Limiter {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.peers[peerID]; l != nil {
-		return l
-	}
-	if r.peers == nil {
-		r.peers = map[string]*rate.Limiter{}
-	}
-	if len(r.peers) >= ratesKept { // those with a full bucket are as good as new ones
-		for id, l := range r.peers {
-			if l.Tokens() >= callsBurst {
-				delete(r.peers, id)
-			}
-		}
-	}
-	l := rate.NewLimiter(callsPerSecond, callsBurst)
-	r.peers[peerID] = l
-	return l
 }

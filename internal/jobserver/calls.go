@@ -40,7 +40,10 @@ func (s *Server) File(ctx context.Context, r *jobpb.FileRequest) (*jobpb.FileRep
 	if err != nil {
 		return nil, err
 	}
-	if err := s.rates.wait(ctx, p.ID); err != nil {
+	if err := s.rates.wait(ctx, p.ID, s.Now()); err != nil {
+		return nil, err
+	}
+	if err := s.rates.report(p.ID, len(r.GetReport()), s.Now()); err != nil {
 		return nil, err
 	}
 	report, err := hooks.ParseReport(r.GetReport())
@@ -63,7 +66,7 @@ func (s *Server) Upload(g grpc.ClientStreamingServer[jobpb.UploadChunk, jobpb.Up
 	if err != nil {
 		return err
 	}
-	if err := s.rates.wait(ctx, p.ID); err != nil {
+	if err := s.rates.wait(ctx, p.ID, s.Now()); err != nil {
 		return err
 	}
 	// A result is 16 full chunks at most; smaller ones only cost the peer time.

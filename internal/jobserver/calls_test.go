@@ -120,6 +120,23 @@ func TestFileIsIdempotent(t *testing.T) {
 	r.refused(err, errs.CodeConflict, "")
 }
 
+// The refusal is one after which the peer comes again.
+func TestOnePeerCannotFillTheStore(t *testing.T) {
+	r := newRig(t, jobserver.Times{})
+	m, other := r.machine(), r.machine()
+	for n := 0; ; n++ {
+		_, err := m.client.File(t.Context(), &jobpb.FileRequest{Id: newID()}) // counts, though it is none
+		if errs.Is(jobpb.FromStatus(err), errs.CodeRateLimited) && n >= 500 && !jobpb.Final(err) {
+			break
+		}
+		r.refused(err, errs.CodeBadReport, "")
+		if n > 900 {
+			t.Fatal("there is no limit")
+		}
+	}
+	other.file()
+}
+
 func TestPackedBombIsRefused(t *testing.T) {
 	r := newRig(t, jobserver.Times{})
 	m := r.machine()

@@ -61,7 +61,7 @@ func (s *Server) Stream(g peerStream) error {
 	if err != nil {
 		return err
 	}
-	if err := s.rates.wait(g.Context(), p.ID); err != nil {
+	if err := s.rates.wait(g.Context(), p.ID, s.Now()); err != nil {
 		return err
 	}
 	in := inbox(g.Context(), rate.NewLimiter(messagesPerSecond, messagesBurst), g.Recv)
@@ -235,7 +235,7 @@ func (s *Server) finished(st *stream, f *jobpb.Finished) (*jobpb.ServerMessage, 
 // changeState stores what the owner has changed. It counts as a new
 // connection, epoch and all, since what was not allowed before may be now.
 func (s *Server) changeState(st *stream, state *jobpb.State) error {
-	if err := s.rates.wait(st.ctx, st.peerID); err != nil {
+	if err := s.rates.wait(st.ctx, st.peerID, s.Now()); err != nil {
 		return err
 	}
 	p, err := s.Peers.Peer(st.ctx, st.peerID)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/internal/jobpb"
@@ -67,5 +68,23 @@ func TestAWelcomeStartsTheBackOffAnew(t *testing.T) {
 	}
 	if got, want := p.first(5), []string{"pause", "pause", "reset", "pause", "pause"}; !slices.Equal(got, want) {
 		t.Fatalf("the network side did %v, want %v", got, want)
+	}
+}
+
+// TestAReportComesAgainUntilItIsTaken: a server that wants no more for now
+// ends nothing, and the guard hears of the report only once it is stored.
+func TestAReportComesAgainUntilItIsTaken(t *testing.T) {
+	var tries atomic.Int64
+	r := newRig(t, &thief{file: func(*jobpb.FileRequest) (*jobpb.FileReply, error) {
+		if tries.Add(1) < 4 {
+			return nil, jobpb.Status(errs.New(errs.CodeRateLimited, "too many reports"))
+		}
+		return &jobpb.FileReply{Created: true}, nil
+	}})
+	r.run()
+	id := newID()
+	r.say(guardwire.Message{Kind: guardwire.KindFile, File: &guardwire.File{ID: id, Report: hooks.Report{"Title": "x"}}})
+	if m := r.hear(guardwire.KindFiled); m.JobID != id || m.Code != "" || tries.Load() != 4 {
+		t.Errorf("after %d tries the guard heard %+v", tries.Load(), m)
 	}
 }
