@@ -9,6 +9,7 @@ package errs
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // Kind groups codes by how an edge must answer; REST maps it to a status.
@@ -28,12 +29,14 @@ const (
 )
 
 // Error is a coded error. Field names the offending input where there is one
-// ("limits.max_reports", "hook.yaml:7:3").
+// ("limits.max_reports", "hook.yaml:7:3"). Detail is for the log alone: what
+// those who are answered need not know, such as a path of the server's.
 type Error struct {
 	Code    Code
 	Message string
 	Field   string
 	Hint    string
+	Detail  string
 	Err     error
 }
 
@@ -61,6 +64,24 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 	c := *e
 	c.Hint = fmt.Sprintf(format, args...)
 	return &c
+}
+
+// WithDetail returns a copy that tells the log more.
+func (e *Error) WithDetail(format string, args ...any) *Error {
+	c := *e
+	c.Detail = fmt.Sprintf(format, args...)
+	return &c
+}
+
+// LogValue is what a log shows: the error with the details of its whole chain.
+func (e *Error) LogValue() slog.Value {
+	s := e.Error()
+	for next, ok := e, true; ok; next, ok = As(next.Err) {
+		if next.Detail != "" {
+			s += " (" + next.Detail + ")"
+		}
+	}
+	return slog.StringValue(s)
 }
 
 // Error prints field, message and cause on one line, without code and hint.

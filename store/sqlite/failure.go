@@ -21,7 +21,8 @@ func resultCode(err error) int {
 }
 
 // failure is how trouble of SQLite itself reaches people, or nil where err is
-// none: a coded refusal of the domain, a broken constraint, a defect.
+// none: a coded refusal of the domain, a broken constraint, a defect. Peers
+// read it, and strangers at /readyz: the path is for the log.
 func failure(path string, err error) *errs.Error {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
 		return unavailable(path, err)
@@ -44,16 +45,17 @@ func failure(path string, err error) *errs.Error {
 }
 
 func full(path string, err error) *errs.Error {
-	return errs.Wrap(errs.CodeStorageFull, err, "cannot store: no space left for %s", path).
-		WithHint("nothing of this request was stored; free space on that file system and send it again")
+	return errs.Wrap(errs.CodeStorageFull, err, "cannot store: the server's disk is full").WithDetail("store %s", path).
+		WithHint("nothing of this request was stored; free space on the file system of the server's database and send it again")
 }
 
 func unavailable(path string, err error) *errs.Error {
-	return errs.Wrap(errs.CodeUnavailable, err, "cannot use store %s", path).
+	return errs.Wrap(errs.CodeUnavailable, err, "cannot use the server's store").WithDetail("store %s", path).
 		WithHint("nothing of this request was stored; see the server's log, check disk and file permissions, and send it again")
 }
 
-// openError says why a database does not open, with the hint of its cause.
+// openError says why a database does not open, with the hint of its cause. It
+// is for the one who starts the server, and names the file.
 func openError(path string, err error) error {
 	if e, ok := errs.As(err); ok {
 		return errs.New(e.Code, "cannot open store %s: %s", path, e.Error()).WithHint("%s", e.Hint)
@@ -63,7 +65,7 @@ func openError(path string, err error) error {
 			WithHint("the file is no database; restore a backup, or give the server another path")
 	}
 	if f := failure(path, err); f != nil {
-		return f
+		return errs.Wrap(f.Code, err, "cannot open store %s", path).WithHint("%s", f.Hint)
 	}
 	return errs.Wrap(errs.CodeUnavailable, err, "cannot open store %s", path)
 }
