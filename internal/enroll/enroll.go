@@ -32,12 +32,14 @@ type Connection struct {
 	Seen   time.Time
 }
 
-// Hello is what a peer tells when its stream opens.
+// Hello is what a peer tells when its stream opens, and again where it changes.
 type Hello struct {
 	Facts       hooks.Facts
 	Version     string
 	SendReports bool
 	AllowHooks  string
+	// Renews is the epoch of the stream that it comes over again; 0 is a new stream.
+	Renews int64
 }
 
 // Peers is what enrolment and the job server need of a store.
@@ -45,7 +47,8 @@ type Peers interface {
 	// AddPeer is idempotent for the same SPKI.
 	AddPeer(ctx context.Context, p Peer) error
 	Peer(ctx context.Context, id string) (Peer, error) // errs.CodeNotFound
-	// Connect raises the epoch by one, stores the hello and returns the new epoch.
+	// Connect raises the epoch by one, stores the hello and returns the new epoch. A hello that renews another
+	// epoch than the peer's own changes nothing: errs.CodeConflict.
 	Connect(ctx context.Context, id, server string, h Hello, now time.Time) (epoch int64, err error)
 	// Disconnect clears Server where the epoch is still the same; ok tells.
 	Disconnect(ctx context.Context, id string, epoch int64, now time.Time) (ok bool, err error)

@@ -126,15 +126,14 @@ func replaced() error {
 	return errs.New(errs.CodeUnavailable, "a newer stream of the same peer has replaced this one")
 }
 
-// renew gives the peer's current stream a new epoch.
+// renew gives a stream a new epoch, also one that is none any more: with it
+// the stream's end clears what the store has of it. It tells whether st is
+// still the peer's stream.
 func (h *Hub) renew(st *stream, epoch int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.streams[st.peerID] != st {
-		return false
-	}
 	st.epoch = epoch
-	return true
+	return h.streams[st.peerID] == st
 }
 
 // remove forgets st, and nothing else where a newer stream has its place.

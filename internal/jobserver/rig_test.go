@@ -47,6 +47,7 @@ type rig struct {
 	policy  []byte
 	times   jobserver.Times
 	address string
+	wrap    func(jobserver.Peers) jobserver.Peers // nil: none
 
 	db     *sqlite.DB
 	hub    *jobserver.Hub
@@ -113,6 +114,9 @@ func (r *rig) start() {
 	r.server = &jobserver.Server{
 		Hub: hub, Collector: r.c, Uploads: r.c, Peers: db, Enroller: enroll.NewService(db, r.ca, hashes, time.Now),
 		Policy: r.policy, Name: serverName, Version: "test", Times: r.times,
+	}
+	if r.wrap != nil {
+		r.server.Peers = r.wrap(db)
 	}
 	l, err := (&net.ListenConfig{}).Listen(r.Context(), "tcp", r.address)
 	r.ok(err)

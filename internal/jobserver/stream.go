@@ -173,6 +173,9 @@ func (s *Server) converse(st *stream, g peerStream, in <-chan item[*jobpb.PeerMe
 				return it.err
 			}
 			reply, err := s.handle(st, it.msg)
+			if cause := context.Cause(st.ctx); err != nil && cause != nil {
+				return cause
+			}
 			if err != nil {
 				return err
 			}
@@ -233,7 +236,9 @@ func (s *Server) finished(st *stream, f *jobpb.Finished) (*jobpb.ServerMessage, 
 }
 
 // changeState stores what the owner has changed. It counts as a new
-// connection, epoch and all, since what was not allowed before may be now.
+// connection, epoch and all, since what was not allowed before may be now. The
+// store does it only while the epoch is this stream's: had a newer stream one
+// already, its end would no longer end the connection.
 func (s *Server) changeState(st *stream, state *jobpb.State) error {
 	if err := s.rates.wait(st.ctx, st.peerID, s.Now()); err != nil {
 		return err
@@ -242,14 +247,15 @@ func (s *Server) changeState(st *stream, state *jobpb.State) error {
 	if err != nil {
 		return err
 	}
-	if p.Connection.Epoch != st.epoch {
-		return replaced()
-	}
 	hello, err := checkState(state, p.Version)
 	if err != nil {
 		return err
 	}
+	hello.Renews = st.epoch
 	epoch, err := s.Peers.Connect(st.ctx, st.peerID, s.Name, hello, s.Now())
+	if errs.Is(err, errs.CodeConflict) {
+		return replaced()
+	}
 	if err != nil {
 		return err
 	}

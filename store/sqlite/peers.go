@@ -42,20 +42,33 @@ func (d *DB) Peer(ctx context.Context, id string) (enroll.Peer, error) {
 }
 
 // Connect raises the peer's epoch by one, stores its hello and returns the
-// new epoch; errs.CodeNotFound.
+// new epoch; errs.CodeNotFound. A hello that renews an epoch which has passed
+// is errs.CodeConflict.
 func (d *DB) Connect(ctx context.Context, id, server string, h enroll.Hello, now time.Time) (int64, error) {
 	var epoch int64
 	err := d.write(ctx, func(t *tx) (err error) {
 		epoch, err = one(ctx, t, scanInt, `UPDATE peers SET epoch = epoch + 1, server = ?, seen = ?, os = ?, release = ?,
-			kernel = ?, arch = ?, version = ?, send_reports = ?, allow_hooks = ? WHERE id = ? RETURNING epoch`,
+			kernel = ?, arch = ?, version = ?, send_reports = ?, allow_hooks = ? WHERE id = ? AND ? IN (0, epoch) RETURNING epoch`,
 			server, toMS(now), h.Facts.OS, h.Facts.Release, h.Facts.Kernel, h.Facts.Arch,
-			h.Version, h.SendReports, h.AllowHooks, id)
+			h.Version, h.SendReports, h.AllowHooks, id, h.Renews)
 		if errors.Is(err, sql.ErrNoRows) {
-			return noPeer(id)
+			return notConnected(t, id)
 		}
 		return err
 	})
 	return epoch, err
+}
+
+// notConnected says why a hello was not stored.
+func notConnected(t *tx, id string) error {
+	_, err := one(context.Background(), t, scanInt, `SELECT 1 FROM peers WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return noPeer(id)
+	}
+	if err != nil {
+		return err
+	}
+	return errs.New(errs.CodeConflict, "peer %s has a newer stream", id)
 }
 
 // Disconnect clears the peer's server where the epoch is still the same: the

@@ -13,6 +13,7 @@ func peerTests() []test {
 	return []test{
 		{"add is idempotent by key", addPeer},
 		{"connections are fenced by epoch", connections},
+		{"a stream renews only its own epoch", renewal},
 		{"pages", peerPages},
 	}
 }
@@ -61,6 +62,32 @@ func connections(k *kit) {
 	}
 	want.Connection = enroll.Connection{Epoch: second, Seen: k.clock()}
 	got, err = k.Peer(k.ctx, "a")
+	k.must(err)
+	same(k, got, want)
+	_, err = k.Connect(k.ctx, "b", "server-1", h, k.clock())
+	k.refused(err, errs.CodeNotFound)
+}
+
+func renewal(k *kit) {
+	want := k.peer("a")
+	h := helloOf(want)
+	first, err := k.Connect(k.ctx, "a", "server-1", h, k.clock())
+	k.must(err)
+	h.Renews, h.AllowHooks = first, "yes"
+	second, err := k.Connect(k.ctx, "a", "server-1", h, k.clock())
+	k.must(err)
+	if second != first+1 {
+		k.Errorf("epoch %d after %d", second, first)
+	}
+	want, err = k.Peer(k.ctx, "a")
+	k.must(err)
+	k.advance(time.Minute)
+	for _, passed := range []int64{first, second + 1} {
+		h.Renews, h.AllowHooks = passed, "no"
+		_, err = k.Connect(k.ctx, "a", "server-2", h, k.clock())
+		k.refused(err, errs.CodeConflict)
+	}
+	got, err := k.Peer(k.ctx, "a")
 	k.must(err)
 	same(k, got, want)
 	_, err = k.Connect(k.ctx, "b", "server-1", h, k.clock())
