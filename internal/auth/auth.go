@@ -69,6 +69,8 @@ type Token struct {
 	Name      string // what it is for
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	// SessionUntil is when the session that a sign-in link makes ends at the latest; other tokens have none.
+	SessionUntil time.Time
 }
 
 // Principal is who makes a request.
@@ -116,6 +118,12 @@ type Accounts interface {
 	User(ctx context.Context, name string) (User, error)                // errs.CodeNotFound
 	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)      // errs.CodeNotFound
 	SpendToken(ctx context.Context, id string, replacement Token) error // one-time: delete id, add replacement, atomically; errs.CodeNotFound
+}
+
+// Purger forgets tokens that are good for nothing any more.
+type Purger interface {
+	// PurgeTokens deletes tokens that had ended by before, the oldest first, at most limit of them; n tells how many.
+	PurgeTokens(ctx context.Context, before time.Time, limit int) (n int64, err error)
 }
 
 // Log is the audit log.

@@ -38,15 +38,17 @@ func (g *Gate) note(ctx context.Context, action, user, token string) error {
 }
 
 // NewLogin makes a code that signs p in to a browser, once, within LoginLife.
+// Neither it nor its session outlives the token that p came with.
 func (g *Gate) NewLogin(ctx context.Context, p Principal) (string, Token, error) {
 	grant, err := g.Authorize(ctx, p, LoginCreate, "user/"+p.User, fmt.Sprintf("good for %s", LoginLife))
 	if err != nil {
 		return "", Token{}, err
 	}
-	code, t, err := g.newToken(TokenLogin, p.User, "sign-in link", LoginLife)
+	code, t, err := g.newToken(TokenLogin, p.User, "sign-in link", min(LoginLife, p.ExpiresAt.Sub(g.now())))
 	if err != nil {
 		return "", Token{}, err
 	}
+	t.SessionUntil = p.ExpiresAt
 	if err := g.Accounts.AddToken(ctx, t, grant); err != nil {
 		return "", Token{}, err
 	}
@@ -61,7 +63,7 @@ func (g *Gate) SpendLogin(ctx context.Context, code string) (string, Token, erro
 	if err != nil {
 		return "", Token{}, err
 	}
-	secret, t, err := g.newToken(TokenSession, used.User, "browser", SessionLife)
+	secret, t, err := g.newToken(TokenSession, used.User, "browser", min(SessionLife, used.SessionUntil.Sub(g.now())))
 	if err != nil {
 		return "", Token{}, err
 	}

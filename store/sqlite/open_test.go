@@ -151,6 +151,7 @@ func TestMigrationsAreAllOrNothing(t *testing.T) {
 	}
 	path := d.path
 	noError(t, d.Close())
+	alterAt(t, path, "UPDATE schema_version SET version = 1")
 	conn := rawConn(t, path)
 	if err := migrate(t.Context(), conn, bad); err == nil || !strings.Contains(err.Error(), "0002_next.sql") {
 		t.Fatalf("a broken migration: %v", err)

@@ -58,6 +58,7 @@ func runEveryQuery(t *testing.T, d *DB) {
 		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a"}); return err },
 		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a", "pkg:b"}); return err },
 		func() error { _, err := d.LatestNumber(ctx, "h"); return err },
+		func() error { _, err := d.PurgeTokens(ctx, now, 10); return err },
 		func() error { _, err := d.User(ctx, "u"); return err },
 		func() error { _, err := d.TokenByHash(ctx, [32]byte{}); return err },
 		func() error { _, err := d.Peer(ctx, "p"); return err },

@@ -36,6 +36,7 @@ import (
 // DB is everything that its consumers ask of a store.
 var (
 	_ auth.Accounts         = (*DB)(nil)
+	_ auth.Purger           = (*DB)(nil)
 	_ auth.Log              = (*DB)(nil)
 	_ enroll.Peers          = (*DB)(nil)
 	_ review.Versions       = (*DB)(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"hookline/internal/auth"
 	"hookline/internal/errs"
@@ -15,9 +16,9 @@ func (d *DB) AddToken(ctx context.Context, k auth.Token, g auth.Grant) error {
 }
 
 func insertToken(t *tx, k auth.Token) error {
-	n, err := t.exec(`INSERT INTO tokens (id, kind, hash, user, name, created_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		k.ID, string(k.Kind), k.Hash[:], k.User, k.Name, toMS(k.CreatedAt), toMS(k.ExpiresAt))
+	n, err := t.exec(`INSERT INTO tokens (id, kind, hash, user, name, created_at, expires_at, session_until)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		k.ID, string(k.Kind), k.Hash[:], k.User, k.Name, toMS(k.CreatedAt), toMS(k.ExpiresAt), toMS(k.SessionUntil))
 	if err == nil && n == 0 {
 		return errs.New(errs.CodeConflict, "cannot add token %s: it exists", k.ID)
 	}
@@ -26,7 +27,7 @@ func insertToken(t *tx, k auth.Token) error {
 
 // TokenByHash finds a token by the SHA-256 of its secret; errs.CodeNotFound.
 func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error) {
-	k, err := one(ctx, d.reader, scanToken, `SELECT id, kind, hash, user, name, created_at, expires_at
+	k, err := one(ctx, d.reader, scanToken, `SELECT id, kind, hash, user, name, created_at, expires_at, session_until
 		FROM tokens WHERE hash = ?`, hash[:])
 	if errors.Is(err, sql.ErrNoRows) {
 		return k, errs.New(errs.CodeNotFound, "there is no such token")
@@ -49,12 +50,23 @@ func (d *DB) SpendToken(ctx context.Context, id string, replacement auth.Token) 
 	})
 }
 
+// PurgeTokens deletes tokens that had ended by before, the oldest first, at
+// most limit of them, and returns how many.
+func (d *DB) PurgeTokens(ctx context.Context, before time.Time, limit int) (n int64, err error) {
+	err = d.write(ctx, func(t *tx) error {
+		n, err = t.exec(`DELETE FROM tokens WHERE id IN
+			(SELECT id FROM tokens WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`, toMS(before), limit)
+		return err
+	})
+	return n, err
+}
+
 func scanToken(s scanner) (auth.Token, error) {
 	var k auth.Token
 	var hash []byte
-	var created, expires int64
-	err := s.Scan(&k.ID, &k.Kind, &hash, &k.User, &k.Name, &created, &expires)
+	var created, expires, until int64
+	err := s.Scan(&k.ID, &k.Kind, &hash, &k.User, &k.Name, &created, &expires, &until)
 	copy(k.Hash[:], hash)
-	k.CreatedAt, k.ExpiresAt = fromMS(created), fromMS(expires)
+	k.CreatedAt, k.ExpiresAt, k.SessionUntil = fromMS(created), fromMS(expires), fromMS(until)
 	return k, err
 }

@@ -15,6 +15,7 @@ func accountTests() []test {
 		{"users", users},
 		{"tokens", tokens},
 		{"a one-time token is spent once", spendToken},
+		{"tokens that have ended are purged", purgeTokens},
 		{"audit", audit},
 		{"a refused change leaves no entry", refusedChangeLeavesNoEntry},
 		{"a made-up grant does not pass", madeUpGrant},
@@ -59,7 +60,11 @@ func tokens(k *kit) {
 
 func spendToken(k *kit) {
 	login, session := k.token("login", auth.TokenLogin), k.token("session", auth.TokenSession)
+	login.SessionUntil = k.clock().Add(2 * time.Hour)
 	k.must(k.AddToken(k.ctx, login, k.grant(auth.LoginCreate)))
+	stored, err := k.TokenByHash(k.ctx, login.Hash)
+	k.must(err)
+	same(k, stored, login)
 	k.must(k.SpendToken(k.ctx, login.ID, session))
 	got, err := k.TokenByHash(k.ctx, session.Hash)
 	k.must(err)
@@ -70,6 +75,49 @@ func spendToken(k *kit) {
 	k.refused(k.SpendToken(k.ctx, login.ID, again), errs.CodeNotFound)
 	_, err = k.TokenByHash(k.ctx, again.Hash)
 	k.refused(err, errs.CodeNotFound)
+}
+
+// Of ten tokens, one ends each minute; the store has them in another order.
+func purgeTokens(k *kit) {
+	var all []auth.Token
+	for i := range 10 {
+		t := k.token(fmt.Sprint(i), []auth.TokenKind{auth.TokenAPI, auth.TokenLogin, auth.TokenSession}[i%3])
+		t.ExpiresAt = k.clock().Add(time.Duration((i*7)%10) * time.Minute)
+		k.must(k.AddToken(k.ctx, t, k.grant(auth.TokensCreate)))
+		all = append(all, t)
+	}
+	left := func() (minutes []int) {
+		for _, t := range all {
+			got, err := k.TokenByHash(k.ctx, t.Hash)
+			if errs.Is(err, errs.CodeNotFound) {
+				continue
+			}
+			k.must(err)
+			same(k, got, t)
+			minutes = append(minutes, int(t.ExpiresAt.Sub(k.clock())/time.Minute))
+		}
+		slices.Sort(minutes)
+		return minutes
+	}
+	entries := len(k.entries())
+	for _, c := range []struct {
+		before time.Duration
+		limit  int
+		n      int64
+		left   []int
+	}{
+		{-time.Millisecond, 10, 0, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		{0, 10, 1, []int{1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		{5 * time.Minute, 3, 3, []int{4, 5, 6, 7, 8, 9}},
+		{5 * time.Minute, 3, 2, []int{6, 7, 8, 9}},
+		{5 * time.Minute, 3, 0, []int{6, 7, 8, 9}},
+	} {
+		n, err := k.PurgeTokens(k.ctx, k.clock().Add(c.before), c.limit)
+		k.must(err)
+		same(k, n, c.n)
+		same(k, left(), c.left)
+	}
+	same(k, len(k.entries()), entries)
 }
 
 func (k *kit) entries() []auth.Entry {

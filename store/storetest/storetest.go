@@ -39,6 +39,7 @@ import (
 // each consumer declares its own small part.
 type Store interface {
 	auth.Accounts
+	auth.Purger
 	auth.Log
 	enroll.Peers
 	review.Versions
