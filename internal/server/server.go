@@ -129,6 +129,12 @@ func (s *Server) Run(ctx context.Context) error {
 	matching, stopMatching := context.WithCancel(down)
 	defer stopMatching()
 	parts.Go(func() error { return s.runCollector(matching) })
+	parts.Go(func() error {
+		t := time.NewTicker(purgeEvery)
+		defer t.Stop()
+		s.purgeLoop(matching, s.db, t.C)
+		return nil
+	})
 	parts.Go(func() error { return ended("peers", s.jobs.Serve(serving, s.grpcListener, s.ca.ServerTLS(s.cfg.Now))) })
 	parts.Go(func() error { return ended("people", s.serveHTTP()) })
 	parts.Go(func() error {
