@@ -179,7 +179,7 @@ func (a *app) explain(e guard.Entry) {
 	}
 	for _, info := range errs.Table() {
 		if e.Code != "" && string(info.Code) == e.Code {
-			say("    %s: %s %s", e.Code, info.Meaning, info.Remedy)
+			say("    %s", strings.TrimSpace(e.Code+": "+info.Meaning+" "+cli.Advice(info.Remedy)))
 		}
 	}
 }

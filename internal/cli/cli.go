@@ -75,9 +75,18 @@ func ShowError(w io.Writer, err error, hint func(*errs.Error) string) {
 		return
 	}
 	fmt.Fprintf(w, "error: %s [%s]\n", Safe(err.Error()), Safe(string(e.Code)))
-	if text := hint(e); text != "" {
+	if text := Advice(hint(e)); text != "" {
 		fmt.Fprintf(w, "hint: %s\n", Safe(text))
 	}
+}
+
+// Advice is a hint or remedy that says what to do; "" for one that says that
+// there is nothing to do: "None: a job is never retried by itself."
+func Advice(text string) string {
+	if word := strings.ToLower(text); word == "none" || strings.HasPrefix(word, "none:") || strings.HasPrefix(word, "none.") {
+		return ""
+	}
+	return text
 }
 
 // Hint is the error's own hint, or the remedy that the list of codes gives.

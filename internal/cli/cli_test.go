@@ -95,6 +95,25 @@ func TestHint(t *testing.T) {
 	}
 }
 
+// "hint: none: …" is no hint.
+func TestNothingToDoIsNoHint(t *testing.T) {
+	for _, info := range errs.Table() {
+		var b strings.Builder
+		ShowError(&b, errs.New(info.Code, "it went wrong"), Hint)
+		if strings.Contains(strings.ToLower(b.String()), "hint: none") || !strings.Contains(b.String(), string(info.Code)) {
+			t.Errorf("%s: %s", info.Code, b.String())
+		}
+	}
+	for text, want := range map[string]string{
+		"": "", "None.": "", "none": "", "None: that is so.": "", "none: that is so": "",
+		"nonetheless, try again": "nonetheless, try again", "None of these is a path: give one": "None of these is a path: give one",
+	} {
+		if got := Advice(text); got != want {
+			t.Errorf("advice of %q is %q", text, got)
+		}
+	}
+}
+
 func TestSafeText(t *testing.T) {
 	if got := Safe("a\tb\n\xff\u202e\x9bé"); got != `a\tb\n\xff\u202e\x9b`+"é" {
 		t.Errorf("got %q", got)
