@@ -49,7 +49,7 @@ func TestEndedTokensAreDeletedInPasses(t *testing.T) {
 		t.Errorf("passes %v, want %v, before %s", e.passes, want, e.before[0])
 	}
 	e.broken = errors.New("out of order") // nobody asks before the next tick
-	for range 2 { // after the second the first has been logged
+	for range 2 {                         // after the second the first has been logged
 		tick <- now
 		<-e.done
 	}
