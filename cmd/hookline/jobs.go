@@ -99,7 +99,7 @@ func (a *app) job(j api.Job) {
 	w := j.Workload
 	a.pairs(
 		[2]string{"job", j.ID}, [2]string{"workload", w.Type}, [2]string{"status", j.Status}, [2]string{"outcome", j.Outcome},
-		[2]string{"failed", strings.Trim(j.FailedCode+": "+j.FailedReason, ": ")}, [2]string{"hook error", w.HookError},
+		[2]string{"failed", strings.Trim(j.FailedCode+": "+j.FailedReason, ": ")}, [2]string{"HookError_" + w.Hook, w.HookError},
 		[2]string{"peer", j.PeerID}, [2]string{"triggered by", j.TriggeredBy},
 		[2]string{"hook", w.Hook}, [2]string{"version", w.Version}, [2]string{"original job", w.OriginalID},
 		[2]string{"problem", w.ProblemID}, [2]string{"fingerprint", w.Fingerprint},
