@@ -10,7 +10,7 @@ COSIGN := v3.1.3
 BINARIES := hookline hooklined hookline-peer
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 SOAK_ROUNDS ?= 50
-FUZZTIME ?= 20s
+FUZZ_INPUTS ?= 50000
 ARGS ?=
 
 .PHONY: help build demo check test race-tools lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
@@ -36,7 +36,7 @@ check: ## everything that CI runs: tools, drift, build, lint, tests, short fuzzi
 		$(MAKE) --no-print-directory $$step
 	done
 	echo "== fuzz, briefly ($$((SECONDS - start)) s)"
-	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=1000
 
 test: build tools ## all tests, with the race detector, in random order
 	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign \
@@ -50,8 +50,8 @@ lint: tools ## gofumpt and golangci-lint
 fmt: tools ## format the code
 	@.bin/golangci-lint fmt ./...
 
-fuzz: ## every fuzz target for FUZZTIME (20s)
-	@go run ./internal/tools/fuzzall -time $(FUZZTIME)
+fuzz: ## every fuzz target with FUZZ_INPUTS inputs (50,000)
+	@go run ./internal/tools/fuzzall -inputs $(FUZZ_INPUTS)
 
 bench: build ## speed, as ratios against the raw limit in the same run
 	@HOOKLINE_BIN=$(CURDIR)/bin go run ./internal/tools/benchratio
@@ -59,7 +59,7 @@ bench: build ## speed, as ratios against the raw limit in the same run
 soak: build tools ## long runs: 50 kills of the server, longer fuzzing
 	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
 		go test -count=1 -timeout=60m -json -run 'Kill' ./internal/hooktest/... | go run ./internal/tools/testsum
-	$(MAKE) --no-print-directory fuzz FUZZTIME=60s
+	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=500000
 
 generate: ## generated code and pages, anew
 	@go generate ./...
