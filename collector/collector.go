@@ -142,8 +142,8 @@ type Repairs interface {
 	RecoverLease(ctx context.Context, lost jobs.Job, now time.Time) (Settlement, error)
 	// Overdue lists pending jobs whose deadline is at or before now, by id, keyset.
 	Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error)
-	// Unsent lists a peer's pending hook jobs that were never sent, oldest first.
-	Unsent(ctx context.Context, peerID string, limit int) ([]jobs.Job, error)
+	// Unacked lists a peer's pending hook jobs that it has not acknowledged, oldest first.
+	Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job, error)
 	// Originals lists a peer's newest report (and bundle) jobs with one of the match keys, with their fields.
 	Originals(ctx context.Context, peerID string, keys []string, limit int) ([]jobs.Job, error)
 }

@@ -158,35 +158,44 @@ func (c *Collector) send(ctx context.Context, j jobs.Job, s Signed) error {
 	return err
 }
 
-// Resume sends a peer's stored jobs that were never sent, oldest first: a
-// crash or a lost stream came between. One whose version is not active any
-// more is cancelled, one past its deadline has timed out. What was sent is
-// not sent again: the peer has it, or its deadline ends it.
+// Resume sends a peer's stored jobs that it has not acknowledged, oldest
+// first: those never sent, and those sent on a stream before the present one,
+// which broke before the peer could say that it has them. A peer knows a job
+// by its id and runs it once. One never sent whose version is not active any
+// more is cancelled, one past its deadline has timed out.
 func (c *Collector) Resume(ctx context.Context, peerID string) error {
-	unsent, err := c.Repairs.Unsent(ctx, peerID, 4*jobs.MaxHooksPerPeer)
+	unacked, err := c.Repairs.Unacked(ctx, peerID, 4*jobs.MaxHooksPerPeer)
+	if err != nil || len(unacked) == 0 {
+		return err
+	}
+	peer, err := c.Peers.Peer(ctx, peerID)
 	if err != nil {
 		return err
 	}
-	for _, j := range unsent {
-		if err := uncoded(c.resume(ctx, j)); err != nil {
+	for _, j := range unacked {
+		if err := uncoded(c.resume(ctx, j, peer.Connection.Seen)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Collector) resume(ctx context.Context, j jobs.Job) error {
+func (c *Collector) resume(ctx context.Context, j jobs.Job, connected time.Time) error {
 	if !c.sending.lock(j.ID) {
 		return nil
 	}
 	defer c.sending.unlock(j.ID)
 	j, err := c.Queries.Job(ctx, j.ID) // it may have been sent since it was listed
-	if err != nil || j.Final() || !j.SentAt.IsZero() {
+	sent := err == nil && !j.SentAt.IsZero()
+	if err != nil || j.Final() || !j.AckedAt.IsZero() || sent && !j.SentAt.Before(connected) {
 		return err
 	}
 	a, err := c.Queries.Activation(ctx, j.Version)
 	if err != nil {
 		return err
+	}
+	if a.State != hooks.StateActive && sent {
+		return nil // the peer may have it: its answer or the deadline ends it
 	}
 	if a.State != hooks.StateActive {
 		_, err := c.end(ctx, j, cancelled(errs.CodeHookNotActive, "the version became "+string(a.State)+" before the job was sent"))

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
@@ -294,6 +295,28 @@ func TestResumeSendsWhatWasNotSent(t *testing.T) {
 	got := w.line.jobs(peer)
 	if len(got) != 1 || got[0].OriginalID != original.ID || w.job(got[0].ID).SentAt.IsZero() {
 		t.Fatalf("the peer got %v", got)
+	}
+}
+
+// A job that went out on a stream that broke before the peer acknowledged it
+// goes out again, under the same id, on the next stream; one that the peer has
+// does not.
+func TestResumeSendsAgainWhatWasNotAcknowledged(t *testing.T) {
+	w := newWorld(t)
+	peer := w.peer()
+	w.activate(version{})
+	lost, held := w.asked(peer), w.asked(peer)
+	w.ok(w.db.MarkAcked(w.ctx, []collector.Ack{{JobID: held.ID, At: w.clock.Now()}}))
+	w.ok(w.c.Resume(w.ctx, peer)) // the same stream: nothing is sent again
+	if got := w.line.jobs(peer); len(got) != 2 {
+		t.Fatalf("on the same stream the peer got %d jobs, want 2", len(got))
+	}
+	w.clock.add(time.Second)
+	w.hello(peer, "yes")
+	w.ok(w.c.Resume(w.ctx, peer))
+	got := w.line.jobs(peer)
+	if len(got) != 3 || got[2].ID != lost.ID {
+		t.Fatalf("on the next stream the peer got %v, want %s again", got[2:], lost.ID)
 	}
 }
 

@@ -157,7 +157,7 @@ func (c *Collector) Acked(ctx context.Context, peerID, jobID string) error {
 	return nil
 }
 
-// Hello is what a peer's stream starts with: its unsent jobs are sent and its
+// Hello is what a peer's stream starts with: its unacknowledged jobs are sent and its
 // recent originals matched, in the background.
 func (c *Collector) Hello(peerID string) { c.enqueue(task{kind: taskPeer, id: peerID}) }
 

@@ -36,8 +36,13 @@ type filer struct {
 	tries int
 }
 
-func (f *filer) run(ctx context.Context, d *onebox.Deployment, p *onebox.Peer, name string) {
+// run files at the pace given: one peer may file 500 reports, and then 2 a
+// second.
+func (f *filer) run(ctx context.Context, d *onebox.Deployment, p *onebox.Peer, name string, pace time.Duration) {
+	beat := time.NewTicker(pace)
+	defer beat.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
+		<-beat.C
 		id, err := file(ctx, d, p, fmt.Sprintf("%s-%d", name, n))
 		f.mu.Lock()
 		f.tries++
@@ -71,7 +76,7 @@ func whileFiling(t *testing.T, d *onebox.Deployment, p *onebox.Peer, kill func(r
 	var f filer
 	var filing sync.WaitGroup
 	for i := range 2 {
-		filing.Go(func() { f.run(ctx, d, p, fmt.Sprintf("w%d", i)) })
+		filing.Go(func() { f.run(ctx, d, p, fmt.Sprintf("w%d", i), time.Duration(rounds(t))*5*time.Millisecond) })
 	}
 	for round := range rounds(t) {
 		moment := time.NewTimer(time.Duration(random.Int64N(int64(1500 * time.Millisecond))))
@@ -91,7 +96,7 @@ func whileFiling(t *testing.T, d *onebox.Deployment, p *onebox.Peer, kill func(r
 func TestKillServer(t *testing.T) {
 	d := found(t, onebox.Team())
 	p := addPeer(t, d, "peer", "--send-reports=yes", "--hooks=yes")
-	const quantity = 25
+	quantity := 5 * rounds(t)
 	v := live(t, d, hookFolder(t, d, "taint", taintScript, 10_000), quantity)
 	ids := whileFiling(t, d, p, func(int) {
 		d.Server.Kill()
@@ -108,7 +113,7 @@ func TestKillServer(t *testing.T) {
 func TestKillPeer(t *testing.T) {
 	d := found(t, onebox.Team())
 	p := addPeer(t, d, "peer", "--send-reports=yes", "--hooks=yes")
-	const quantity = 25
+	quantity := 5 * rounds(t)
 	v := live(t, d, hookFolder(t, d, "taint", taintScript, 10_000), quantity)
 	ids := whileFiling(t, d, p, func(int) {
 		p.Kill()

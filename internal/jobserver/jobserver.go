@@ -65,7 +65,7 @@ type Peers interface {
 // Collector takes what peers bring; *collector.Collector does.
 type Collector interface {
 	FileReport(ctx context.Context, peerID, id string, report hooks.Report) (j jobs.Job, created bool, err error)
-	// Hello starts the sending of the peer's unsent jobs and the matching of
+	// Hello starts the sending of the peer's unacknowledged jobs and the matching of
 	// its recent originals, and returns at once.
 	Hello(peerID string)
 	Acked(ctx context.Context, peerID, jobID string) error

@@ -53,7 +53,7 @@ func runEveryQuery(t *testing.T, d *DB) {
 		func() error { _, err := d.Leases(ctx, "", 10); return err },
 		func() error { _, err := d.Overdue(ctx, now, "", 10); return err },
 		func() error { _, err := d.ActivePast(ctx, now, 10); return err },
-		func() error { _, err := d.Unsent(ctx, "p", 10); return err },
+		func() error { _, err := d.Unacked(ctx, "p", 10); return err },
 		func() error { _, err := d.Originals(ctx, "p", []string{"fp:a", "pkg:b"}, 10); return err },
 		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a"}); return err },
 		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a", "pkg:b"}); return err },

@@ -77,10 +77,11 @@ func (d *DB) ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.
 		WHERE state = 'active' AND deadline <= ? ORDER BY deadline LIMIT ?`, toMS(now), page(limit, maxRepair))
 }
 
-// Unsent lists a peer's pending hook jobs that were never sent, oldest first.
-func (d *DB) Unsent(ctx context.Context, peerID string, limit int) ([]jobs.Job, error) {
+// Unacked lists a peer's pending hook jobs that it has not acknowledged,
+// oldest first.
+func (d *DB) Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job, error) {
 	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE peer_id = ? AND status = 'pending'
-		AND workload = 'hook' AND sent_at = 0 ORDER BY id LIMIT ?`, peerID, page(limit, maxRepair))
+		AND workload = 'hook' AND acked_at = 0 ORDER BY id LIMIT ?`, peerID, page(limit, maxRepair))
 }
 
 // Originals lists a peer's newest originals with one of the match keys, with

@@ -15,7 +15,7 @@ func repairTests() []test {
 		{"leases that are out", leases},
 		{"overdue jobs", overdue},
 		{"active activations past their deadline", activePast},
-		{"unsent jobs of a peer", unsent},
+		{"unacknowledged jobs of a peer", unacked},
 		{"matching originals of a peer", originals},
 	}
 }
@@ -78,7 +78,7 @@ func activePast(k *kit) {
 	}
 }
 
-func unsent(k *kit) {
+func unacked(k *kit) {
 	var all []jobs.Job
 	for i := range 3 {
 		all = append(all, k.pending("p", "v", strconv.Itoa(i)))
@@ -88,15 +88,17 @@ func unsent(k *kit) {
 	_, err := k.MarkSent(k.ctx, sent.ID, k.clock())
 	k.must(err)
 	k.settled(all[1], hooks.OutcomeTimedOut, 0)
-	list, err := k.Unsent(k.ctx, "p", 10)
+	acked := k.pending("p", "v", "acknowledged")
+	k.must(k.MarkAcked(k.ctx, []collector.Ack{{JobID: acked.ID, At: k.clock()}}))
+	list, err := k.Unacked(k.ctx, "p", 10)
 	k.must(err)
 	var got []string
 	for _, j := range list {
 		got = append(got, j.ID)
 	}
-	same(k, got, []string{all[0].ID, all[2].ID})
-	if list, err := k.Unsent(k.ctx, "p", 1); err != nil || len(list) != 1 || list[0].ID != all[0].ID {
-		k.Errorf("the oldest unsent job: %v, %v", list, err)
+	same(k, got, []string{all[0].ID, all[2].ID, sent.ID})
+	if list, err := k.Unacked(k.ctx, "p", 1); err != nil || len(list) != 1 || list[0].ID != all[0].ID {
+		k.Errorf("the oldest unacknowledged job: %v, %v", list, err)
 	}
 }
 

@@ -170,7 +170,7 @@ CREATE INDEX jobs_by_workload ON jobs (workload, id);
 CREATE INDEX jobs_by_workload_and_status ON jobs (workload, status, id);
 CREATE INDEX jobs_by_status ON jobs (status, id);
 CREATE INDEX jobs_pending ON jobs (id, deadline) WHERE status = 'pending';
-CREATE INDEX jobs_pending_of_peer ON jobs (peer_id, id, sent_at) WHERE status = 'pending' AND workload = 'hook';
+CREATE INDEX jobs_pending_of_peer ON jobs (peer_id, id, acked_at) WHERE status = 'pending' AND workload = 'hook';
 
 -- Match keys of originals, for "recent matching originals of this peer".
 CREATE TABLE job_keys (
