@@ -42,7 +42,11 @@ func (a *app) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := guard.Open(opts)
+	var g *guard.Guard
+	err = patiently(ctx, func() (err error) {
+		g, err = guard.Open(opts)
+		return err
+	})
 	if err != nil {
 		return err
 	}

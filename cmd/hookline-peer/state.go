@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -169,19 +170,51 @@ func (noSandbox) Run(context.Context, sandbox.Task) (sandbox.Outcome, error) {
 
 // ask does an owner's request: by the running guard, else on its files.
 func (a *app) ask(ctx context.Context, req guardwire.Request) (guardwire.Reply, error) {
-	reply, err := a.guardSocket().Ask(ctx, req)
-	if !errs.Is(err, errs.CodeGuardNotRunning) || req.Op == guardwire.OpFile {
-		return reply, err
-	}
+	var reply guardwire.Reply
+	err := patiently(ctx, func() (err error) {
+		reply, err = a.guardSocket().Ask(ctx, req)
+		if !errs.Is(err, errs.CodeGuardNotRunning) || req.Op == guardwire.OpFile {
+			return err
+		}
+		return a.withoutGuard(func(g *guard.Guard) error {
+			reply = g.Handle(guard.Caller{UID: os.Getuid()}, req)
+			return source.ReplyError(reply)
+		})
+	})
+	return reply, err
+}
+
+// withoutGuard does one thing with the guard's folder while no guard runs.
+func (a *app) withoutGuard(do func(*guard.Guard) error) error {
 	g, err := guard.Open(a.guardOptions(slog.New(slog.NewTextHandler(a.err, nil))))
 	if err != nil {
-		return guardwire.Reply{}, err
+		return err
 	}
-	reply = g.Handle(guard.Caller{UID: os.Getuid()}, req)
-	if err := g.Close(); err != nil {
-		return guardwire.Reply{}, err
+	err = do(g)
+	return errors.Join(err, g.Close())
+}
+
+// patience is how long a command waits for another one, or for a guard that
+// is just starting and does not answer yet: both hold the folder for moments.
+const patience = 3 * time.Second
+
+// patiently tries again while somebody else holds the guard's folder.
+func patiently(ctx context.Context, try func() error) error {
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	again := time.NewTicker(30 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := try()
+		if !errs.Is(err, errs.CodeStateHeld) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		}
 	}
-	return reply, source.ReplyError(reply)
 }
 
 // file hands a report to the running guard.

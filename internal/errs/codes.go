@@ -73,6 +73,7 @@ const (
 	CodeRunInterrupted      Code = "run-interrupted"
 	CodeRunCancelled        Code = "run-cancelled"
 	CodeGuardNotRunning     Code = "guard-not-running"
+	CodeStateHeld           Code = "state-held"
 	CodeRecordDamaged       Code = "record-damaged"
 	CodeProtocolUnsupported Code = "protocol-unsupported"
 )

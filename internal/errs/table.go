@@ -67,6 +67,7 @@ func Table() []Info { //nolint:funlen // one list
 		{CodeRunInterrupted, Unavailable, "The peer stopped while the hook ran; nothing of the run was kept.", "None: a job is never retried by itself."},
 		{CodeRunCancelled, Conflict, "The run was cancelled before it ended; nothing of it was kept.", "None: the server or the owner stopped it."},
 		{CodeGuardNotRunning, Unavailable, "The guard of this machine is not running.", "Start it: `hookline-peer run`."},
+		{CodeStateHeld, Conflict, "Another process of hookline-peer holds the state folder.", "One `hookline-peer run` is enough for a folder: stop that one first, or give another --state."},
 		{CodeRecordDamaged, Internal, "The peer's record was changed, cut or damaged on disk.", "Look who can write to the peer's state folder; the record goes on from here."},
 		{CodeProtocolUnsupported, Invalid, "Peer and server speak different protocol versions.", "Upgrade the older side."},
 		{CodeHookError, Invalid, "The hook's Lua raised an error; the line is named.", "Correct the script; `hookline hook test` replays it."},

@@ -131,7 +131,7 @@ func lock(dir string) (*os.File, error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, errs.New(errs.CodeConflict, "cannot use %s: %s holds it", dir, holder(dir)).
+		return nil, errs.New(errs.CodeStateHeld, "cannot use %s: %s holds it", dir, holder(dir)).
 			WithHint("one hookline-peer run is enough for a folder: stop that one first, or give another --state")
 	}
 	// For people only: the kernel's lock is what counts, on a full disk too.

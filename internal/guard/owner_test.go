@@ -263,7 +263,7 @@ func TestEnroll(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := k.open()
-	wantCode(t, Enroll(k.dir, e), errs.CodeConflict) // the guard runs
+	wantCode(t, Enroll(k.dir, e), errs.CodeStateHeld) // the guard runs
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
