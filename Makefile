@@ -59,7 +59,7 @@ bench: build ## speed, as ratios against the raw limit in the same run
 soak: build tools ## long runs: 50 kills of the server, longer fuzzing
 	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
 		go test -count=1 -timeout=60m -json -run 'Kill' ./internal/hooktest/... | go run ./internal/tools/testsum
-	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=500000
+	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=20000
 
 generate: ## generated code and pages, anew
 	@go generate ./...
