@@ -71,8 +71,16 @@ func (a *app) findings(f folder, findings []replay.Finding) {
 		fmt.Fprintf(a.out, "%s:%d:%d: %s: %s [%s]\n", safe(f.file(hooks.ScriptName)), x.Line, x.Column, safe(x.Severity), safe(x.Message), safe(x.Code))
 	}
 	if !hasErrors(findings) {
-		fmt.Fprintf(a.out, "ok: %s, %s level, %d fields\n", safe(f.manifest.Hook), f.manifest.Level, len(f.manifest.Fields))
+		fmt.Fprintf(a.out, "ok: %s, %s level, %s\n", safe(f.manifest.Hook), f.manifest.Level, fieldsOf(len(f.manifest.Fields), ""))
 	}
+}
+
+// fieldsOf counts fields for people: "1 new field", "2 new fields".
+func fieldsOf(n int, kind string) string {
+	if n == 1 {
+		return "1 " + kind + "field"
+	}
+	return fmt.Sprintf("%d %sfields", n, kind)
 }
 
 // testOptions are the flags of hook test.
@@ -201,7 +209,7 @@ func (a *app) outcome(f folder, o sandbox.Outcome) {
 		}
 		fmt.Fprintf(a.out, "failed: %s: %s [%s]\n", safe(place), safe(o.Error), safe(o.Code))
 	} else {
-		fmt.Fprintf(a.out, "ok: %d new fields\n", len(o.Fields))
+		fmt.Fprintf(a.out, "ok: %s\n", fieldsOf(len(o.Fields), "new "))
 	}
 	a.newFields(f, o)
 	if len(o.Calls) > 0 {

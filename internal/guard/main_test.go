@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -10,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 const idleArg = "test-idle-connections"
 
 // idleConnections opens more connections than there is room for, says so on
-// standard output, and waits to be killed.
+// standard output, and holds them until its parent closes its standard input.
 func idleConnections(socket string) int {
 	var held []net.Conn
 	for range 2 * maxOwnerConns {
@@ -45,7 +45,7 @@ func idleConnections(socket string) int {
 		held = append(held, conn)
 	}
 	fmt.Println(len(held))
-	time.Sleep(time.Minute)
+	_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent, however that ends
 	return 0
 }
 

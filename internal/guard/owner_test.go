@@ -404,10 +404,14 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hold, err := idle.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := idle.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = idle.Process.Kill(); _ = idle.Wait() }()
+	defer func() { hold.Close(); _ = idle.Wait() }()
 	if _, err := out.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
