@@ -30,7 +30,7 @@ import (
 	"hookline/internal/jobserver"
 	"hookline/review"
 	"hookline/signing"
-	"hookline/store/sqlite"
+	"hookline/store"
 )
 
 // Bounds of serving.
@@ -49,7 +49,7 @@ type Server struct {
 	setupKeys   enroll.KeyHashes
 	httpTLS     *tls.Config // nil is plain HTTP
 
-	db        *sqlite.DB
+	db        store.Store
 	ca        *enroll.CA
 	gate      *auth.Gate
 	review    *review.Service

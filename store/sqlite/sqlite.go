@@ -26,26 +26,12 @@ import (
 	"path/filepath"
 	"sync"
 
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
 	"hookline/internal/errs"
-	"hookline/review"
+	"hookline/store"
 )
 
 // DB is everything that its consumers ask of a store.
-var (
-	_ auth.Accounts         = (*DB)(nil)
-	_ auth.Purger           = (*DB)(nil)
-	_ auth.Log              = (*DB)(nil)
-	_ enroll.Peers          = (*DB)(nil)
-	_ review.Versions       = (*DB)(nil)
-	_ review.Changes        = (*DB)(nil)
-	_ collector.Activations = (*DB)(nil)
-	_ collector.Jobs        = (*DB)(nil)
-	_ collector.Queries     = (*DB)(nil)
-	_ collector.Repairs     = (*DB)(nil)
-)
+var _ store.Store = (*DB)(nil)
 
 // Options tune a DB; the zero value is ready to use.
 type Options struct {

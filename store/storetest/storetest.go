@@ -33,30 +33,13 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/review"
+	"hookline/store"
 )
 
-// Store is all that the consumers ask of one backend, for the suite only:
-// each consumer declares its own small part.
+// Store is a backend whose intents the suite can stop in the middle.
 type Store interface {
-	auth.Accounts
-	auth.Purger
-	auth.Log
-	enroll.Peers
-	review.Versions
-	review.Changes
-	collector.Activations
-	collector.Jobs
-	collector.Queries
-	collector.Repairs
-	Results
+	store.Store
 	Steps
-	Close() error
-}
-
-// Results are the reads of results, as pages ask for them.
-type Results interface {
-	Result(ctx context.Context, id string) (collector.Result, error) // errs.CodeNotFound
-	Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error)
 }
 
 // Steps take the intents apart, for the suite to stop after each: all steps

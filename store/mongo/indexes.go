@@ -1,0 +1,67 @@
+package mongo
+
+import (
+	"context"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// index is one index besides that on _id, and what it is for.
+type index struct {
+	collection string
+	keys       m
+	unique     bool
+	use        string
+}
+
+// indexes are all of them. Every query finds one whose first keys it compares
+// for equality and whose next one gives the order or the range; a test holds
+// each against this list, and docs/mongodb.md shows it. MongoDB 8.0 and
+// FerretDB 1.24 both know no more than unique compound ones of what is used
+// here: no partial and no sparse index, so a unique key is always set.
+func indexes() []index {
+	return []index{
+		{"tokens", m{{Key: "hash", Value: 1}}, true, "a secret is looked up by its hash"},
+		{"tokens", m{{Key: "expires_at", Value: 1}, {Key: "_id", Value: 1}}, false, "tokens that have ended"},
+		{"peers", m{{Key: "spki", Value: 1}}, true, "one peer for a key"},
+		{"audit", m{{Key: "todo", Value: 1}, {Key: "at", Value: 1}}, false, "actions that were begun and not ended"},
+		{"hook_versions", m{{Key: "hook", Value: 1}, {Key: "number", Value: -1}}, true, "a number is taken once; versions of a hook, newest first"},
+		{"hook_versions", m{{Key: "todo", Value: 1}, {Key: "submitted_at", Value: 1}}, false, "versions that no hook row names yet"},
+		{"activations", m{{Key: "active", Value: 1}}, true, "one active version of a hook"},
+		{"activations", m{{Key: "state", Value: 1}, {Key: "deadline", Value: 1}, {Key: "_id", Value: 1}}, false, "active ones past their deadline"},
+		{"activations", m{{Key: "keys", Value: 1}, {Key: "state", Value: 1}}, false, "active ones with a match key"},
+		{"activations", m{{Key: "ledger.leased", Value: 1}}, false, "those with leases out"},
+		{"jobs", m{{Key: "slot", Value: 1}}, true, "one open job of a version for an original"},
+		{"jobs", m{{Key: "place", Value: 1}}, true, "a peer's pending jobs have one of a few places each"},
+		{"jobs", m{{Key: "peer_id", Value: 1}, {Key: "_id", Value: -1}}, false, "jobs of a peer"},
+		{"jobs", m{{Key: "peer_id", Value: 1}, {Key: "keys", Value: 1}, {Key: "_id", Value: -1}}, false, "originals of a peer with a match key"},
+		{"jobs", m{{Key: "peer_id", Value: 1}, {Key: "workload", Value: 1}, {Key: "status", Value: 1}, {Key: "_id", Value: 1}}, false, "a peer's pending jobs"},
+		{"jobs", m{{Key: "problem_id", Value: 1}, {Key: "_id", Value: -1}}, false, "jobs of a problem"},
+		{"jobs", m{{Key: "original_id", Value: 1}, {Key: "_id", Value: -1}}, false, "hook jobs of an original"},
+		{"jobs", m{{Key: "version", Value: 1}, {Key: "_id", Value: -1}}, false, "jobs of a version"},
+		{"jobs", m{{Key: "workload", Value: 1}, {Key: "_id", Value: -1}}, false, "jobs of one workload"},
+		{"jobs", m{{Key: "workload", Value: 1}, {Key: "status", Value: 1}, {Key: "_id", Value: -1}}, false, "jobs of one workload and status"},
+		{"jobs", m{{Key: "status", Value: 1}, {Key: "_id", Value: -1}}, false, "jobs of one status; pending ones past their deadline"},
+		{"jobs", m{{Key: "todo", Value: 1}, {Key: "created_at", Value: 1}}, false, "reports that are not counted, results that are not moved"},
+		{"problems", m{{Key: "last_seen", Value: -1}, {Key: "_id", Value: -1}}, false, "problems, the last seen first"},
+		{"hook_results", m{{Key: "job_id", Value: 1}, {Key: "_id", Value: -1}}, false, "results for an original"},
+		{"hook_results", m{{Key: "hook", Value: 1}, {Key: "_id", Value: -1}}, false, "results of a hook"},
+		{"hook_results", m{{Key: "version", Value: 1}, {Key: "_id", Value: -1}}, false, "results of a version"},
+		{"hook_results", m{{Key: "problem_id", Value: 1}, {Key: "_id", Value: -1}}, false, "results of a problem"},
+	}
+}
+
+// makeIndexes makes those that are missing; the others are left alone.
+func (d *DB) makeIndexes(ctx context.Context) error {
+	models := map[string][]mongo.IndexModel{}
+	for _, i := range indexes() {
+		models[i.collection] = append(models[i.collection], mongo.IndexModel{Keys: i.keys, Options: options.Index().SetUnique(i.unique)})
+	}
+	for collection, all := range models {
+		if _, err := d.db.Collection(collection).Indexes().CreateMany(ctx, all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
