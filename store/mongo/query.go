@@ -1,0 +1,117 @@
+package mongo
+
+import (
+	"context"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"hookline/internal/errs"
+)
+
+// Page sizes: what a person's list may ask for, and what repairs may.
+const (
+	maxPage   = 200
+	maxRepair = 10_000
+)
+
+// page clamps a wish for rows to 1..most; no wish means 50.
+func page(limit, most int) int {
+	if limit <= 0 {
+		return min(50, most)
+	}
+	return min(limit, most)
+}
+
+// last sorts after every id, so that a list's first page is a range too.
+const last = "\U0010ffff"
+
+// before is the upper end of a newest-first list.
+func before(after string) string {
+	if after == "" {
+		return last
+	}
+	return after
+}
+
+// maxDocument is the largest document that MongoDB takes, in bytes of BSON,
+// less what the server adds to a command.
+const maxDocument = 16<<20 - 16<<10
+
+// fits refuses a document that no MongoDB server would take. All that people
+// and peers send is capped far below; this is the last guard.
+func fits(doc any, what string) error {
+	raw, err := bson.Marshal(doc)
+	if err != nil {
+		return errs.Wrap(errs.CodeBadInput, err, "cannot store %s", what)
+	}
+	if len(raw) > maxDocument {
+		return errs.New(errs.CodeTooLarge, "cannot store %s: it has %d bytes, at most %d", what, len(raw), maxDocument).
+			WithHint("store less: a document of MongoDB has at most 16 MB")
+	}
+	return nil
+}
+
+// one reads the first document that matches; none(err) where there is none.
+func one[T any](ctx context.Context, d *DB, c *mongo.Collection, filter m, o ...options.Lister[options.FindOneOptions]) (T, error) {
+	var doc T
+	err := c.FindOne(ctx, filter, o...).Decode(&doc)
+	if none(err) {
+		return doc, err
+	}
+	return doc, d.failed(err)
+}
+
+// list reads up to limit documents in one round trip, or in several where
+// they are more than one message holds. A nil projection reads them whole.
+func list[T any](ctx context.Context, d *DB, c *mongo.Collection, filter, sort m, limit int, projection m) ([]T, error) {
+	o := options.Find().SetSort(sort).SetLimit(int64(limit)).SetBatchSize(int32(limit)) //nolint:gosec // at most maxRepair
+	if projection != nil {
+		o.SetProjection(projection)
+	}
+	cursor, err := c.Find(ctx, filter, o)
+	if err != nil {
+		return nil, d.failed(err)
+	}
+	var docs []T
+	return docs, d.failed(cursor.All(ctx, &docs))
+}
+
+// change updates the first document that matches, and says whether there was
+// one.
+func (d *DB) change(ctx context.Context, c *mongo.Collection, filter, update m) (bool, error) {
+	r, err := c.UpdateOne(ctx, filter, update)
+	if err != nil {
+		return false, d.failed(err)
+	}
+	return r.MatchedCount == 1, nil
+}
+
+// changed updates the first document that matches and returns it as it is
+// then; none(err) where nothing did.
+func changed[T any](ctx context.Context, d *DB, c *mongo.Collection, filter, update m) (T, error) {
+	return modify[T](ctx, d, c, filter, update, options.After)
+}
+
+// modify returns the document as it was or as it is.
+func modify[T any](ctx context.Context, d *DB, c *mongo.Collection, filter, update m, which options.ReturnDocument) (T, error) {
+	var doc T
+	err := c.FindOneAndUpdate(ctx, filter, update, options.FindOneAndUpdate().SetReturnDocument(which)).Decode(&doc)
+	if none(err) {
+		return doc, err
+	}
+	return doc, d.failed(err)
+}
+
+// all projects a list of documents to what the domain calls them.
+func all[D, T any](docs []D, err error, to func(D) T) ([]T, error) {
+	if err != nil || len(docs) == 0 {
+		return nil, err
+	}
+	out := make([]T, len(docs))
+	for i, doc := range docs {
+		out[i] = to(doc)
+	}
+	return out, nil
+}
