@@ -7,6 +7,7 @@ export GOFLAGS ?= -trimpath -buildvcs=false
 
 GOLANGCI := v2.15.0
 COSIGN := v3.1.3
+FERRETDB := v1.24.2
 BINARIES := hookline hooklined hookline-peer
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 SOAK_ROUNDS ?= 50
@@ -39,7 +40,7 @@ check: ## everything that CI runs: tools, drift, build, lint, tests, short fuzzi
 	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=1000
 
 test: build tools ## all tests, with the race detector, in random order
-	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign \
+	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb \
 		go test -race -shuffle=on -count=1 -timeout=15m -json ./... | go run ./internal/tools/testsum
 
 lint: tools ## gofumpt and golangci-lint
@@ -57,7 +58,7 @@ bench: build ## speed, as ratios against the raw limit in the same run
 	@HOOKLINE_BIN=$(CURDIR)/bin go run ./internal/tools/benchratio
 
 soak: build tools ## long runs: 50 kills of the server, longer fuzzing
-	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
+	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
 		go test -count=1 -timeout=60m -json -run 'Kill' ./internal/hooktest/... | go run ./internal/tools/testsum
 	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=20000
 
@@ -83,7 +84,7 @@ verify-worker: build
 		echo "hookline-sandbox is not static"; exit 1
 	fi
 
-tools: .bin/golangci-lint-$(GOLANGCI) .bin/cosign-$(COSIGN)
+tools: .bin/golangci-lint-$(GOLANGCI) .bin/cosign-$(COSIGN) .bin/ferretdb-$(FERRETDB)
 
 .bin/golangci-lint-$(GOLANGCI):
 	@echo "tools: building golangci-lint $(GOLANGCI) (minutes on a fresh machine)"
@@ -93,6 +94,11 @@ tools: .bin/golangci-lint-$(GOLANGCI) .bin/cosign-$(COSIGN)
 .bin/cosign-$(COSIGN):
 	@echo "tools: building cosign $(COSIGN) (minutes on a fresh machine)"
 	GOFLAGS= GOBIN=$(CURDIR)/.bin go install github.com/sigstore/cosign/v3/cmd/cosign@$(COSIGN)
+	touch $@
+
+.bin/ferretdb-$(FERRETDB): $(addprefix internal/ferretdb/,main.go go.mod go.sum)
+	@echo "tools: building FerretDB $(FERRETDB), for the tests of the MongoDB store"
+	CGO_ENABLED=0 go build -C internal/ferretdb -o $(CURDIR)/.bin/ferretdb .
 	touch $@
 
 race-tools: # the race detector needs a C compiler

@@ -49,6 +49,7 @@ var allowed = []struct {
 	{"internal/enroll", []string{"hooks", "internal/auth"}},
 	{"review", []string{"hooks", "signing", "internal/auth"}},
 	{"collector", []string{"hooks", "signing", "internal/auth", "internal/jobs", "internal/enroll"}},
+	{"store/archive", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth"}},
 	{"store/...", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "store/..."}},
 	{"internal/httpapi", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/api"}},
 	{"internal/web", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth"}},
@@ -58,6 +59,7 @@ var allowed = []struct {
 	{"internal/source", []string{"hooks", "internal/guardwire"}},
 	{"internal/client", []string{"internal/api"}},
 	{"internal/cli", nil},
+	{"internal/wiretest", nil},
 }
 
 // never lists what a binary must not reach, by any path.
@@ -70,8 +72,9 @@ var never = map[string][]string{
 
 // only lists packages that nobody but these binaries may link.
 var only = map[string][]string{
-	"hookline/sandbox/broker": {"hookline/cmd/hookline-sandbox"},
-	"hookline/sandbox/worker": {"hookline/cmd/hookline-sandbox"},
+	"hookline/sandbox/broker":    {"hookline/cmd/hookline-sandbox"},
+	"hookline/sandbox/worker":    {"hookline/cmd/hookline-sandbox"},
+	"hookline/internal/wiretest": nil, // tests only
 }
 
 func TestImportRules(t *testing.T) {
