@@ -124,6 +124,22 @@ func (c *Collector) askLater(j jobs.Job) {
 	}
 }
 
+// CheckDecision refuses what Settle of no store may do: a decision that is no
+// end, a result of a job that did not receive one or of another job, and one
+// over hooks.MaxResultBytes.
+func CheckDecision(id string, d jobs.Decision, r *Result) error {
+	received := d.Status == jobs.Succeeded && d.Outcome == hooks.OutcomeReceived
+	switch {
+	case d.Status != jobs.Succeeded && d.Status != jobs.Failed:
+		return errs.New(errs.CodeBadInput, "cannot decide job %s: %q is no end", id, d.Status)
+	case received != (r != nil), r != nil && r.ID != id:
+		return errs.New(errs.CodeBadInput, "cannot decide job %s: a result belongs to a job that received it", id)
+	case r != nil && len(r.Fields) > hooks.MaxResultBytes:
+		return errs.New(errs.CodeTooLarge, "cannot store result: it has %d bytes, at most %d", len(r.Fields), hooks.MaxResultBytes)
+	}
+	return nil
+}
+
 // Conclude says where an activation goes that is active and has reached a
 // bound, and why; to is empty where it stays. Stores ask it in Settle, the
 // sweep for what time and crashes bring.

@@ -160,6 +160,7 @@ type ledgerDoc struct {
 type leaseDoc struct {
 	Reserved int64     `bson:"reserved"`
 	TakenAt  time.Time `bson:"taken_at,omitempty"`
+	Lost     bool      `bson:"lost,omitempty"` // given up: a job that failed stands, or will stand, for it
 }
 
 // jobDoc is a job. A result stands in its job's document until it has been

@@ -106,4 +106,6 @@ func (d *DB) Close() error {
 type (
 	m = bson.D
 	a = bson.A
+
+	condition = bson.E
 )

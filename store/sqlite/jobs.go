@@ -173,7 +173,7 @@ func (d *DB) MarkAcked(ctx context.Context, acks []collector.Ack) error {
 // activation where that was the last that it needed, in one commit: a result
 // is there if its job succeeded, and need not be hidden before.
 func (d *DB) Settle(ctx context.Context, id string, c jobs.Decision, r *collector.Result, now time.Time) (s collector.Settlement, err error) {
-	if err := checkDecision(id, c, r); err != nil {
+	if err := collector.CheckDecision(id, c, r); err != nil {
 		return s, err
 	}
 	err = d.write(ctx, func(t *tx) (err error) {
@@ -191,19 +191,6 @@ func (d *DB) Settle(ctx context.Context, id string, c jobs.Decision, r *collecto
 		return collector.Settlement{}, err
 	}
 	return s, nil
-}
-
-func checkDecision(id string, c jobs.Decision, r *collector.Result) error {
-	received := c.Status == jobs.Succeeded && c.Outcome == hooks.OutcomeReceived
-	switch {
-	case c.Status != jobs.Succeeded && c.Status != jobs.Failed:
-		return errs.New(errs.CodeBadInput, "cannot decide job %s: %q is no end", id, c.Status)
-	case received != (r != nil), r != nil && r.ID != id:
-		return errs.New(errs.CodeBadInput, "cannot decide job %s: a result belongs to a job that received it", id)
-	case r != nil && len(r.Fields) > hooks.MaxResultBytes:
-		return errs.New(errs.CodeTooLarge, "cannot store result: it has %d bytes, at most %d", len(r.Fields), hooks.MaxResultBytes)
-	}
-	return nil
 }
 
 // decide ends a pending job and stores its result. A job that has ended
