@@ -76,6 +76,7 @@ func Run(t *testing.T, open Opener) {
 		{"values", valueTests()},
 		{"races", raceTests()},
 		{"crash", crashTests()},
+		{"cut", cutTests()},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for _, c := range part.tests {
