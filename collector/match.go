@@ -117,9 +117,20 @@ func (c *Collector) ask(ctx context.Context, q *question) error {
 	defer c.sending.unlock(j.ID)
 	if err := c.Jobs.Lease(ctx, j, q.now); err != nil {
 		c.rates.giveBack(version)
+		c.doubt(j, err)
 		return err
 	}
 	return c.send(ctx, j, q.signed)
+}
+
+// doubt looks after a job that a store which was away may have stored, whole
+// or half: a whole one is sent as after a hello, for the peer, whose stream
+// goes on, says none.
+func (c *Collector) doubt(j jobs.Job, err error) {
+	if away(err) {
+		c.inDoubt.add(j.ID)
+		c.queue.putOff(task{kind: taskPeer, id: j.PeerID})
+	}
 }
 
 // job is the hook job that the question asks for.

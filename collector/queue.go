@@ -13,6 +13,7 @@ const (
 	maxQueue   = 4096
 	maxBacklog = 5000 // of one version
 	maxStamps  = 256  // of one write
+	maxPutOff  = 1024 // tasks that wait for the store, and jobs in doubt
 )
 
 type taskKind int
@@ -35,7 +36,8 @@ type queue struct {
 	tasks  []task
 	queued map[task]bool
 	ready  chan struct{}
-	full   bool // a task was dropped since the last sweep
+	full   bool   // a task was dropped since the last sweep
+	off    []task // put off until the store is back
 }
 
 // add reports whether the task has a place.
@@ -89,6 +91,37 @@ func (q *queue) take() (task, bool, <-chan struct{}) {
 		q.wake()
 	}
 	return t, true, nil
+}
+
+// putOff keeps a task for when the store is back.
+func (q *queue) putOff(t task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case slices.Contains(q.off, t):
+	case len(q.off) >= maxPutOff:
+		q.full = true
+	default:
+		q.off = append(q.off, t)
+	}
+}
+
+// bringBack queues what was put off.
+func (q *queue) bringBack() {
+	q.mu.Lock()
+	off := q.off
+	q.off = nil
+	q.mu.Unlock()
+	for _, t := range off {
+		q.add(t)
+	}
+}
+
+// markFull has the next sweep look into the store.
+func (q *queue) markFull() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.full = true
 }
 
 // wasFull tells whether tasks were dropped since it was asked last.
@@ -337,4 +370,31 @@ func (s *idSet) unlock(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.ids, id)
+}
+
+// doubts holds jobs of which a store that was away has perhaps written one
+// half: the sweep looks at their leases without waiting until they are old.
+// What is over maxPutOff is found when it is.
+type doubts struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (d *doubts) add(ids ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range ids {
+		if len(d.ids) < maxPutOff && !slices.Contains(d.ids, id) {
+			d.ids = append(d.ids, id)
+		}
+	}
+}
+
+// take empties it.
+func (d *doubts) take() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids := d.ids
+	d.ids = nil
+	return ids
 }

@@ -42,6 +42,7 @@ type Collector struct {
 	uploads  idSet
 	sending  idSet
 	acks     acks
+	inDoubt  doubts
 }
 
 // now is the clock at the precision that is stored.

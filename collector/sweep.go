@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,8 +24,11 @@ const (
 
 // Run recovers, then matches and sweeps until ctx is over. It returns the
 // error of the recovery, or nil once everything that it started has ended.
+// Where the store is away the sweep does what the recovery could not.
 func (c *Collector) Run(ctx context.Context) error {
-	if err := c.Recover(ctx); err != nil {
+	if err := c.Recover(ctx); away(err) {
+		c.warn(ctx, "the recovery was not complete; the sweep goes on with it", "error", err)
+	} else if err != nil {
 		return err
 	}
 	var all sync.WaitGroup
@@ -44,6 +48,9 @@ func (c *Collector) work(ctx context.Context) {
 		if ok {
 			if err := c.do(ctx, t); err != nil && ctx.Err() == nil {
 				c.warn(ctx, "cannot match", "id", t.id, "error", err)
+				if away(err) {
+					c.queue.putOff(t)
+				}
 			}
 			continue
 		}
@@ -116,15 +123,38 @@ func (c *Collector) Recover(ctx context.Context) error { return c.repair(ctx, 0)
 
 // Sweep is Recover for a running server, which leaves the youngest leases to
 // their senders, and asks what waits in the backlog. Each step is tried, the
-// errors are joined.
+// errors are joined; while the store is away the rest waits for the next sweep.
 func (c *Collector) Sweep(ctx context.Context) error {
-	return errors.Join(c.repair(ctx, leaseGrace), c.askBacklog(ctx))
+	return inTurn(ctx,
+		func(ctx context.Context) error { return c.repair(ctx, leaseGrace) },
+		func(context.Context) error { c.queue.bringBack(); return nil },
+		c.askBacklog)
 }
 
 func (c *Collector) repair(ctx context.Context, grace time.Duration) error {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
-	return errors.Join(c.repairOverdue(ctx), c.repairLeases(ctx, grace), c.repairActive(ctx))
+	return inTurn(ctx, c.repairOverdue, func(ctx context.Context) error { return c.repairLeases(ctx, grace) }, c.repairActive)
+}
+
+// inTurn tries every step and joins their errors, but asks a store that is
+// away only once.
+func inTurn(ctx context.Context, steps ...func(context.Context) error) error {
+	var broken []error
+	for _, step := range steps {
+		err := step(ctx)
+		broken = append(broken, err)
+		if away(err) {
+			break
+		}
+	}
+	return errors.Join(broken...)
+}
+
+// away reports whether a store answered that it cannot be used now. Whether it
+// did what it was asked, nobody knows.
+func away(err error) bool {
+	return errs.Is(err, errs.CodeUnavailable) || errs.Is(err, errs.CodeStorageFull)
 }
 
 // repairOverdue fails what nobody answered, whether or not anybody looks.
@@ -147,7 +177,13 @@ func (c *Collector) repairOverdue(ctx context.Context) error {
 	}
 }
 
-func (c *Collector) repairLeases(ctx context.Context, grace time.Duration) error {
+func (c *Collector) repairLeases(ctx context.Context, grace time.Duration) (err error) {
+	doubtful := c.inDoubt.take()
+	defer func() {
+		if err != nil {
+			c.inDoubt.add(doubtful...)
+		}
+	}()
 	after := ""
 	for {
 		list, err := c.Repairs.Leases(ctx, after, pageSize)
@@ -155,7 +191,7 @@ func (c *Collector) repairLeases(ctx context.Context, grace time.Duration) error
 			return err
 		}
 		for _, l := range list {
-			if grace > 0 && c.now().Sub(l.TakenAt) < grace {
+			if grace > 0 && c.now().Sub(l.TakenAt) < grace && !slices.Contains(doubtful, l.ID) {
 				continue
 			}
 			if err := c.repairLease(ctx, l); err != nil {
@@ -225,6 +261,7 @@ func (c *Collector) askBacklog(ctx context.Context) error {
 	if c.queue.wasFull() {
 		acts, err := c.active(ctx)
 		if err != nil {
+			c.queue.markFull()
 			return err
 		}
 		for _, a := range acts {
@@ -234,7 +271,11 @@ func (c *Collector) askBacklog(ctx context.Context) error {
 	var broken []error
 	for _, version := range c.backlog.versions() {
 		if c.backlog.rescan(version) {
-			broken = append(broken, c.MatchActivation(ctx, version))
+			err := c.MatchActivation(ctx, version)
+			if away(err) {
+				c.backlog.markStale(version)
+			}
+			broken = append(broken, err)
 			continue
 		}
 		broken = append(broken, c.drain(ctx, version))
