@@ -91,7 +91,7 @@ type Entry struct {
 	Action  string    `json:"action"`
 	Target  string    `json:"target"`  // "version/<digest>", "user/<name>", …
 	Detail  string    `json:"detail"`  // parameters, at most 1,000 bytes
-	Outcome string    `json:"outcome"` // "ok" or the code of the refusal
+	Outcome string    `json:"outcome"` // OutcomeOK, OutcomeBegun, OutcomeUnknown or the code of the refusal
 }
 
 // Grant proves that Gate allowed one action; only Gate makes valid ones.

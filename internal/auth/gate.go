@@ -24,8 +24,13 @@ const (
 	maxRefusals        = 300
 )
 
-// OutcomeOK is the outcome of an entry whose action was done.
-const OutcomeOK = "ok"
+// The outcomes of an entry that are no code of a refusal. A store that writes
+// entry and action in one commit knows the first only.
+const (
+	OutcomeOK      = "ok"      // the action was done
+	OutcomeBegun   = "begun"   // it was about to be done; the server stopped on the way, or is at it now
+	OutcomeUnknown = "unknown" // it was begun, and nothing tells any more whether it was done
+)
 
 // Gate is the one choke point: every request is authenticated here, every
 // action gets its Grant here. The zero value of its other members is ready;

@@ -51,7 +51,8 @@ func addSignature(t *tx, digest string, file []byte) error {
 
 // AddReview stores a review with its signature file and moves the version
 // from one state to the next; errs.CodeConflict where the version is no longer
-// in from, or the same person has approved it.
+// in from, or the same person has approved it, errs.CodeTooLarge where it has
+// review.MaxReviews.
 func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.State, g auth.Grant) error {
 	return d.audited(ctx, g, func(t *tx) error {
 		n, err := t.exec(`UPDATE hook_versions SET state = ? WHERE digest = ? AND state = ?`, string(to), r.Version, string(from))
@@ -60,6 +61,9 @@ func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.Stat
 		}
 		if n == 0 {
 			return versionNotIn(ctx, t, r.Version, from)
+		}
+		if err := roomForReview(ctx, t, r.Version); err != nil {
+			return err
 		}
 		n, err = t.exec(`INSERT INTO reviews (id, version, user, person, key_id, verdict, comment, signature, at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -75,6 +79,16 @@ func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.Stat
 		}
 		return addSignature(t, r.Version, r.Signature)
 	})
+}
+
+// roomForReview refuses more reviews of a version than it may have.
+func roomForReview(ctx context.Context, t *tx, digest string) error {
+	n, err := one(ctx, t, scanInt, `SELECT count(*) FROM reviews WHERE version = ?`, digest)
+	if err == nil && n >= review.MaxReviews {
+		return errs.New(errs.CodeTooLarge, "cannot add review: version %s has %d, at most %d", digest, n, review.MaxReviews).
+			WithHint("submit a new version")
+	}
+	return err
 }
 
 // versionNotIn says why a version's state did not change.

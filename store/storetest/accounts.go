@@ -15,6 +15,7 @@ func accountTests() []test {
 		{"users", users},
 		{"tokens", tokens},
 		{"a one-time token is spent once", spendToken},
+		{"a refused replacement leaves the token", refusedReplacement},
 		{"tokens that have ended are purged", purgeTokens},
 		{"audit", audit},
 		{"a refused change leaves no entry", refusedChangeLeavesNoEntry},
@@ -75,6 +76,21 @@ func spendToken(k *kit) {
 	k.refused(k.SpendToken(k.ctx, login.ID, again), errs.CodeNotFound)
 	_, err = k.TokenByHash(k.ctx, again.Hash)
 	k.refused(err, errs.CodeNotFound)
+}
+
+func refusedReplacement(k *kit) {
+	login, taken := k.token("login", auth.TokenLogin), k.token("session", auth.TokenSession)
+	for _, t := range []auth.Token{login, taken} {
+		k.must(k.AddToken(k.ctx, t, k.grant(auth.LoginCreate)))
+	}
+	twin := k.token("session", auth.TokenSession)
+	k.refused(k.SpendToken(k.ctx, login.ID, twin), errs.CodeConflict)
+	for _, t := range []auth.Token{login, taken} {
+		got, err := k.TokenByHash(k.ctx, t.Hash)
+		k.must(err)
+		same(k, got, t)
+	}
+	k.must(k.SpendToken(k.ctx, login.ID, k.token("other", auth.TokenSession)))
 }
 
 // Of ten tokens, one ends each minute; the store has them in another order.

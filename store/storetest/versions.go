@@ -17,6 +17,7 @@ func versionTests() []test {
 		{"numbers and digests are taken once", versionTaken},
 		{"a person approves once", approveOnce},
 		{"reviews are conditional on the state", reviewState},
+		{"reviews of a version are capped", reviewCap},
 		{"newest of each hook", newestVersions},
 		{"versions of a hook", versionsOf},
 	}
@@ -98,6 +99,24 @@ func reviewState(k *kit) {
 	k.refused(k.AddReview(k.ctx, k.approval(v.Digest, "bob"), hooks.StateApproved, hooks.StateApproved, k.grant(auth.HooksReview)), errs.CodeConflict)
 	k.refused(k.AddReview(k.ctx, k.approval("none", "bob"), hooks.StateSubmitted, hooks.StateApproved, k.grant(auth.HooksReview)), errs.CodeNotFound)
 	same(k, k.life(v.Digest), review.Life{Version: v})
+}
+
+// The one over the cap changes nothing, whoever sends it.
+func reviewCap(k *kit) {
+	v := k.version("taint", 1)
+	for range review.MaxReviews {
+		r := k.approval(v.Digest, "")
+		r.Verdict, r.Comment, r.Signature = review.VerdictRequestChanges, "", nil
+		k.must(k.AddReview(k.ctx, r, hooks.StateSubmitted, hooks.StateSubmitted, k.grant(auth.HooksReview)))
+	}
+	before := k.entries()[0]
+	err := k.AddReview(k.ctx, k.approval(v.Digest, "bob"), hooks.StateSubmitted, hooks.StateApproved, k.grant(auth.HooksReview))
+	k.refused(err, errs.CodeTooLarge)
+	l := k.life(v.Digest)
+	if l.State() != hooks.StateSubmitted || len(l.Reviews) != review.MaxReviews || len(l.Version.Signatures) != 1 {
+		k.Errorf("after one review too many: %s, %d reviews, %d signatures", l.State(), len(l.Reviews), len(l.Version.Signatures))
+	}
+	same(k, k.entries()[0], before)
 }
 
 func newestVersions(k *kit) {

@@ -1,0 +1,207 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+)
+
+// errOthers says that an activation was changed, or another one of its hook
+// became active, since this action looked: it must look again.
+var errOthers = errors.New("others were first")
+
+// Activate makes the activation of an approved version, or makes the one in
+// state from active again, and supersedes the hook's other active one.
+//
+// What can be refused is refused first; then the other one is superseded, and
+// then this one takes the hook's one active slot, whose unique index has the
+// last word. Where it cannot, the other one becomes active again, unless
+// somebody else's is by then. A stop in between leaves the hook without an
+// active version: nothing runs, and the action is repeated.
+func (d *DB) Activate(ctx context.Context, v hooks.Activation, from hooks.State, g auth.Grant) error {
+	v.State, v.Reason = hooks.StateActive, ""
+	return d.audited(ctx, g, where(d.activations, v.Digest), func(ctx context.Context, entry string) error {
+		for range maxRounds {
+			err := d.activate(ctx, v, from, entry)
+			if !errors.Is(err, errOthers) {
+				return err
+			}
+		}
+		return errs.New(errs.CodeConflict, "others activate versions of hook %q all the time", v.Hook)
+	})
+}
+
+// activate is one round; errOthers where there must be another.
+func (d *DB) activate(ctx context.Context, v hooks.Activation, from hooks.State, entry string) error {
+	if mine, err := d.marked(ctx, d.activations, v.Digest, entry); err != nil || mine {
+		return err
+	}
+	take, err := d.mayActivate(ctx, v, from)
+	if err != nil {
+		return err
+	}
+	other, superseded, err := d.supersede(ctx, v)
+	if err != nil {
+		return err
+	}
+	if err = d.taken(ctx, v, entry, take(ctx, entry)); err != nil && superseded {
+		d.putBack(ctx, other, v)
+	}
+	return err
+}
+
+// taken says what became of the attempt to take the active slot. Servers
+// differ in how they name a unique key that is taken, and an answer can get
+// lost: so it looks.
+func (d *DB) taken(ctx context.Context, v hooks.Activation, entry string, err error) error {
+	if err == nil || errors.Is(err, errOthers) {
+		return err
+	}
+	if mine, failed := d.marked(ctx, d.activations, v.Digest, entry); failed != nil || mine {
+		return failed
+	}
+	if holder, failed := d.activeOf(ctx, v.Hook); failed == nil && holder.Digest != "" || duplicate(err) {
+		return errOthers
+	}
+	return err
+}
+
+// taker is the update that makes an activation active.
+type taker func(ctx context.Context, entry string) error
+
+// mayActivate refuses what can be refused before anything is changed.
+func (d *DB) mayActivate(ctx context.Context, v hooks.Activation, from hooks.State) (taker, error) {
+	if from == hooks.StateApproved {
+		return d.mayBegin(ctx, v)
+	}
+	return d.mayGoOn(ctx, v, from)
+}
+
+// mayBegin is for the first activation of a version, which must be approved
+// and then stays so.
+func (d *DB) mayBegin(ctx context.Context, v hooks.Activation) (taker, error) {
+	version, err := one[versionDoc](ctx, d, d.versions, byID(v.Digest),
+		options.FindOne().SetProjection(m{{Key: "state", Value: 1}}))
+	switch {
+	case none(err):
+		return nil, noVersion(v.Digest)
+	case err != nil:
+		return nil, err
+	case version.State != hooks.StateApproved:
+		return nil, versionNotIn(version, hooks.StateApproved)
+	}
+	have, err := d.Activation(ctx, v.Digest)
+	if err == nil {
+		return nil, activationNotIn(have, hooks.StateApproved)
+	}
+	if !errs.Is(err, errs.CodeNotFound) {
+		return nil, err
+	}
+	return func(ctx context.Context, entry string) error {
+		doc := newActivationDoc(v)
+		doc.Audit = entry
+		added, err := d.insert(ctx, d.activations, doc, "an activation")
+		if err == nil && !added {
+			return errOthers
+		}
+		return err
+	}, nil
+}
+
+// mayGoOn is for an activation whose ledger goes on. A quantity below what it
+// has received and leased out would break the ledger.
+func (d *DB) mayGoOn(ctx context.Context, v hooks.Activation, from hooks.State) (taker, error) {
+	old, err := d.Activation(ctx, v.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if old.State != from {
+		return nil, activationNotIn(old, from)
+	}
+	if bound := old.Ledger.Received + old.Ledger.Leased; v.Quantity < bound {
+		return nil, errs.New(errs.CodeBoundExceeded, "cannot activate: %d results are there or on their way, more than %d", bound, v.Quantity).
+			At("quantity").WithHint("activate with a quantity of at least %d", bound)
+	}
+	same := m{
+		{Key: "_id", Value: v.Digest}, {Key: "state", Value: from}, {Key: "quantity", Value: old.Quantity},
+		{Key: "open", Value: m{{Key: "$gte", Value: old.Quantity - v.Quantity}}},
+	}
+	return func(ctx context.Context, entry string) error {
+		ok, err := d.change(ctx, d.activations, same, m{
+			{Key: "$set", Value: m{
+				{Key: "state", Value: v.State}, {Key: "reason", Value: v.Reason}, {Key: "active", Value: activeSlot(v.Hook)},
+				{Key: "quantity", Value: v.Quantity}, {Key: "deadline", Value: v.Deadline},
+				{Key: "rollout", Value: rolloutDoc{Percent: v.Rollout.Percent, PerMinute: v.Rollout.PerMinute}},
+				{Key: "changed_at", Value: v.ChangedAt}, {Key: "audit", Value: entry},
+			}},
+			{Key: "$inc", Value: m{{Key: "open", Value: v.Quantity - old.Quantity}}},
+		})
+		if err == nil && !ok {
+			return errOthers
+		}
+		return err
+	}, nil
+}
+
+// activeOf reads the active activation of a hook; the zero document where
+// there is none.
+func (d *DB) activeOf(ctx context.Context, hook string) (activationDoc, error) {
+	doc, err := one[activationDoc](ctx, d, d.activations, m{{Key: "active", Value: activeSlot(hook)}},
+		options.FindOne().SetProjection(withoutLeases()))
+	if none(err) {
+		return doc, nil
+	}
+	return doc, err
+}
+
+func supersededBy(v hooks.Activation) string { return "superseded by " + v.Digest }
+
+// supersede ends the other active activation of the same hook; ok says that
+// this call did, and other is as it was.
+func (d *DB) supersede(ctx context.Context, v hooks.Activation) (other activationDoc, ok bool, err error) {
+	other, err = d.activeOf(ctx, v.Hook)
+	if err != nil || other.Digest == "" || other.Digest == v.Digest {
+		return other, false, err
+	}
+	ok, err = d.moveState(ctx, other.Digest, hooks.StateActive, hooks.StateSuperseded, supersededBy(v), v.ChangedAt, nil)
+	return other, ok, err
+}
+
+// putBack takes back what supersede did. Where it cannot, another version is
+// active now: then that is why this one is superseded.
+func (d *DB) putBack(ctx context.Context, other activationDoc, v hooks.Activation) {
+	_, _ = d.change(ctx, d.activations, m{
+		{Key: "_id", Value: other.Digest}, {Key: "state", Value: hooks.StateSuperseded}, {Key: "reason", Value: supersededBy(v)},
+	}, m{{Key: "$set", Value: m{
+		{Key: "state", Value: hooks.StateActive}, {Key: "reason", Value: other.Reason}, {Key: "changed_at", Value: other.ChangedAt},
+		{Key: "active", Value: activeSlot(other.Hook)},
+	}}})
+}
+
+// Disable moves an activation from one state to disabled; errs.CodeConflict
+// where it is no longer in from.
+func (d *DB) Disable(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error {
+	return d.audited(ctx, g, where(d.activations, digest), func(ctx context.Context, entry string) error {
+		ok, err := d.moveState(ctx, digest, from, hooks.StateDisabled, reason, at, m{{Key: "audit", Value: entry}})
+		if err != nil || ok {
+			return err
+		}
+		have, err := d.activationDoc(ctx, digest)
+		if err != nil || have.Audit == entry { // sent twice
+			return err
+		}
+		return activationNotIn(have.activation(), from)
+	})
+}
+
+// activationNotIn says that an activation's state is another one.
+func activationNotIn(v hooks.Activation, from hooks.State) error {
+	return errs.New(errs.CodeConflict, "version %s is %s, no longer %s", v.Digest, v.State, from).
+		WithHint("look at it again and repeat the action if it still applies")
+}

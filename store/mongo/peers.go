@@ -1,0 +1,84 @@
+package mongo
+
+import (
+	"context"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+)
+
+// AddPeer stores a new peer. The same key again changes nothing; an id that
+// belongs to another key is errs.CodeConflict.
+func (d *DB) AddPeer(ctx context.Context, p enroll.Peer) error {
+	added, err := d.insert(ctx, d.peers, newPeerDoc(p), "a peer")
+	if err != nil || added {
+		return err
+	}
+	there, err := one[peerDoc](ctx, d, d.peers, byID(p.ID))
+	if none(err) || err == nil && there.SPKI != p.SPKI {
+		return errs.New(errs.CodeConflict, "cannot add peer %s: the id or the key belongs to another peer", p.ID)
+	}
+	return err
+}
+
+// Peer reads a peer; errs.CodeNotFound.
+func (d *DB) Peer(ctx context.Context, id string) (enroll.Peer, error) {
+	doc, err := one[peerDoc](ctx, d, d.peers, byID(id))
+	if none(err) {
+		return enroll.Peer{}, noPeer(id)
+	}
+	return doc.peer(), err
+}
+
+// Connect raises the peer's epoch by one, stores its hello and returns the
+// new epoch; errs.CodeNotFound. A hello that renews an epoch which has passed
+// is errs.CodeConflict.
+func (d *DB) Connect(ctx context.Context, id, server string, h enroll.Hello, now time.Time) (int64, error) {
+	filter := byID(id)
+	if h.Renews != 0 {
+		filter = append(filter, m{{Key: "epoch", Value: h.Renews}}...)
+	}
+	doc, err := changed[peerDoc](ctx, d, d.peers, filter, m{
+		{Key: "$inc", Value: m{{Key: "epoch", Value: int64(1)}}},
+		{Key: "$set", Value: m{
+			{Key: "server", Value: server}, {Key: "seen", Value: now}, {Key: "facts", Value: newFactsDoc(h.Facts)},
+			{Key: "version", Value: h.Version}, {Key: "send_reports", Value: h.SendReports}, {Key: "allow_hooks", Value: h.AllowHooks},
+		}},
+	})
+	if none(err) {
+		return 0, d.notConnected(ctx, id)
+	}
+	return doc.Epoch, err
+}
+
+// notConnected says why a hello was not stored.
+func (d *DB) notConnected(ctx context.Context, id string) error {
+	if _, err := d.Peer(ctx, id); err != nil {
+		return err
+	}
+	return errs.New(errs.CodeConflict, "peer %s has a newer stream", id)
+}
+
+// Disconnect clears the peer's server where the epoch is still the same: the
+// end of an old stream does not close a newer one.
+func (d *DB) Disconnect(ctx context.Context, id string, epoch int64, now time.Time) (bool, error) {
+	return d.change(ctx, d.peers, m{{Key: "_id", Value: id}, {Key: "epoch", Value: epoch}},
+		m{{Key: "$set", Value: m{{Key: "server", Value: ""}, {Key: "seen", Value: now}}}})
+}
+
+// Peers lists peers by id, those above after.
+func (d *DB) Peers(ctx context.Context, after string, limit int) ([]enroll.Peer, error) {
+	docs, err := list[peerDoc](ctx, d, d.peers, m{{Key: "_id", Value: m{{Key: "$gt", Value: after}}}},
+		m{{Key: "_id", Value: 1}}, page(limit, maxPage), nil)
+	return all(docs, err, peerDoc.peer)
+}
+
+func noPeer(id string) error {
+	return errs.New(errs.CodeNotFound, "there is no peer %s", id)
+}
+
+func newFactsDoc(f hooks.Facts) factsDoc {
+	return factsDoc{OS: f.OS, Release: f.Release, Kernel: f.Kernel, Arch: f.Arch}
+}
