@@ -36,6 +36,7 @@ type tokenDoc struct {
 	CreatedAt    time.Time      `bson:"created_at,omitempty"`
 	ExpiresAt    time.Time      `bson:"expires_at,omitempty"`
 	SessionUntil time.Time      `bson:"session_until,omitempty"`
+	Spent        string         `bson:"spent,omitempty"` // the token that replaces it; the hash is no secret's any more
 	Audit        string         `bson:"audit,omitempty"`
 	Extra        bson.M         `bson:",inline"`
 }
