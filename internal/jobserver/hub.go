@@ -19,6 +19,7 @@ const queued = 32
 type Hub struct {
 	mu       sync.Mutex
 	streams  map[string]*stream
+	opening  map[string]int // streams that are about to have an epoch in the store, by peer
 	draining bool
 }
 
@@ -32,7 +33,7 @@ type stream struct {
 }
 
 // NewHub returns a Hub without streams.
-func NewHub() *Hub { return &Hub{streams: map[string]*stream{}} }
+func NewHub() *Hub { return &Hub{streams: map[string]*stream{}, opening: map[string]int{}} }
 
 var _ collector.Sender = (*Hub)(nil)
 
@@ -96,11 +97,34 @@ func (h *Hub) Len() int {
 	return len(h.streams)
 }
 
-func (h *Hub) has(peerID string, epoch int64) bool {
+// open says that a stream of the peer is about to get its epoch; done, that it
+// is in the hub by now, or will never be.
+func (h *Hub) open(peerID string) (done func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	st := h.streams[peerID]
-	return st != nil && st.epoch == epoch
+	h.opening[peerID]++
+	return sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.opening[peerID]--; h.opening[peerID] == 0 {
+			delete(h.opening, peerID)
+		}
+	})
+}
+
+// alone reports whether st is the peer's stream and no other is opening.
+func (h *Hub) alone(st *stream) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[st.peerID] == st && h.opening[st.peerID] == 0
+}
+
+// knows reports whether the peer has a stream here, or is about to have one:
+// what the store says of its connection is right, or will be.
+func (h *Hub) knows(peerID string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[peerID] != nil || h.opening[peerID] > 0
 }
 
 // add makes st the peer's stream and ends an older one. Where two streams of

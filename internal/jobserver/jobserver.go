@@ -21,7 +21,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -97,6 +96,7 @@ type Server struct {
 	Times     Times
 
 	rates rates
+	stale chan struct{} // the store has, perhaps, a connection that is none any more
 }
 
 // Times bound how long a peer may take; zero members mean the defaults.
@@ -133,7 +133,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, config *tls.Config) 
 
 	background, cancel := context.WithCancel(ctx)
 	var repair sync.WaitGroup
-	repair.Go(func() { s.clearStale(background) })
+	repair.Go(func() { s.keepClear(background) })
 	defer repair.Wait()
 	defer cancel()
 
@@ -161,6 +161,7 @@ func (s *Server) setDefaults() {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
 	s.Times = s.Times.withDefaults()
+	s.stale = make(chan struct{}, 1)
 }
 
 // stop waits for calls under way, but not for ever.
@@ -186,32 +187,4 @@ func (s *Server) newGRPC(config *tls.Config) *grpc.Server {
 	)
 	jobpb.RegisterPeersServer(g, s)
 	return g
-}
-
-// clearStale ends, in the store, the connections that this server had when it
-// was killed. It needs no lock against peers that are back already: their
-// epoch is a newer one.
-func (s *Server) clearStale(ctx context.Context) {
-	workers, ctx := errgroup.WithContext(ctx)
-	workers.SetLimit(16)
-	after := ""
-	for {
-		page, err := s.Peers.Peers(ctx, after, 200)
-		if err != nil || len(page) == 0 {
-			if err := errors.Join(err, workers.Wait()); err != nil && !errors.Is(err, context.Canceled) {
-				s.Log.WarnContext(ctx, "cannot clear connections of before the start", "error", err)
-			}
-			return
-		}
-		for _, p := range page {
-			if p.Connection.Server != s.Name || s.Hub.has(p.ID, p.Connection.Epoch) {
-				continue
-			}
-			workers.Go(func() error {
-				_, err := s.Peers.Disconnect(ctx, p.ID, p.Connection.Epoch, s.Now())
-				return err
-			})
-		}
-		after = page[len(page)-1].ID
-	}
 }

@@ -47,7 +47,8 @@ type rig struct {
 	policy  []byte
 	times   jobserver.Times
 	address string
-	wrap    func(jobserver.Peers) jobserver.Peers // nil: none
+	wrap    func(jobserver.Peers) jobserver.Peers         // nil: none
+	between func(jobserver.Collector) jobserver.Collector // nil: none
 
 	db     *sqlite.DB
 	hub    *jobserver.Hub
@@ -117,6 +118,9 @@ func (r *rig) start() {
 	}
 	if r.wrap != nil {
 		r.server.Peers = r.wrap(db)
+	}
+	if r.between != nil {
+		r.server.Collector = r.between(r.c)
 	}
 	l, err := (&net.ListenConfig{}).Listen(r.Context(), "tcp", r.address)
 	r.ok(err)

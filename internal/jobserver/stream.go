@@ -72,7 +72,10 @@ func (s *Server) Stream(g peerStream) error {
 	ctx, end := context.WithCancelCause(g.Context())
 	defer end(nil)
 	st := &stream{peerID: p.ID, out: make(chan *jobpb.ServerMessage, queued), ctx: ctx, end: end}
+	opened := s.Hub.open(p.ID)
+	defer opened()
 	if st.epoch, err = s.Peers.Connect(ctx, p.ID, s.Name, hello, s.Now()); err != nil {
+		defer s.clearLater() // it may be stored all the same
 		return err
 	}
 	defer s.leave(st)
@@ -82,6 +85,7 @@ func (s *Server) Stream(g peerStream) error {
 	if err := s.Hub.add(st); err != nil {
 		return err
 	}
+	opened()
 	s.Collector.Hello(p.ID)
 	return s.converse(st, g, in)
 }
@@ -100,6 +104,7 @@ func (s *Server) leave(st *stream) {
 	defer cancel()
 	if _, err := s.Peers.Disconnect(ctx, st.peerID, st.epoch, s.Now()); err != nil {
 		s.Log.WarnContext(ctx, "cannot store that a peer left", "peer", st.peerID, "error", err)
+		s.clearLater()
 	}
 }
 
@@ -154,6 +159,7 @@ func checkState(st *jobpb.State, version string) (enroll.Hello, error) {
 // converse carries messages both ways until the peer leaves, the stream is
 // replaced, or the server drains.
 func (s *Server) converse(st *stream, g peerStream, in <-chan item[*jobpb.PeerMessage]) error {
+	var waits later
 	for {
 		select {
 		case <-st.ctx.Done():
@@ -172,25 +178,49 @@ func (s *Server) converse(st *stream, g peerStream, in <-chan item[*jobpb.PeerMe
 			if it.err != nil {
 				return it.err
 			}
-			reply, err := s.handle(st, it.msg)
-			if cause := context.Cause(st.ctx); err != nil && cause != nil {
-				return cause
-			}
-			if err != nil {
+			if err := s.hear(st, g, &waits, it.msg); err != nil {
 				return err
 			}
-			if reply == nil {
-				continue
-			}
-			if err := g.Send(reply); err != nil {
+		case <-waits.due():
+			if err := s.hearAgain(st, g, &waits); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// handle answers one message. An error ends the stream; the peer comes back
-// and says it again.
+// hear answers one message, or keeps it until the store is back.
+func (s *Server) hear(st *stream, g peerStream, waits *later, m *jobpb.PeerMessage) error {
+	if waits.some() && m.GetAck() == nil {
+		return waits.add(m)
+	}
+	reply, err := s.handle(st, m)
+	if cause := context.Cause(st.ctx); err != nil && cause != nil {
+		return cause
+	}
+	if away(err) {
+		s.Log.InfoContext(st.ctx, "a peer's message waits for the store", "peer", st.peerID, "error", err)
+		return waits.add(m)
+	}
+	if err != nil || reply == nil {
+		return err
+	}
+	return g.Send(reply)
+}
+
+// hearAgain answers what waits, until the store is away again.
+func (s *Server) hearAgain(st *stream, g peerStream, waits *later) error {
+	for _, m := range waits.take() {
+		if err := s.hear(st, g, waits, m); err != nil {
+			return err
+		}
+	}
+	waits.done()
+	return nil
+}
+
+// handle answers one message. An error ends the stream, and the peer comes
+// back and says it again; but one of a store that is away does not, see later.
 func (s *Server) handle(st *stream, m *jobpb.PeerMessage) (*jobpb.ServerMessage, error) {
 	switch b := m.GetBody().(type) {
 	case *jobpb.PeerMessage_Ack:
@@ -201,7 +231,11 @@ func (s *Server) handle(st *stream, m *jobpb.PeerMessage) (*jobpb.ServerMessage,
 	case *jobpb.PeerMessage_Finished:
 		return s.finished(st, b.Finished)
 	case *jobpb.PeerMessage_Claim:
-		if err := s.Collector.Claim(st.ctx, st.peerID, b.Claim.GetVersion(), b.Claim.GetOriginalId()); err != nil {
+		err := s.Collector.Claim(st.ctx, st.peerID, b.Claim.GetVersion(), b.Claim.GetOriginalId())
+		if away(err) {
+			return nil, err
+		}
+		if err != nil {
 			s.Log.InfoContext(st.ctx, "cannot give a claimed job", "peer", st.peerID, "code", errs.CodeOf(err), "error", err)
 		}
 		return nil, nil
@@ -252,16 +286,17 @@ func (s *Server) changeState(st *stream, state *jobpb.State) error {
 		return err
 	}
 	hello.Renews = st.epoch
+	if p.Connection.Server == s.Name && s.Hub.alone(st) {
+		hello.Renews = p.Connection.Epoch // that of a change before, whose answer was lost
+	}
 	epoch, err := s.Peers.Connect(st.ctx, st.peerID, s.Name, hello, s.Now())
-	if errs.Is(err, errs.CodeConflict) {
-		return replaced()
+	if err == nil && s.Hub.renew(st, epoch) {
+		s.Collector.Hello(st.peerID)
+		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil || errs.Is(err, errs.CodeConflict) {
+		err = replaced()
+		st.end(err) // for good, unlike a store that is away
 	}
-	if !s.Hub.renew(st, epoch) {
-		return replaced()
-	}
-	s.Collector.Hello(st.peerID)
-	return nil
+	return err
 }
