@@ -132,7 +132,7 @@ type Queries interface {
 	Problems(ctx context.Context, after string, limit int) ([]Problem, error) // newest last_seen first; after = "<last_seen ms>/<id>"
 }
 
-// Repairs is what Recover, the sweeper and a peer's hello need.
+// Repairs is what Recover and the sweeper need.
 type Repairs interface {
 	// Leases lists leases that are out, by id, keyset.
 	Leases(ctx context.Context, after string, limit int) ([]Lease, error)
@@ -142,10 +142,9 @@ type Repairs interface {
 	RecoverLease(ctx context.Context, lost jobs.Job, now time.Time) (Settlement, error)
 	// Overdue lists pending jobs whose deadline is at or before now, by id, keyset.
 	Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error)
-	// Unacked lists a peer's pending hook jobs that it has not acknowledged, oldest first.
-	Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job, error)
-	// Originals lists a peer's newest report (and bundle) jobs with one of the match keys, with their fields.
-	Originals(ctx context.Context, peerID string, keys []string, limit int) ([]jobs.Job, error)
+	// Mend finishes what a stopped server left half done besides leases, where it began before `before`, at most
+	// limit of each kind; n tells how much it finished. A backend that commits intents whole has nothing to mend.
+	Mend(ctx context.Context, before time.Time, limit int) (n int, err error)
 }
 
 // Dispatch is what a peer needs to run a hook: the very bytes that people signed.
@@ -156,11 +155,15 @@ type Dispatch struct {
 	Signatures [][]byte
 }
 
-// Peers is what the collector asks about peers.
+// Peers is what the collector asks about peers and their jobs.
 type Peers interface {
 	Peer(ctx context.Context, id string) (enroll.Peer, error) // errs.CodeNotFound
 	// Peers lists by id, keyset.
 	Peers(ctx context.Context, after string, limit int) ([]enroll.Peer, error)
+	// Unacked lists a peer's pending hook jobs that it has not acknowledged, oldest first.
+	Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job, error)
+	// Originals lists a peer's newest report (and bundle) jobs with one of the match keys, with their fields.
+	Originals(ctx context.Context, peerID string, keys []string, limit int) ([]jobs.Job, error)
 }
 
 // Signed is the content of an approved version, as people signed it.

@@ -175,7 +175,7 @@ func (c *Collector) send(ctx context.Context, j jobs.Job, s Signed) error {
 // by its id and runs it once. One never sent whose version is not active any
 // more is cancelled, one past its deadline has timed out.
 func (c *Collector) Resume(ctx context.Context, peerID string) error {
-	unacked, err := c.Repairs.Unacked(ctx, peerID, 4*jobs.MaxHooksPerPeer)
+	unacked, err := c.Peers.Unacked(ctx, peerID, 4*jobs.MaxHooksPerPeer)
 	if err != nil || len(unacked) == 0 {
 		return err
 	}
@@ -285,7 +285,7 @@ func (c *Collector) MatchPeer(ctx context.Context, peerID string) error {
 }
 
 func (c *Collector) matchPeer(ctx context.Context, a hooks.Activation, peer enroll.Peer) error {
-	originals, err := c.Repairs.Originals(ctx, peer.ID, a.Keys, originalsPerPeer)
+	originals, err := c.Peers.Originals(ctx, peer.ID, a.Keys, originalsPerPeer)
 	if err != nil || len(originals) == 0 {
 		return err
 	}
@@ -335,7 +335,7 @@ func (c *Collector) gather(ctx context.Context, a hooks.Activation, peerID strin
 	if !c.Sender.Connected(peerID) {
 		return true, nil
 	}
-	originals, err := c.Repairs.Originals(ctx, peerID, a.Keys, originalsPerPeer)
+	originals, err := c.Peers.Originals(ctx, peerID, a.Keys, originalsPerPeer)
 	if err != nil {
 		return false, err
 	}

@@ -134,10 +134,7 @@ func (c *Collector) FileReport(ctx context.Context, peerID, id string, report ho
 		ID: id, PeerID: peerID, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer",
 		CreatedAt: now, CompletedAt: now, Fingerprint: fp, ProblemID: hooks.ProblemID(fp), Report: report,
 	}
-	created, err = c.Jobs.AddReport(ctx, j, Problem{
-		ID: j.ProblemID, Fingerprint: fp, Package: report[hooks.FieldPackage],
-		Executable: report[hooks.FieldExecutablePath], Reports: 1, FirstSeen: now, LastSeen: now,
-	})
+	created, err = c.Jobs.AddReport(ctx, j, ProblemOf(j))
 	if err != nil {
 		return jobs.Job{}, false, err
 	}

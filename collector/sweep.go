@@ -17,8 +17,8 @@ const (
 	SweepEvery = 2 * time.Second
 	workers    = 8
 	pageSize   = 200
-	// leaseGrace is how old a lease must be before the running sweep looks for
-	// its job: some backends store the two one after the other.
+	// leaseGrace is how old a lease, or anything else that some backends store in
+	// several steps, must be before the running sweep takes it for left behind.
 	leaseGrace = time.Minute
 )
 
@@ -117,12 +117,13 @@ func (c *Collector) sweepLoop(ctx context.Context) {
 // truth: a lease without a job gets a failed one under its id (code
 // lost-before-store), so that a stalled sender collides and never sends; a
 // lease whose job is decided is settled with that decision; overdue jobs time
-// out; activations past a bound expire. It may run at any time, on any server,
-// and any number of times.
+// out; what else was left half done is finished (Repairs.Mend); activations
+// past a bound expire. It may run at any time, on any server, and any number
+// of times.
 func (c *Collector) Recover(ctx context.Context) error { return c.repair(ctx, 0) }
 
-// Sweep is Recover for a running server, which leaves the youngest leases to
-// their senders, and asks what waits in the backlog. Each step is tried, the
+// Sweep is Recover for a running server, which leaves what is youngest to those
+// who began it, and asks what waits in the backlog. Each step is tried, the
 // errors are joined; while the store is away the rest waits for the next sweep.
 func (c *Collector) Sweep(ctx context.Context) error {
 	return inTurn(ctx,
@@ -134,7 +135,22 @@ func (c *Collector) Sweep(ctx context.Context) error {
 func (c *Collector) repair(ctx context.Context, grace time.Duration) error {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
-	return inTurn(ctx, c.repairOverdue, func(ctx context.Context) error { return c.repairLeases(ctx, grace) }, c.repairActive)
+	return inTurn(ctx, c.repairOverdue,
+		func(ctx context.Context) error { return c.repairLeases(ctx, grace) },
+		func(ctx context.Context) error { return c.mend(ctx, grace) },
+		c.repairActive)
+}
+
+// mend finishes what was left half done besides leases, and is as old as the
+// grace or older. What began meanwhile is not among it, so it comes to an end.
+func (c *Collector) mend(ctx context.Context, grace time.Duration) error {
+	before := c.now().Add(time.Millisecond - grace)
+	for {
+		n, err := c.Repairs.Mend(ctx, before, pageSize)
+		if err != nil || n < pageSize {
+			return err
+		}
+	}
 }
 
 // inTurn tries every step and joins their errors, but asks a store that is

@@ -26,6 +26,7 @@ type Store interface {
 	collector.Jobs
 	collector.Queries
 	collector.Repairs
+	collector.Peers
 	Results
 	Process
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"hookline/collector"
 	"hookline/hooks"
@@ -24,7 +23,7 @@ const jobColumns = `id, peer_id, workload, status, triggered_by, created_at, dea
 // AddReport stores a report job, its match keys and its problem's count in
 // one commit. It is idempotent by id, peer and the report itself.
 func (d *DB) AddReport(ctx context.Context, j jobs.Job, p collector.Problem) (bool, error) {
-	report, err := encodeReport(j.Report)
+	report, err := collector.EncodeReport(j.Report)
 	if err != nil {
 		return false, err
 	}
@@ -47,22 +46,6 @@ func (d *DB) AddReport(ctx context.Context, j jobs.Job, p collector.Problem) (bo
 	return created && err == nil, err
 }
 
-// encodeReport is the stored form, which gives back every key and value
-// exactly; what it could not give back is refused.
-func encodeReport(r hooks.Report) ([]byte, error) {
-	for name, value := range r {
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return nil, errs.New(errs.CodeBadReport, "cannot store report: not UTF-8").At(strings.ToValidUTF8(name, "?"))
-		}
-	}
-	report := r.Canonical()
-	if len(report) > hooks.MaxReportBytes {
-		return nil, errs.New(errs.CodeTooLarge, "cannot store report: it has %d bytes, at most %d", len(report), hooks.MaxReportBytes).
-			WithHint("leave out or shorten the largest fields")
-	}
-	return report, nil
-}
-
 // sameReport refuses an id that holds anything else than this report.
 func sameReport(ctx context.Context, t *tx, j jobs.Job, digest []byte) error {
 	stored, err := one(ctx, t, scanBytes, `SELECT report_sha256 FROM jobs WHERE id = ? AND peer_id = ? AND workload = ?`,
@@ -71,7 +54,7 @@ func sameReport(ctx context.Context, t *tx, j jobs.Job, digest []byte) error {
 		return err
 	}
 	if err != nil || !bytes.Equal(stored, digest) {
-		return errs.New(errs.CodeConflict, "cannot store report: the id %s is taken", j.ID).WithHint("file it under a new id")
+		return collector.ErrReportTaken(j.ID)
 	}
 	return nil
 }

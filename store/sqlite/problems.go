@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"hookline/collector"
@@ -48,13 +46,10 @@ func (d *DB) Problem(ctx context.Context, id string) (collector.Problem, error) 
 func (d *DB) Problems(ctx context.Context, after string, limit int) ([]collector.Problem, error) {
 	seen, id := int64(math.MaxInt64), last
 	if after != "" {
-		ms, rest, ok := strings.Cut(after, "/")
-		n, err := strconv.ParseInt(ms, 10, 64)
-		if !ok || err != nil {
-			return nil, errs.New(errs.CodeBadInput, "cannot list problems from %q", after).At("after").
-				WithHint("use the cursor of the page before, <milliseconds>/<id>")
+		var err error
+		if seen, id, err = collector.ProblemCursor(after); err != nil {
+			return nil, err
 		}
-		seen, id = n, rest
 	}
 	return list(ctx, d.reader, scanProblem, `SELECT `+problemColumns+` FROM problems WHERE (last_seen, id) < (?, ?)
 		ORDER BY last_seen DESC, id DESC LIMIT ?`, seen, id, page(limit, maxPage))

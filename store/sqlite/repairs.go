@@ -63,6 +63,9 @@ func addLost(t *tx, lost jobs.Job) error {
 	return err
 }
 
+// Mend has nothing to do: each intent is one commit.
+func (d *DB) Mend(context.Context, time.Time, int) (int, error) { return 0, nil }
+
 // Overdue lists pending jobs past their deadline, by id, those above after.
 // The deadline itself is too late, as everywhere.
 func (d *DB) Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error) {
