@@ -22,7 +22,7 @@ import (
 const (
 	MaxCommentBytes = 4000
 	MaxReasonBytes  = 500
-	MaxReviews      = 1000 // of one version
+	MaxReviews      = 200 // of one version
 )
 
 // Service is what people do to hook versions. Policy is the one that the
