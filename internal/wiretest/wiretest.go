@@ -152,7 +152,9 @@ func start(t testing.TB, path string) string {
 	late.Stop()
 	t.Cleanup(func() {
 		in.Close()
-		_ = cmd.Wait()
+		if err := cmd.Wait(); err != nil || t.Failed() && log.Len() > 0 {
+			t.Logf("FerretDB ended: %v\n%s", err, &log)
+		}
 	})
 	if err != nil {
 		in.Close()

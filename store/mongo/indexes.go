@@ -52,14 +52,13 @@ func indexes() []index {
 	}
 }
 
-// makeIndexes makes those that are missing; the others are left alone.
+// makeIndexes makes those that are missing; the others are left alone. It asks
+// for one at a time: FerretDB 1.24 breaks off where a command names two that
+// are there.
 func (d *DB) makeIndexes(ctx context.Context) error {
-	models := map[string][]mongo.IndexModel{}
 	for _, i := range indexes() {
-		models[i.collection] = append(models[i.collection], mongo.IndexModel{Keys: i.keys, Options: options.Index().SetUnique(i.unique)})
-	}
-	for collection, all := range models {
-		if _, err := d.db.Collection(collection).Indexes().CreateMany(ctx, all); err != nil {
+		model := mongo.IndexModel{Keys: i.keys, Options: options.Index().SetUnique(i.unique)}
+		if _, err := d.db.Collection(i.collection).Indexes().CreateOne(ctx, model); err != nil {
 			return err
 		}
 	}
