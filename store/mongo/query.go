@@ -3,11 +3,11 @@ package mongo
 import (
 	"context"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // Page sizes: what a person's list may ask for, and what repairs may.
@@ -35,22 +35,18 @@ func before(after string) string {
 	return after
 }
 
-// maxDocument is the largest document that MongoDB takes, in bytes of BSON,
-// less what the server adds to a command.
-const maxDocument = 16<<20 - 16<<10
-
-// fits refuses a document that no MongoDB server would take. All that people
-// and peers send is capped far below; this is the last guard.
+// fits refuses a document that no MongoDB server would take, before anything
+// is sent. All that people and peers send is capped far below; this is the
+// last guard.
 func fits(doc any, what string) error {
-	raw, err := bson.Marshal(doc)
-	if err != nil {
-		return errs.Wrap(errs.CodeBadInput, err, "cannot store %s", what)
+	raw, err := marshal(doc)
+	if err == nil {
+		return store.CheckSize(what, len(raw))
 	}
-	if len(raw) > maxDocument {
-		return errs.New(errs.CodeTooLarge, "cannot store %s: it has %d bytes, at most %d", what, len(raw), maxDocument).
-			WithHint("store less: a document of MongoDB has at most 16 MB")
+	if _, coded := errs.As(err); coded {
+		return err
 	}
-	return nil
+	return errs.Wrap(errs.CodeBadInput, err, "cannot store %s", what)
 }
 
 // one reads the first document that matches; none(err) where there is none.

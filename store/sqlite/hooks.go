@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"math"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/review"
+	"hookline/store"
 )
 
 const versionColumns = `v.digest, v.hook, v.number, v.state, v.manifest, v.script, v.statement, v.submitted_by, v.submitted_at`
@@ -19,6 +19,13 @@ const versionColumns = `v.digest, v.hook, v.number, v.state, v.manifest, v.scrip
 // AddVersion stores a new version with the author's signature file.
 // errs.CodeVersionTaken: the hook has that number, or there is this digest.
 func (d *DB) AddVersion(ctx context.Context, v review.Version, g auth.Grant) error {
+	size := len(v.Manifest) + len(v.Script) + len(v.Statement)
+	for _, file := range v.Signatures {
+		size += len(file)
+	}
+	if err := store.CheckSize("version "+v.Digest, size); err != nil {
+		return err
+	}
 	return d.audited(ctx, g, func(t *tx) error {
 		n, err := t.exec(`INSERT INTO hook_versions (digest, hook, number, state, manifest, script, statement, submitted_by, submitted_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -107,7 +114,7 @@ func versionNotIn(ctx context.Context, t *tx, digest string, from hooks.State) e
 // Activate makes the activation of an approved version, or makes the one in
 // state from active again, and supersedes the hook's other active one.
 func (d *DB) Activate(ctx context.Context, a hooks.Activation, from hooks.State, g auth.Grant) error {
-	keys, err := json.Marshal(a.Keys)
+	keys, err := encodeTexts(a.Keys)
 	if err != nil {
 		return err
 	}
@@ -116,7 +123,7 @@ func (d *DB) Activate(ctx context.Context, a hooks.Activation, from hooks.State,
 			return err
 		}
 		if from == hooks.StateApproved {
-			err = addActivation(ctx, t, a, string(keys))
+			err = addActivation(ctx, t, a, keys)
 		} else {
 			err = reactivate(ctx, t, a, from)
 		}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"hookline/store"
 )
 
 // querier is a connection, or a pool, that keeps its statements prepared.
@@ -44,6 +46,9 @@ func (t *tx) prepare(query string) (*sql.Stmt, error) {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
+	if err := storable(args); err != nil {
+		return 0, err
+	}
 	s, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return 0, err
@@ -219,9 +224,30 @@ func (r *reader) close() error {
 	return errors.Join(err, r.db.Close())
 }
 
+// storable refuses values that another backend could not store: SQLite itself
+// takes texts of any bytes, and a gigabyte.
+func storable(args []any) error {
+	size := 0
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case string:
+			if err := store.CheckText(v); err != nil {
+				return err
+			}
+			size += len(v)
+		case []byte:
+			size += len(v)
+		}
+	}
+	return store.CheckSize("a record", size)
+}
+
 // one reads the first row; sql.ErrNoRows where there is none.
 func one[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) (T, error) {
 	var none T
+	if err := storable(args); err != nil {
+		return none, err
+	}
 	rows, err := q.query(ctx, query, args...)
 	if err != nil {
 		return none, err
@@ -242,6 +268,9 @@ func one[T any](ctx context.Context, q querier, scan func(scanner) (T, error), q
 
 // list reads every row.
 func list[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	if err := storable(args); err != nil {
+		return nil, err
+	}
 	rows, err := q.query(ctx, query, args...)
 	if err != nil {
 		return nil, err

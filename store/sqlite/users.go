@@ -8,17 +8,18 @@ import (
 
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // AddUser stores a new account; errs.CodeConflict where the name is taken.
 func (d *DB) AddUser(ctx context.Context, u auth.User, g auth.Grant) error {
-	roles, err := json.Marshal(u.Roles)
+	roles, err := encodeTexts(u.Roles)
 	if err != nil {
 		return err
 	}
 	return d.audited(ctx, g, func(t *tx) error {
 		n, err := t.exec(`INSERT INTO users (name, roles, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
-			u.Name, string(roles), toMS(u.CreatedAt))
+			u.Name, roles, toMS(u.CreatedAt))
 		if err == nil && n == 0 {
 			return errs.New(errs.CodeConflict, "cannot add user %q: the name is taken", u.Name)
 		}
@@ -44,4 +45,15 @@ func scanUser(s scanner) (auth.User, error) {
 	}
 	u.CreatedAt = fromMS(created)
 	return u, json.Unmarshal([]byte(roles), &u.Roles)
+}
+
+// encodeTexts is a list as it is stored. JSON would replace what is no UTF-8.
+func encodeTexts[T ~string](list []T) (string, error) {
+	for _, s := range list {
+		if err := store.CheckText(string(s)); err != nil {
+			return "", err
+		}
+	}
+	b, err := json.Marshal(list)
+	return string(b), err
 }

@@ -19,6 +19,8 @@ func valueTests() []test {
 		{"big documents", bigDocuments},
 		{"bytes of a version", versionBytes},
 		{"texts", texts},
+		{"records above 16 MB", tooLarge},
+		{"texts that are no UTF-8", notText},
 	}
 }
 
