@@ -1,6 +1,21 @@
 // Package archive moves a whole store: out of one backend into a file, and
 // from the file into another, for a move or as a backup. The file is the same,
 // byte by byte, whichever backend its content comes from.
+//
+// An archive is zstd over lines of JSON:
+//
+//	{"format":"hookline-archive","version":1}
+//	{"kind":"user","key":"alice","data":{"created_at":"2026-03-01T12:00:00.123Z","roles":["admin"]}}
+//	{"kind":"user","count":1,"sha256":"…"}      of the lines of the kind
+//	…
+//	{"total":1234,"sha256":"…"}                 of all lines before
+//
+// Each record has one form only: the keys of data are sorted, "<" is not
+// escaped, times are UTC with milliseconds or null, bytes are base64. A reader
+// refuses every other, and with it keys that come twice. Every kind of Kinds
+// has its section, empty or not; kinds that a later version adds come after
+// them by name, and only where they have records. Fields and kinds that this
+// version does not know are kept and written again.
 package archive
 
 import (
@@ -9,6 +24,7 @@ import (
 
 	"hookline/collector"
 	"hookline/hooks"
+	"hookline/review"
 )
 
 // Kind is what a record is. The kinds are written in the order of Kinds, and
@@ -21,7 +37,7 @@ const (
 	KindToken      Kind = "token"      // auth.Token
 	KindPeer       Kind = "peer"       // enroll.Peer
 	KindVersion    Kind = "version"    // review.Version, with its signature files
-	KindReview     Kind = "review"     // review.Review; after the version it is about
+	KindReview     Kind = "review"     // review.Review; after the versions
 	KindActivation Kind = "activation" // Activation
 	KindJob        Kind = "job"        // jobs.Job, with its report
 	KindProblem    Kind = "problem"    // collector.Problem
@@ -49,10 +65,17 @@ type Extra map[string]json.RawMessage
 // Record is one row of a store.
 type Record struct {
 	Kind  Kind
-	Key   string // unique within the kind: the row's id, name or digest; of a review its id
-	Value any    // see the kinds
+	Key   string // unique within the kind: the row's id, name or digest; of a review ReviewKey
+	Value any    // see the kinds; of a kind that this version does not know Foreign
 	Extra Extra  // nil without any
 }
+
+// Foreign is the data of a record whose kind this version does not know, as it
+// stands in the file.
+type Foreign json.RawMessage
+
+// ReviewKey is the key of a review: reviews stand by version, then by id.
+func ReviewKey(r review.Review) string { return r.Version + "/" + r.ID }
 
 // Source is a store that can be read from end to end.
 type Source interface {
@@ -61,6 +84,8 @@ type Source interface {
 	ArchiveBegin(ctx context.Context) (end func() error, err error)
 	// ArchivePage lists the records of a kind by key, those above after, at most limit.
 	ArchivePage(ctx context.Context, kind Kind, after string, limit int) ([]Record, error)
+	// ArchiveForeign lists the kinds of the records that this version does not know, by name.
+	ArchiveForeign(ctx context.Context) ([]Kind, error)
 }
 
 // Mark says how far an import has come. The zero Mark says that none is under
@@ -74,6 +99,8 @@ type Mark struct {
 type Target interface {
 	// ArchiveEmpty reports whether there is no record of any kind.
 	ArchiveEmpty(ctx context.Context) (bool, error)
+	// ArchiveCheck says what ArchivePut would refuse of records, and changes nothing. What they refer to may be missing.
+	ArchiveCheck(ctx context.Context, records []Record) error
 	// ArchivePut stores records of one kind, and then, or in the same commit, the mark. A record that is there with
 	// the same content is left as it is; one with other content is errs.CodeConflict, which names it.
 	ArchivePut(ctx context.Context, records []Record, m Mark) error

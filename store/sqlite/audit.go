@@ -6,9 +6,11 @@ import (
 	"hookline/internal/auth"
 )
 
+const auditColumns = `id, at, actor, token_id, action, target, detail, outcome`
+
 // addEntry writes an audit entry in the commit of what it tells about.
 func addEntry(t *tx, e auth.Entry) error {
-	_, err := t.exec(`INSERT INTO audit (id, at, actor, token_id, action, target, detail, outcome)
+	_, err := t.exec(`INSERT INTO audit (`+auditColumns+`)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.ID, toMS(e.At), e.Actor, e.TokenID, e.Action, e.Target, e.Detail, e.Outcome)
 	return err
@@ -34,7 +36,7 @@ func (d *DB) AddEntry(ctx context.Context, e auth.Entry) error {
 
 // Entries lists the audit log, newest first, entries older than after.
 func (d *DB) Entries(ctx context.Context, after string, limit int) ([]auth.Entry, error) {
-	return list(ctx, d.reader, scanEntry, `SELECT id, at, actor, token_id, action, target, detail, outcome
+	return list(ctx, d.reader, scanEntry, `SELECT `+auditColumns+`
 		FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?`, before(after), page(limit, maxPage))
 }
 

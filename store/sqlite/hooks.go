@@ -16,6 +16,8 @@ import (
 
 const versionColumns = `v.digest, v.hook, v.number, v.state, v.manifest, v.script, v.statement, v.submitted_by, v.submitted_at`
 
+const reviewColumns = `id, version, user, person, key_id, verdict, comment, signature, at`
+
 // AddVersion stores a new version with the author's signature file.
 // errs.CodeVersionTaken: the hook has that number, or there is this digest.
 func (d *DB) AddVersion(ctx context.Context, v review.Version, g auth.Grant) error {
@@ -43,10 +45,15 @@ func (d *DB) AddVersion(ctx context.Context, v review.Version, g auth.Grant) err
 				return err
 			}
 		}
-		_, err = t.exec(`INSERT INTO hooks (name, number, digest) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE
-			SET number = excluded.number, digest = excluded.digest WHERE excluded.number > number`, v.Hook, v.Number, v.Digest)
-		return err
+		return listVersion(t, v)
 	})
+}
+
+// listVersion names a version in the list of hooks, where it is the newest.
+func listVersion(t *tx, v review.Version) error {
+	_, err := t.exec(`INSERT INTO hooks (name, number, digest) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE
+		SET number = excluded.number, digest = excluded.digest WHERE excluded.number > number`, v.Hook, v.Number, v.Digest)
+	return err
 }
 
 // addSignature puts a signature file behind those that the version has.
@@ -72,7 +79,7 @@ func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.Stat
 		if err := roomForReview(ctx, t, r.Version); err != nil {
 			return err
 		}
-		n, err = t.exec(`INSERT INTO reviews (id, version, user, person, key_id, verdict, comment, signature, at)
+		n, err = t.exec(`INSERT INTO reviews (`+reviewColumns+`)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			r.ID, r.Version, r.User, r.Person, r.KeyID, string(r.Verdict), r.Comment, r.Signature, toMS(r.At))
 		if err != nil {
@@ -272,7 +279,7 @@ func lifeOf(ctx context.Context, q querier, v review.Version) (review.Life, erro
 	if l.Version.Signatures, err = list(ctx, q, scanBytes, `SELECT file FROM signatures WHERE version = ? ORDER BY position`, v.Digest); err != nil {
 		return l, err
 	}
-	if l.Reviews, err = list(ctx, q, scanReview, `SELECT id, version, user, person, key_id, verdict, comment, signature, at
+	if l.Reviews, err = list(ctx, q, scanReview, `SELECT `+reviewColumns+`
 		FROM reviews WHERE version = ? ORDER BY id`, v.Digest); err != nil {
 		return l, err
 	}

@@ -32,8 +32,7 @@ func migrate(ctx context.Context, conn *sql.Conn, files fs.FS) error {
 		return err
 	}
 	if have > len(names) {
-		return errs.New(errs.CodeUnavailable, "its schema is version %d and this program knows %d", have, len(names)).
-			WithHint("start the newer program that wrote it, or restore a backup from before the upgrade")
+		return newerSchema(have, len(names))
 	}
 	// Only now is it certain that the file is ours to change.
 	if _, err := conn.ExecContext(ctx, "PRAGMA journal_mode = wal"); err != nil {
@@ -48,6 +47,11 @@ func migrate(ctx context.Context, conn *sql.Conn, files fs.FS) error {
 		}
 	}
 	return nil
+}
+
+func newerSchema(have, known int) error {
+	return errs.New(errs.CodeUnavailable, "its schema is version %d and this program knows %d", have, known).
+		WithHint("start the newer program that wrote it, or restore a backup from before the upgrade")
 }
 
 // schemaVersion is 0 for a new file.

@@ -39,6 +39,7 @@ type Options struct {
 	Queue    int   // operations that may wait for the writer before callers block; 0 means 1,024
 	MaxBatch int   // operations of one commit; 0 means 256
 	MaxPages int64 // upper bound of the file in pages of 4,096 bytes; 0 means none
+	Import   bool  // open also where an import is not finished
 }
 
 func (o Options) withDefaults() Options {
@@ -67,7 +68,8 @@ type DB struct {
 // Open opens the database at path, makes it when there is none, and brings
 // its schema up to date. It refuses a database that another process has open
 // (errs.CodeConflict), one with a newer schema, and a file that is no Hookline
-// database (errs.CodeUnavailable).
+// database (errs.CodeUnavailable). Only Options.Import opens one that an import
+// has not filled yet (errs.CodeConflict).
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	o = o.withDefaults()
 	path, err := filepath.Abs(path)
@@ -110,9 +112,22 @@ func (d *DB) start(ctx context.Context, o Options) error {
 		_ = conn.Close()
 		return openError(d.path, err)
 	}
+	if err := d.filled(ctx, o); err != nil {
+		_ = conn.Close()
+		return openError(d.path, err)
+	}
 	d.writer = newWriter(d.path, d.writes, conn, o)
 	d.closed = sync.OnceValue(func() error { return errors.Join(d.writer.close(), d.release()) })
 	return nil
+}
+
+// filled refuses a database that an import has not filled yet.
+func (d *DB) filled(ctx context.Context, o Options) error {
+	m, err := importMark(ctx, d.reader)
+	if err != nil || o.Import {
+		return err
+	}
+	return unfinished(m)
 }
 
 // Close answers what waits, folds the log into the file and closes it. Every

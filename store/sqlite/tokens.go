@@ -10,13 +10,15 @@ import (
 	"hookline/internal/errs"
 )
 
+const tokenColumns = `id, kind, hash, user, name, created_at, expires_at, session_until`
+
 // AddToken stores a token's hash; errs.CodeConflict where id or hash exist.
 func (d *DB) AddToken(ctx context.Context, k auth.Token, g auth.Grant) error {
 	return d.audited(ctx, g, func(t *tx) error { return insertToken(t, k) })
 }
 
 func insertToken(t *tx, k auth.Token) error {
-	n, err := t.exec(`INSERT INTO tokens (id, kind, hash, user, name, created_at, expires_at, session_until)
+	n, err := t.exec(`INSERT INTO tokens (`+tokenColumns+`)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		k.ID, string(k.Kind), k.Hash[:], k.User, k.Name, toMS(k.CreatedAt), toMS(k.ExpiresAt), toMS(k.SessionUntil))
 	if err == nil && n == 0 {
@@ -27,7 +29,7 @@ func insertToken(t *tx, k auth.Token) error {
 
 // TokenByHash finds a token by the SHA-256 of its secret; errs.CodeNotFound.
 func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error) {
-	k, err := one(ctx, d.reader, scanToken, `SELECT id, kind, hash, user, name, created_at, expires_at, session_until
+	k, err := one(ctx, d.reader, scanToken, `SELECT `+tokenColumns+`
 		FROM tokens WHERE hash = ?`, hash[:])
 	if errors.Is(err, sql.ErrNoRows) {
 		return k, errs.New(errs.CodeNotFound, "there is no such token")

@@ -11,6 +11,8 @@ import (
 	"hookline/store"
 )
 
+const userColumns = `name, roles, created_at`
+
 // AddUser stores a new account; errs.CodeConflict where the name is taken.
 func (d *DB) AddUser(ctx context.Context, u auth.User, g auth.Grant) error {
 	roles, err := encodeTexts(u.Roles)
@@ -18,7 +20,7 @@ func (d *DB) AddUser(ctx context.Context, u auth.User, g auth.Grant) error {
 		return err
 	}
 	return d.audited(ctx, g, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO users (name, roles, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+		n, err := t.exec(`INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
 			u.Name, roles, toMS(u.CreatedAt))
 		if err == nil && n == 0 {
 			return errs.New(errs.CodeConflict, "cannot add user %q: the name is taken", u.Name)
@@ -29,7 +31,7 @@ func (d *DB) AddUser(ctx context.Context, u auth.User, g auth.Grant) error {
 
 // User reads an account; errs.CodeNotFound.
 func (d *DB) User(ctx context.Context, name string) (auth.User, error) {
-	u, err := one(ctx, d.reader, scanUser, `SELECT name, roles, created_at FROM users WHERE name = ?`, name)
+	u, err := one(ctx, d.reader, scanUser, `SELECT `+userColumns+` FROM users WHERE name = ?`, name)
 	if errors.Is(err, sql.ErrNoRows) {
 		return u, errs.New(errs.CodeNotFound, "there is no user %q", name)
 	}
