@@ -64,9 +64,9 @@ var allowed = []struct {
 
 // never lists what a binary must not reach, by any path.
 var never = map[string][]string{
-	"cmd/hookline-peer":    {"hookline/store", "hookline/collector", "hookline/review", "hookline/internal/httpapi", "hookline/internal/web", "hookline/signing/signer", "modernc.org/sqlite", "github.com/yuin/gopher-lua"},
+	"cmd/hookline-peer":    {"hookline/store", "hookline/collector", "hookline/review", "hookline/internal/httpapi", "hookline/internal/web", "hookline/signing/signer", "modernc.org/sqlite", "go.mongodb.org/mongo-driver/v2/mongo", "github.com/yuin/gopher-lua"},
 	"cmd/hooklined":        {"hookline/signing/signer", "hookline/sandbox/broker", "github.com/yuin/gopher-lua"},
-	"cmd/hookline":         {"hookline/store", "github.com/yuin/gopher-lua", "modernc.org/sqlite"},
+	"cmd/hookline":         {"hookline/store", "github.com/yuin/gopher-lua", "modernc.org/sqlite", "go.mongodb.org/mongo-driver/v2/mongo"},
 	"cmd/hookline-sandbox": {"hookline/signing", "hookline/internal/guard", "net/http"},
 }
 

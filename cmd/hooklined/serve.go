@@ -12,36 +12,44 @@ import (
 
 func newServe() *cobra.Command {
 	var c server.Config
-	var store string
+	var store storeFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve peers and people",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := store.beforeEnv(cmd); err != nil {
+				return err
+			}
 			if err := fromEnv(cmd, "data", "policy", "setup-keys"); err != nil {
 				return err
 			}
-			if c.Store, c.Version = store, version; store == "sqlite" {
-				c.Store = "" // the one kind there is, at its usual place
+			c.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
+			address, exposed, err := store.read()
+			if err != nil {
+				return err
 			}
+			if exposed {
+				c.Log.WarnContext(cmd.Context(), "every user of this machine can see the password in --store: use --store-file, or HOOKLINE_STORE")
+			}
+			c.Store, c.Version = address, version
 			return serve(cmd, c)
 		},
 	}
+	store.define(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.Data, "data", "", "folder of the server's own files: database, CA, admin.token")
+	f.StringVar(&c.Data, "data", "", "folder of the server's own files: CA, admin.token, the embedded database")
 	f.StringVar(&c.Policy, "policy", "", "policy file")
 	f.StringVar(&c.SetupKeys, "setup-keys", "", "file with the hashes of setup keys")
 	f.StringVar(&c.GRPC, "grpc", "127.0.0.1:7443", "address for peers")
 	f.StringVar(&c.HTTP, "http", "127.0.0.1:7080", "address for people; plain HTTP on loopback only")
 	f.StringVar(&c.HTTPCert, "http-cert", "", "PEM file with the certificate of the address for people")
 	f.StringVar(&c.HTTPKey, "http-key", "", "PEM file with its key")
-	f.StringVar(&store, "store", "sqlite", "database: sqlite (DATA/hookline.db), or the path of one")
 	f.StringVar(&c.Sandbox, "sandbox", "", "path of hookline-sandbox, which checks scripts when they are submitted")
 	return cmd
 }
 
 func serve(cmd *cobra.Command, c server.Config) error {
-	c.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
 	s, err := server.New(cmd.Context(), c)
 	if err != nil {
 		return err

@@ -47,11 +47,14 @@ func newProblem(status int, code errs.Code, detail string) *problem {
 // "internal error" outside and whole in the log, joined by the request id.
 func problemOf(ctx context.Context, log *slog.Logger, err error) *problem {
 	e, ok := errs.As(err)
+	internal := !ok || e.Kind() == errs.Internal
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case internal && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return newProblem(http.StatusServiceUnavailable, errs.CodeUnavailable, "the request was stopped before it was done")
-	case !ok || e.Kind() == errs.Internal:
+	case internal:
 		return internalProblem(ctx, log, err)
+	case e.Kind() == errs.Unavailable:
+		log.WarnContext(ctx, "a request could not be answered", "request_id", requestID(ctx), "code", e.Code, "error", err)
 	}
 	p := newProblem(e.Kind().HTTPStatus(), e.Code, e.Error())
 	p.Hint = e.Hint

@@ -23,7 +23,7 @@ type Config struct {
 	Data      string // folder: database, CA, admin.token
 	Policy    string // policy file
 	SetupKeys string // file with hashes of setup keys
-	Store     string // database; "" is Data/hookline.db
+	Store     string // path or mongodb:// address of the store, which may hold a password; "" is Data/hookline.db
 	Sandbox   string // hookline-sandbox, for lint at submission; "" looks for it, and does without
 
 	GRPC     string // address for peers

@@ -23,6 +23,7 @@ func live(w http.ResponseWriter, _ *http.Request) {
 
 // ready says whether work can be taken, and if not what is wrong. It needs no
 // token, so an error without a code is only named, and stands in the log.
+// Whoever asks again and again fills no log: see quiet.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if s.stopping.Load() {
 		plain(w, http.StatusServiceUnavailable, "not ready: stopping")
@@ -35,11 +36,15 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusOK, "ok")
 		return
 	}
-	s.log.WarnContext(ctx, "not ready", "error", err)
+	if ctx.Err() != nil && r.Context().Err() == nil {
+		err = errs.Wrap(errs.CodeUnavailable, err, "it did not answer within %s", readyWithin)
+	}
+	s.log.WarnContext(ctx, "not ready", "code", errs.CodeOf(err), "error", err)
 	reason := "internal error"
 	if e, ok := errs.As(err); ok {
 		reason = fmt.Sprintf("%s (%s)", e.Message, e.Code)
 	}
+	w.Header().Set("Retry-After", "1")
 	plain(w, http.StatusServiceUnavailable, "not ready: store: "+reason)
 }
 

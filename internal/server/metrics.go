@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ type metrics struct {
 	leases   prometheus.Gauge
 	settled  *prometheus.CounterVec
 	bytes    prometheus.Counter
+	pass     pass
 }
 
 func newMetrics(streams func() int) *metrics {
@@ -80,18 +82,40 @@ func methodLabel(method string) string {
 // countLeases starts the gauge from what the store holds.
 func (m *metrics) countLeases(ctx context.Context, r collector.Repairs) error {
 	const batch = 200
-	after := ""
+	counted, after := countedRepairs{Repairs: r, m: m}, ""
 	for {
-		list, err := r.Leases(ctx, after, batch)
-		if err != nil {
+		list, err := counted.Leases(ctx, after, batch)
+		if err != nil || len(list) < batch {
 			return err
-		}
-		m.leases.Add(float64(len(list)))
-		if len(list) < batch {
-			return nil
 		}
 		after = list[len(list)-1].ID
 	}
+}
+
+// pass is one walk over the leases that are out, from first to last.
+type pass struct {
+	mu    sync.Mutex
+	next  string // where the walk goes on
+	count int
+}
+
+// page counts a page of the walk; at its end the sum is told.
+func (p *pass) page(after string, list []collector.Lease, limit int) (sum int, done bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case after == "":
+		p.count = 0
+	case after != p.next:
+		return 0, false // somebody looks for one lease
+	}
+	p.count += len(list)
+	if len(list) == limit {
+		p.next = list[len(list)-1].ID
+		return 0, false
+	}
+	p.next = ""
+	return p.count, true
 }
 
 // countedJobs counts what the store confirmed.
@@ -126,10 +150,22 @@ func (c countedJobs) Settle(ctx context.Context, id string, d jobs.Decision, r *
 	return s, err
 }
 
-// countedRepairs counts the leases that recovery settled.
+// countedRepairs counts the leases that recovery settled, and sets the gauge
+// right whenever somebody walks over all of them, as each sweep does: a store
+// that was away may have taken a lease, or ended one, without saying so.
 type countedRepairs struct {
 	collector.Repairs
 	m *metrics
+}
+
+func (c countedRepairs) Leases(ctx context.Context, after string, limit int) ([]collector.Lease, error) {
+	list, err := c.Repairs.Leases(ctx, after, limit)
+	if err == nil {
+		if sum, done := c.m.pass.page(after, list, limit); done {
+			c.m.leases.Set(float64(sum))
+		}
+	}
+	return list, err
 }
 
 func (c countedRepairs) RecoverLease(ctx context.Context, lost jobs.Job, now time.Time) (collector.Settlement, error) {

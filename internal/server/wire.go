@@ -16,14 +16,14 @@ import (
 	"hookline/internal/jobserver"
 	"hookline/internal/web"
 	"hookline/review"
-	"hookline/store/sqlite"
+	"hookline/store/open"
 )
 
 const (
 	maxSetupKeyBytes = 1 << 20
 	adminTokenFile   = "admin.token"
 
-	// serverName marks the peers' connections in the store. A database has one
+	// serverName marks the peers' connections in the store. A store has one
 	// server, which finds those of its own last run by it.
 	serverName = "hooklined"
 )
@@ -48,15 +48,16 @@ func (s *Server) openSettings(ctx context.Context) (err error) {
 	return err
 }
 
-// openStore opens the data folder.
+// openStore opens the store, and then the data folder: a server whose store is
+// away leaves no CA behind.
 func (s *Server) openStore(ctx context.Context) (err error) {
 	if err := MakeData(s.cfg.Data); err != nil {
 		return err
 	}
-	if s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.policy.Deployment, s.cfg.Now()); err != nil {
+	if s.db, err = open.Store(ctx, s.cfg.Store, open.Options{Log: s.log}); err != nil {
 		return err
 	}
-	s.db, err = sqlite.Open(ctx, s.cfg.Store, sqlite.Options{})
+	s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.policy.Deployment, s.cfg.Now())
 	return err
 }
 

@@ -70,6 +70,10 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e, ok := errs.As(err); ok {
 		status = e.Kind().HTTPStatus()
 	}
+	if status == http.StatusServiceUnavailable {
+		s.Log.WarnContext(r.Context(), "a page could not be shown", "page", chi.RouteContext(r.Context()).RoutePattern(), "code", errs.CodeOf(err), "error", err)
+		w.Header().Set("Retry-After", "1")
+	}
 	s.failWith(w, r, status, err)
 }
 
@@ -78,8 +82,10 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 // not the path, which can hold a sign-in code that is still good.
 func (s *site) failWith(w http.ResponseWriter, r *http.Request, status int, err error) {
 	page := errorPage{base: base{Title: titleOf(status), Style: s.style}, Code: errs.CodeOf(err)}
-	if p, err := s.session(r); err == nil {
-		page.User = p.User // keeps the way back
+	if status != http.StatusServiceUnavailable { // else it would wait for the store once more
+		if p, err := s.session(r); err == nil {
+			page.User = p.User // keeps the way back
+		}
 	}
 	if e, ok := errs.As(err); ok && e.Kind() != errs.Internal {
 		page.Detail, page.Hint = e.Error(), e.Hint
@@ -107,6 +113,8 @@ func titleOf(status int) string {
 		return "Not found"
 	case http.StatusInternalServerError:
 		return "Something broke"
+	case http.StatusServiceUnavailable:
+		return "Not available now"
 	}
 	return http.StatusText(status)
 }
