@@ -129,16 +129,22 @@ func (d *DB) mayGoOn(ctx context.Context, v hooks.Activation, from hooks.State) 
 			At("quantity").WithHint("activate with a quantity of at least %d", bound)
 	}
 	same := m{
-		{Key: "_id", Value: v.Digest}, {Key: "state", Value: from}, {Key: "quantity", Value: old.Quantity},
+		{Key: "_id", Value: v.Digest},
+		{Key: "state", Value: from},
+		{Key: "quantity", Value: old.Quantity},
 		{Key: "open", Value: m{{Key: "$gte", Value: old.Quantity - v.Quantity}}},
 	}
 	return func(ctx context.Context, entry string) error {
 		ok, err := d.change(ctx, d.activations, same, m{
 			{Key: "$set", Value: m{
-				{Key: "state", Value: v.State}, {Key: "reason", Value: v.Reason}, {Key: "active", Value: activeSlot(v.Hook)},
-				{Key: "quantity", Value: v.Quantity}, {Key: "deadline", Value: v.Deadline},
+				{Key: "state", Value: v.State},
+				{Key: "reason", Value: v.Reason},
+				{Key: "active", Value: activeSlot(v.Hook)},
+				{Key: "quantity", Value: v.Quantity},
+				{Key: "deadline", Value: v.Deadline},
 				{Key: "rollout", Value: rolloutDoc{Percent: v.Rollout.Percent, PerMinute: v.Rollout.PerMinute}},
-				{Key: "changed_at", Value: v.ChangedAt}, {Key: "audit", Value: entry},
+				{Key: "changed_at", Value: v.ChangedAt},
+				{Key: "audit", Value: entry},
 			}},
 			{Key: "$inc", Value: m{{Key: "open", Value: v.Quantity - old.Quantity}}},
 		})
@@ -179,7 +185,9 @@ func (d *DB) putBack(ctx context.Context, other activationDoc, v hooks.Activatio
 	_, _ = d.change(ctx, d.activations, m{
 		{Key: "_id", Value: other.Digest}, {Key: "state", Value: hooks.StateSuperseded}, {Key: "reason", Value: supersededBy(v)},
 	}, m{{Key: "$set", Value: m{
-		{Key: "state", Value: hooks.StateActive}, {Key: "reason", Value: other.Reason}, {Key: "changed_at", Value: other.ChangedAt},
+		{Key: "state", Value: hooks.StateActive},
+		{Key: "reason", Value: other.Reason},
+		{Key: "changed_at", Value: other.ChangedAt},
 		{Key: "active", Value: activeSlot(other.Hook)},
 	}}})
 }

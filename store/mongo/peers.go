@@ -43,8 +43,12 @@ func (d *DB) Connect(ctx context.Context, id, server string, h enroll.Hello, now
 	doc, err := changed[peerDoc](ctx, d, d.peers, filter, m{
 		{Key: "$inc", Value: m{{Key: "epoch", Value: int64(1)}}},
 		{Key: "$set", Value: m{
-			{Key: "server", Value: server}, {Key: "seen", Value: now}, {Key: "facts", Value: newFactsDoc(h.Facts)},
-			{Key: "version", Value: h.Version}, {Key: "send_reports", Value: h.SendReports}, {Key: "allow_hooks", Value: h.AllowHooks},
+			{Key: "server", Value: server},
+			{Key: "seen", Value: now},
+			{Key: "facts", Value: newFactsDoc(h.Facts)},
+			{Key: "version", Value: h.Version},
+			{Key: "send_reports", Value: h.SendReports},
+			{Key: "allow_hooks", Value: h.AllowHooks},
 		}},
 	})
 	if none(err) {
