@@ -66,7 +66,7 @@ func addSignature(t *tx, digest string, file []byte) error {
 // AddReview stores a review with its signature file and moves the version
 // from one state to the next; errs.CodeConflict where the version is no longer
 // in from, or the same person has approved it, errs.CodeTooLarge where it has
-// review.MaxReviews.
+// review.MaxReviews, or would be too large for a record with one more.
 func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.State, g auth.Grant) error {
 	return d.audited(ctx, g, func(t *tx) error {
 		n, err := t.exec(`UPDATE hook_versions SET state = ? WHERE digest = ? AND state = ?`, string(to), r.Version, string(from))
@@ -76,7 +76,7 @@ func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.Stat
 		if n == 0 {
 			return versionNotIn(ctx, t, r.Version, from)
 		}
-		if err := roomForReview(ctx, t, r.Version); err != nil {
+		if err := roomForReview(ctx, t, r); err != nil {
 			return err
 		}
 		n, err = t.exec(`INSERT INTO reviews (`+reviewColumns+`)
@@ -95,14 +95,27 @@ func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.Stat
 	})
 }
 
-// roomForReview refuses more reviews of a version than it may have.
-func roomForReview(ctx context.Context, t *tx, digest string) error {
-	n, err := one(ctx, t, scanInt, `SELECT count(*) FROM reviews WHERE version = ?`, digest)
-	if err == nil && n >= review.MaxReviews {
-		return errs.New(errs.CodeTooLarge, "cannot add review: version %s has %d, at most %d", digest, n, review.MaxReviews).
+// roomForReview refuses more reviews of a version than it may have, and one
+// that makes the version with its reviews larger than any record may be.
+func roomForReview(ctx context.Context, t *tx, r review.Review) error {
+	n, err := one(ctx, t, scanInt, `SELECT count(*) FROM reviews WHERE version = ?`, r.Version)
+	if err != nil {
+		return err
+	}
+	if n >= review.MaxReviews {
+		return errs.New(errs.CodeTooLarge, "cannot add review: version %s has %d, at most %d", r.Version, n, review.MaxReviews).
 			WithHint("submit a new version")
 	}
-	return err
+	size, err := one(ctx, t, scanInt, `SELECT octet_length(manifest) + octet_length(script) + octet_length(statement)
+		+ (SELECT coalesce(sum(octet_length(file)), 0) FROM signatures WHERE version = ?1)
+		+ (SELECT coalesce(sum(octet_length(comment) + coalesce(octet_length(signature), 0)), 0) FROM reviews WHERE version = ?1)
+		FROM hook_versions WHERE digest = ?1`, r.Version)
+	if err != nil {
+		return err
+	}
+	const names = 1 << 10 // of a review: who, with which key, when
+	size += int64(len(r.Comment)+2*len(r.Signature)) + names*(n+1)
+	return store.CheckSize("version "+r.Version+" with one more review", int(size))
 }
 
 // versionNotIn says why a version's state did not change.
