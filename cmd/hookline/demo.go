@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -14,19 +15,26 @@ import (
 
 func newDemoCommand(a *app) *cobra.Command {
 	var stay bool
+	var store string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the main job on this machine: crash, hook, review, result, refusals",
 		Long: `demo starts a server and a peer on loopback, crashes a real program, and takes a
 hook all the way: signed, reviewed, verified by the peer, run, its new fields
 beside the report. Then it edits the server's database as a thief would, and
-shows what the peer's own record says of each attempt. Nothing of it stays.`,
+shows what the peer's own record says of each attempt. Nothing of it stays.
+
+With --store mongodb://… the server keeps everything in a MongoDB database,
+which must be empty; the demo clears it at its end.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			bin, err := binaries()
 			if err != nil {
 				return err
 			}
-			err = demo.Run(c.Context(), demo.Options{Out: a.out, Bin: bin, Color: a.colored(), Stay: stay})
+			if err := checkStore(store); err != nil {
+				return err
+			}
+			err = demo.Run(c.Context(), demo.Options{Out: a.out, Bin: bin, Color: a.colored(), Stay: stay, Store: store})
 			if err != nil {
 				return errs.Wrap(errs.CodeInternal, err, "demo: FAIL")
 			}
@@ -34,7 +42,18 @@ shows what the peer's own record says of each attempt. Nothing of it stays.`,
 		},
 	}
 	c.Flags().BoolVar(&stay, "stay", false, "keep everything up after the verdict and print the page's address")
+	c.Flags().StringVar(&store, "store", "", "address of an empty MongoDB database, mongodb://… (default: the embedded store)")
 	return c
+}
+
+// checkStore refuses what is no address of a database server: paths belong to
+// hooklined, these commands have a folder of their own.
+func checkStore(address string) error {
+	if address == "" || strings.HasPrefix(address, "mongodb://") || strings.HasPrefix(address, "mongodb+srv://") {
+		return nil
+	}
+	return errs.New(errs.CodeBadInput, "it is no address of a MongoDB database").At("--store").
+		WithHint("give mongodb://user:password@host/database, or leave it out for the embedded store")
 }
 
 // binaries is the folder of this program, where its siblings are.

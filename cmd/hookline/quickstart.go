@@ -19,7 +19,7 @@ import (
 )
 
 func newQuickstartCommand(a *app) *cobra.Command {
-	var dir string
+	var dir, store string
 	c := &cobra.Command{
 		Use:   "quickstart",
 		Short: "One person on one machine: policy, server and peer, ready for a first hook",
@@ -31,14 +31,18 @@ stops it, and running it again carries on in the same folder.`,
 			if dir == "" {
 				dir = filepath.Join(a.getenv("HOME"), ".local", "share", "hookline-quickstart")
 			}
-			return a.quickstart(c.Context(), dir)
+			if err := checkStore(store); err != nil {
+				return err
+			}
+			return a.quickstart(c.Context(), dir, store)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "folder of the deployment (default ~/.local/share/hookline-quickstart)")
+	c.Flags().StringVar(&store, "store", "", "address of an empty MongoDB database, mongodb://…, for a new deployment (default: the embedded store)")
 	return c
 }
 
-func (a *app) quickstart(ctx context.Context, dir string) error {
+func (a *app) quickstart(ctx context.Context, dir, store string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return errs.Wrap(errs.CodeBadInput, err, "cannot use the folder")
@@ -50,6 +54,9 @@ func (a *app) quickstart(ctx context.Context, dir string) error {
 	d, err := onebox.New(dir, bin)
 	if err != nil {
 		return errs.Wrap(errs.CodeUnavailable, err, "cannot start")
+	}
+	if err := useStore(d, store); err != nil {
+		return err
 	}
 	me := personName()
 	peer, err := a.startSolo(ctx, d, me)
@@ -63,6 +70,19 @@ func (a *app) quickstart(ctx context.Context, dir string) error {
 	}
 	fmt.Fprint(a.out, nextSteps(d))
 	return a.whileUp(ctx, d, peer)
+}
+
+// useStore gives a new deployment its store; one that is founded keeps its own.
+func useStore(d *onebox.Deployment, store string) error {
+	if store == "" || store == d.Store {
+		return nil
+	}
+	if d.Founded() {
+		return errs.New(errs.CodeConflict, "the deployment in %s has its store already", d.Dir).At("--store").
+			WithHint("leave --store out, or give another folder with --dir")
+	}
+	d.Store = store
+	return nil
 }
 
 // startSolo founds the deployment, or carries on with one that is there.

@@ -7,6 +7,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,11 @@ type Options struct {
 	Bin   onebox.Binaries
 	Color bool
 	Stay  bool // keep everything running after the verdict, until ctx ends
+
+	// Store is the address of a MongoDB database, which must be empty and is empty
+	// again afterwards; where it names none, the demo takes one of its own. "" is
+	// the embedded store.
+	Store string
 }
 
 type demo struct {
@@ -55,6 +61,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	s := &demo{Options: o, d: d, start: time.Now()}
+	if err := s.takeStore(ctx); err != nil {
+		return err
+	}
 	defer s.stop()
 	for _, step := range []func(context.Context) error{s.found, s.enrol, s.crash, s.hook, s.review, s.result, s.refusals} {
 		if err := step(ctx); err != nil {
@@ -73,6 +82,38 @@ func (s *demo) stop() {
 		_ = s.peer.Stop()
 	}
 	_ = s.d.Stop()
+	if s.d.Store != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), onebox.ReadyTimeout)
+		defer cancel()
+		if err := s.d.Tamper(ctx, "drop", "", nil); err != nil {
+			fmt.Fprintf(s.Out, "the database is not cleared: %v\n", err)
+		}
+	}
+}
+
+// takeStore makes sure that nobody's data is in the database that the demo
+// fills, plays a thief in, and clears.
+func (s *demo) takeStore(ctx context.Context) error {
+	if s.Store == "" {
+		return nil
+	}
+	s.d.Store = withDatabase(s.Store, "hookline_demo_"+strings.ToLower(rand.Text()[:8]))
+	return s.d.Tamper(ctx, "empty", "", nil)
+}
+
+// withDatabase names a database in an address that names none.
+func withDatabase(address, name string) string {
+	before, query, asked := strings.Cut(address, "?")
+	scheme, rest, _ := strings.Cut(before, "://")
+	hosts, database, _ := strings.Cut(rest, "/")
+	if database != "" {
+		return address
+	}
+	address = scheme + "://" + hosts + "/" + name
+	if asked {
+		address += "?" + query
+	}
+	return address
 }
 
 func (s *demo) found(ctx context.Context) error {
@@ -266,7 +307,7 @@ func (s *demo) refusals(ctx context.Context) error {
 }
 
 func (s *demo) attempt(ctx context.Context, a attempt, clean api.Version) error {
-	if _, err := s.peer.Do(ctx, "allow", "--hooks="+a.allow); err != nil {
+	if err := s.allow(ctx, a.allow); err != nil {
 		return err
 	}
 	restore, err := s.tamper(ctx, a, clean)
@@ -287,6 +328,24 @@ func (s *demo) attempt(ctx context.Context, a attempt, clean api.Version) error 
 	s.refused = append(s.refused, record.Code)
 	s.say("%s%s%s: the stolen server %s (hook job %s)", s.color("31"), record.Code, s.color("0"), a.what, record.JobID)
 	return restore()
+}
+
+// allow changes what the owner allows, and waits until the server knows: its
+// row is what the thief edits.
+func (s *demo) allow(ctx context.Context, hooks string) error {
+	if _, err := s.peer.Do(ctx, "allow", "--hooks="+hooks); err != nil {
+		return err
+	}
+	return onebox.Eventually(ctx, 30*time.Second, func() error {
+		var page struct{ Items []api.Peer }
+		if err := s.d.JSON(ctx, "alice", &page, "peer", "list"); err != nil {
+			return err
+		}
+		if len(page.Items) != 1 || page.Items[0].AllowHooks != hooks {
+			return fmt.Errorf("the server does not know yet that the owner said %s: %+v", hooks, page.Items)
+		}
+		return nil
+	})
 }
 
 // tamper edits the database and returns what puts it back.

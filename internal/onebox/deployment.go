@@ -75,6 +75,10 @@ type Deployment struct {
 
 	// Passphrase opens the private keys that the deployment makes.
 	Passphrase string
+
+	// Store is where the server keeps everything: the address of a MongoDB
+	// database, or "" for the embedded store. It is remembered.
+	Store string
 }
 
 // New is the deployment of a folder, an empty one or one that a deployment
@@ -87,7 +91,22 @@ func New(dir string, bin Binaries) (*Deployment, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := d.recallStore(); err != nil {
+		return nil, err
+	}
 	return d, d.recallAddresses()
+}
+
+// storeFile holds the store's address, which may have a password.
+const storeFile = "store.address"
+
+func (d *Deployment) recallStore() error {
+	b, err := os.ReadFile(d.Path(storeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	d.Store = strings.TrimSpace(string(b))
+	return err
 }
 
 // recallAddresses reads the addresses of an earlier start: peers that enrolled
@@ -173,6 +192,9 @@ func (d *Deployment) MakeTokens(ctx context.Context, plan Plan) error {
 // be on another disk.
 func (d *Deployment) takeAdminToken() error {
 	secret, err := os.ReadFile(d.Path("server", "admin.token"))
+	if errors.Is(err, fs.ErrNotExist) && d.Store != "" {
+		return errors.New("the database has users already: name an empty one in the store's address")
+	}
 	if err == nil {
 		err = os.WriteFile(d.Path("admin.token"), secret, 0o600)
 	}
@@ -188,9 +210,17 @@ func (d *Deployment) StartServer(ctx context.Context) error {
 	if d.GRPC != "" {
 		grpc, http = d.GRPC, strings.TrimPrefix(d.HTTP, "http://")
 	}
-	p, err := start(ctx, d.Path("server.log"), d.env(""), "hooklined ready",
+	argv := []string{
 		d.Bin.Path("hooklined"), "serve", "--data", d.Path("server"), "--policy", d.Path("offline", "policy.yaml"),
-		"--setup-keys", d.Path("offline", "setup-keys.txt"), "--grpc", grpc, "--http", http)
+		"--setup-keys", d.Path("offline", "setup-keys.txt"), "--grpc", grpc, "--http", http,
+	}
+	if d.Store != "" {
+		if err := os.WriteFile(d.Path(storeFile), []byte(d.Store+"\n"), 0o600); err != nil {
+			return err
+		}
+		argv = append(argv, "--store-file", d.Path(storeFile))
+	}
+	p, err := start(ctx, d.Path("server.log"), d.env(""), "hooklined ready", argv...)
 	if err != nil {
 		return err
 	}

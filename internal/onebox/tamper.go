@@ -13,7 +13,15 @@ func (d *Deployment) Tamper(ctx context.Context, what, id string, value []byte) 
 	if err := os.WriteFile(file, value, 0o600); err != nil {
 		return err
 	}
-	a, err := run(ctx, d.env(""), "", d.Bin.Path("tamper"), "-db", d.Path("server", "hookline.db"), "-what", what, "-id", id, "-file", file)
+	store := []string{"-db", d.Path("server", "hookline.db")}
+	if d.Store != "" {
+		store = []string{"-store-file", d.Path(storeFile)}
+		if err := os.WriteFile(d.Path(storeFile), []byte(d.Store+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	argv := append([]string{d.Bin.Path("tamper"), "-what", what, "-id", id, "-file", file}, store...)
+	a, err := run(ctx, d.env(""), "", argv...)
 	if err == nil && a.Code != 0 {
 		err = fmt.Errorf("cannot tamper with %s of %s: %s", what, id, a.Stderr)
 	}

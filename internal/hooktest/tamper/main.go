@@ -4,6 +4,10 @@
 //
 //	tamper -db hookline.db -what script|statement|signatures -id VERSION -file VALUE
 //	tamper -db hookline.db -what opt-in -file VALUE     every peer's allow_hooks
+//
+// With -store-file FILE instead of -db it edits the MongoDB database whose
+// address stands in the file, and knows two more: "empty" fails where the
+// database has anything in it, "drop" drops all of its collections.
 package main
 
 import (
@@ -19,12 +23,17 @@ import (
 
 func main() {
 	db := flag.String("db", "", "the server's database file")
+	store := flag.String("store-file", "", "file with the address of the server's MongoDB database")
 	what := flag.String("what", "", "script, statement, signatures or opt-in")
 	id := flag.String("id", "", "version digest")
 	file := flag.String("file", "", "file with the new value; signatures: a JSON list of base64 files")
 	flag.Parse()
 	value, err := os.ReadFile(*file)
-	if err == nil {
+	switch {
+	case err != nil:
+	case *store != "":
+		err = runMongo(context.Background(), *store, *what, *id, value)
+	default:
 		err = run(context.Background(), *db, *what, *id, value)
 	}
 	if err != nil {
