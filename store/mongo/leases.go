@@ -163,9 +163,6 @@ func (d *DB) whyNoJob(ctx context.Context, j jobs.Job) (stored bool, err error) 
 		return false, err
 	case err == nil && sameAsked(there, j):
 		return true, nil
-	case err == nil && there.FailedCode == string(errs.CodeLostLease):
-		// It was given up for lost; who did so counts its lease.
-		return false, errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID)
 	case err == nil:
 		return false, d.takeBack(ctx, j, errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID))
 	}
