@@ -9,7 +9,7 @@ import (
 
 // MaxLine is the longest line of an archive in bytes. A report has at most one
 // megabyte, a version as much as its signature files.
-const MaxLine = 16 << 20
+const MaxLine = 24 << 20
 
 // maxKey is the longest key in bytes, and maxKind the longest kind.
 const (

@@ -146,6 +146,10 @@ func (d *DB) checkImport(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	return unfinishedImport()
+}
+
+func unfinishedImport() *errs.Error {
 	return errs.New(errs.CodeUnavailable, "an import into it is not finished").
 		WithHint("run the same hookline admin import again, which goes on where it stopped; or drop the database and start anew")
 }

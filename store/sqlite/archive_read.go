@@ -162,6 +162,6 @@ func unfinished(m archive.Mark) error {
 	if m == (archive.Mark{}) {
 		return nil
 	}
-	return errs.New(errs.CodeConflict, "an import into it is not finished").
+	return errs.New(errs.CodeUnavailable, "an import into it is not finished").
 		WithHint("run hookline admin import again with the same archive (its content has the SHA-256 %s), or begin with a new store", m.Archive)
 }

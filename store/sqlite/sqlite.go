@@ -69,7 +69,7 @@ type DB struct {
 // its schema up to date. It refuses a database that another process has open
 // (errs.CodeConflict), one with a newer schema, and a file that is no Hookline
 // database (errs.CodeUnavailable). Only Options.Import opens one that an import
-// has not filled yet (errs.CodeConflict).
+// has not filled yet (errs.CodeUnavailable).
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	o = o.withDefaults()
 	path, err := filepath.Abs(path)

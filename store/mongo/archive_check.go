@@ -1,0 +1,89 @@
+package mongo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+	"hookline/review"
+	"hookline/store/archive"
+)
+
+// ArchiveCheck holds records against what is there: the same record, or
+// nothing that has one of their unique values.
+func (d *DB) ArchiveCheck(ctx context.Context, all []archive.Record) error {
+	for _, r := range all {
+		have, ok, err := d.archived(ctx, r)
+		if err == nil && ok {
+			err = sameRecord(r, have)
+		} else if err == nil {
+			err = d.checkUnique(ctx, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkUnique refuses a record that is not there, where another has one of its
+// unique values.
+func (d *DB) checkUnique(ctx context.Context, r archive.Record) error {
+	taken := func(c *mongo.Collection, filter m) error {
+		err := c.FindOne(ctx, filter).Err()
+		switch {
+		case err == nil:
+			return errs.New(errs.CodeConflict, "cannot import %s %q: the store has something in its place", r.Kind, r.Key).
+				WithHint("two stores can be merged only where they do not contradict each other")
+		case none(err):
+			return nil
+		}
+		return d.failed(err)
+	}
+	switch v := r.Value.(type) {
+	case auth.Token:
+		return taken(d.tokens, m{{Key: "hash", Value: v.Hash[:]}})
+	case enroll.Peer:
+		return taken(d.peers, m{{Key: "spki", Value: v.SPKI}})
+	case review.Version:
+		return taken(d.versions, m{{Key: "hook", Value: v.Hook}, {Key: "number", Value: v.Number}})
+	case review.Review:
+		if v.Verdict != review.VerdictApprove {
+			return nil
+		}
+		return taken(d.versions, m{{Key: "_id", Value: v.Version}, {Key: "approvers", Value: v.Person}})
+	case archive.Activation:
+		if v.State != hooks.StateActive {
+			return nil
+		}
+		return taken(d.activations, m{{Key: "active", Value: activeSlot(v.Hook)}})
+	case jobs.Job:
+		if err := taken(d.jobs, m{{Key: "slot", Value: slotOf(v)}}); err != nil || v.Workload != jobs.WorkHook || v.Status != jobs.Pending {
+			return err
+		}
+		return d.checkPlaces(ctx, v.PeerID)
+	}
+	return nil
+}
+
+// checkPlaces refuses a pending job of a peer that has as many as it may have.
+// Those of the archive together were held against that before.
+func (d *DB) checkPlaces(ctx context.Context, peer string) error {
+	j := jobs.Job{PeerID: peer, Workload: jobs.WorkHook, Status: jobs.Pending}
+	var places []string
+	for n := range jobs.MaxHooksPerPeer {
+		places = append(places, placeOf(j, n))
+	}
+	n, err := d.jobs.CountDocuments(ctx, m{{Key: "place", Value: m{{Key: "$in", Value: slices.Clone(places)}}}})
+	if err == nil && n >= int64(len(places)) {
+		return errs.New(errs.CodePeerBusy, "cannot import: peer %s has %s pending hook jobs in the store", peer, fmt.Sprint(n))
+	}
+	return d.failed(err)
+}
