@@ -81,7 +81,7 @@ func (d *DB) newCountMend(before time.Time, limit int) *countMend {
 
 // steps are the parts in their order; after any of them it may stop.
 func (c *countMend) steps() []step {
-	return []step{c.find, c.stamp, c.look, c.count, c.clear, c.forget}
+	return []step{c.find, c.stamp, c.look, c.readProblems, c.count, c.clear, c.forget}
 }
 
 // find lists reports that have to be counted, the oldest first.
@@ -100,22 +100,22 @@ func (c *countMend) stamp(ctx context.Context) error {
 	return c.d.failed(err)
 }
 
-// look reads, under the mark, which still have to be counted, and which
-// tickets there are.
+// look reads, under the mark, which still have to be counted.
 func (c *countMend) look(ctx context.Context) (err error) {
 	if len(c.found) == 0 {
 		return nil
 	}
 	c.open, err = list[filedJob](ctx, c.d, c.d.jobs, append(among(idsOf(c.found)), condition{Key: "todo", Value: todoCount}),
 		oldestFirst(), len(c.found), filedFields())
-	if err != nil {
-		return err
-	}
-	return c.readProblems(ctx)
+	return err
 }
 
+// readProblems reads which tickets there are.
 func (c *countMend) readProblems(ctx context.Context) error {
 	ids := c.problemIDs()
+	if len(ids) == 0 {
+		return nil
+	}
 	docs, err := list[problemDoc](ctx, c.d, c.d.problems, among(ids), oldestFirst(), len(ids), m{{Key: "counting", Value: 1}})
 	c.problems = map[string]problemDoc{}
 	for _, doc := range docs {
