@@ -93,8 +93,10 @@ func whileFiling(t *testing.T, d *onebox.Deployment, p *onebox.Peer, kill func(r
 
 // Acknowledged reports and results are all there however often the server is
 // killed; received stays within the quantity; the ledger sums.
-func TestKillServer(t *testing.T) {
-	d := found(t, onebox.Team())
+func TestKillServer(t *testing.T) { onStores(t, testKillServer) }
+
+func testKillServer(t *testing.T, store string) {
+	d := foundOn(t, store, onebox.Team())
 	p := addPeer(t, d, "peer", "--send-reports=yes", "--hooks=yes")
 	quantity := 5 * rounds(t)
 	v := live(t, d, hookFolder(t, d, "taint", taintScript, 10_000), quantity)

@@ -50,9 +50,7 @@ func withBinaries(run func() int) int {
 // found starts a deployment that the test's end stops.
 func found(t *testing.T, plan onebox.Plan) *onebox.Deployment {
 	t.Helper()
-	d := deployment(t)
-	must(t, d.Found(t.Context(), plan))
-	return d
+	return foundOn(t, "", plan)
 }
 
 // deployment is one that is not founded yet.

@@ -22,12 +22,13 @@ import (
 
 // quickstart is `hookline quickstart` in its terminal, and a second terminal.
 type quickstart struct {
-	dir  string // the deployment
-	work string // where the second terminal stands
-	cmd  *exec.Cmd
-	out  *screen
-	done chan error
-	said map[string]string // what the reader has filled in: JOB, ID, YOUR-PROGRAM
+	store string // the deployment's, on its first start; "" is the embedded one
+	dir   string // the deployment
+	work  string // where the second terminal stands
+	cmd   *exec.Cmd
+	out   *screen
+	done  chan error
+	said  map[string]string // what the reader has filled in: JOB, ID, YOUR-PROGRAM
 }
 
 // screen keeps what a process printed.
@@ -50,15 +51,18 @@ func (s *screen) String() string {
 
 // The commands that quickstart prints bring a first hook's result from the
 // reader's own crash; Ctrl-C stops all, and a second start carries on.
-func TestQuickstart(t *testing.T) {
+func TestQuickstart(t *testing.T) { onStores(t, testQuickstart) }
+
+func testQuickstart(t *testing.T, store string) {
 	q := &quickstart{
-		dir: filepath.Join(t.TempDir(), "q"), work: t.TempDir(),
+		store: store, dir: filepath.Join(t.TempDir(), "q"), work: t.TempDir(),
 		said: map[string]string{"YOUR-PROGRAM": binaries.Path("crash") + " --to 3"},
 	}
 	q.start(t)
 	job := q.follow(t)
 	q.stop(t)
 
+	q.store = "" // the deployment remembers it
 	q.start(t)
 	if out := q.run(t, "hookline result list --job "+job); !strings.Contains(out, job) {
 		t.Errorf("the result is not there after the second start:\n%s", out)
@@ -151,6 +155,9 @@ func (q *quickstart) start(t *testing.T) {
 	t.Helper()
 	q.out, q.done = &screen{}, make(chan error, 1)
 	q.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binaries.Path("hookline"), "quickstart", "--dir", q.dir)
+	if q.store != "" {
+		q.cmd.Args = append(q.cmd.Args, "--store", q.store)
+	}
 	q.cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + q.work}
 	q.cmd.Stdout, q.cmd.Stderr = q.out, q.out
 	q.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
