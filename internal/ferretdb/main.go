@@ -26,8 +26,10 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
+	"github.com/FerretDB/FerretDB/build/version"
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
 
@@ -88,8 +90,23 @@ func parse(args []string, log io.Writer) (config, error) {
 	return c, nil
 }
 
+// ownVersion is the version of FerretDB in this program, which an embedded one
+// does not know of itself.
+func ownVersion() string {
+	const path = "github.com/FerretDB/FerretDB"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == path {
+				return dep.Version
+			}
+		}
+	}
+	return "of unknown version"
+}
+
 // serve runs until ctx ends.
 func serve(ctx context.Context, c config, out, log io.Writer) error {
+	version.Get().Version = ownVersion()
 	f, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: c.listen},
 		Handler:   "sqlite",

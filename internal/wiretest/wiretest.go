@@ -20,7 +20,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +27,7 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
@@ -37,8 +37,6 @@ const (
 	VariableURI = "HOOKLINE_TEST_MONGODB_URI"
 	// VariableBinary names the one with the path of the FerretDB binary.
 	VariableBinary = "HOOKLINE_FERRETDB"
-	// Name is what the server is called in reports of a run without VariableURI.
-	Name = "FerretDB 1.24.2"
 )
 
 const (
@@ -75,19 +73,52 @@ func Address(t testing.TB) string {
 }
 
 // In returns the address of a database on a server, for names of letters,
-// digits and "_". The same name is the same database; it is dropped when the
-// test that asked first ends.
+// digits and "_". The same name is the same database; a real server drops it
+// when the test ends.
 func In(t testing.TB, server, name string) string {
 	t.Helper()
-	u, err := url.Parse(server)
-	if err != nil {
+	scheme, rest, ok := strings.Cut(server, "://")
+	if !ok {
 		t.Fatalf("cannot read the address of the test server, see %s", VariableURI) // without it: it may hold a password
 	}
-	u.Path = "/" + prefix + name
+	rest, query, _ := strings.Cut(rest, "?")
+	hosts, _, _ := strings.Cut(rest, "/")
+	address := scheme + "://" + hosts + "/" + prefix + name + "?" + query
 	if Real() {
-		t.Cleanup(func() { drop(t, u.String(), prefix+name) })
+		t.Cleanup(func() { drop(t, address, prefix+name) })
 	}
-	return u.String()
+	return address
+}
+
+// With returns an address with one more option.
+func With(address, option, value string) string {
+	if !strings.Contains(address, "?") {
+		address += "?"
+	} else if !strings.HasSuffix(address, "?") {
+		address += "&"
+	}
+	return address + option + "=" + value
+}
+
+// Describe says what the server is, for reports: "FerretDB 1.24.2".
+func Describe(t testing.TB, server string) string {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(context.Background()) //nolint:errcheck // it was only asked
+	var info struct {
+		Version  string `bson:"version"`
+		FerretDB string `bson:"ferretdbVersion"`
+	}
+	if err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
+		t.Fatal(err)
+	}
+	if info.FerretDB != "" {
+		return "FerretDB " + strings.TrimPrefix(info.FerretDB, "v")
+	}
+	return "MongoDB " + info.Version
 }
 
 func drop(t testing.TB, address, name string) {

@@ -34,6 +34,25 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+func TestAddressesOfRealServers(t *testing.T) {
+	t.Setenv(VariableURI, "") // so that nothing is dropped
+	for server, want := range map[string]string{
+		"mongodb://h":                          "mongodb://h/hookline_test_x?a=1",
+		"mongodb://u:p@h:1,h2/y?replicaSet=rs": "mongodb://u:p@h:1,h2/hookline_test_x?replicaSet=rs&a=1",
+		"mongodb+srv://h/?":                    "mongodb+srv://h/hookline_test_x?a=1",
+	} {
+		if got := With(In(t, server, "x"), "a", "1"); got != want {
+			t.Errorf("%s becomes %s, want %s", server, got, want)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	if got := Describe(t, Server(t)); !Real() && got != "FerretDB 1.24.2" {
+		t.Errorf("the server is %s", got)
+	}
+}
+
 func TestFerretDBListensOnLoopbackOnly(t *testing.T) {
 	for _, listen := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0", "localhost:0", "x", "127.0.0.1"} {
 		out, err := exec.CommandContext(t.Context(), binary(t), "-until-eof", "-listen", listen).CombinedOutput()

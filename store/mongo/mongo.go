@@ -95,10 +95,10 @@ func Open(ctx context.Context, address string, o Options) (*DB, error) {
 		SetReadConcern(readconcern.Majority()).
 		SetWriteConcern(writeconcern.Majority()).
 		SetTimeout(o.Timeout).
-		SetServerSelectionTimeout(selectionTimeout(o.Timeout)).
-		SetConnectTimeout(selectionTimeout(o.Timeout)).
+		SetServerSelectionTimeout(selectionTimeout(o.Timeout, from.ServerSelectionTimeout)).
+		SetConnectTimeout(selectionTimeout(o.Timeout, from.ConnectTimeout)).
 		SetDialer(dialer(o.Dial)).
-		SetRegistry(registry()).
+		SetRegistry(encoding).
 		SetMonitor(o.Monitor))
 	if err != nil {
 		return nil, openError(p, err)

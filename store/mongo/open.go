@@ -174,5 +174,11 @@ func (d *DB) Ready(ctx context.Context) error {
 }
 
 // selectionTimeout is how long an operation looks for a server: less than it
-// may take in all, so that the error can say what is wrong with each.
-func selectionTimeout(operation time.Duration) time.Duration { return operation / 2 }
+// may take in all, so that the error can say what is wrong with each, and less
+// than that where the address says so.
+func selectionTimeout(operation time.Duration, asked *time.Duration) time.Duration {
+	if asked != nil && *asked > 0 {
+		return min(*asked, operation/2)
+	}
+	return operation / 2
+}
