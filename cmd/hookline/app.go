@@ -75,7 +75,7 @@ Private keys stay on this machine; the server never sees one.`,
 		newKeyCommand(a), newPolicyCommand(a), newEnrollLineCommand(a),
 		newHookCommand(a), newExplainCommand(a), newReviewCommand(a),
 		newJobCommand(a), newResultCommand(a), newProblemCommand(a), newPeerCommand(a),
-		newQuickstartCommand(a), newDemoCommand(a), newVersionCommand(a),
+		newAdminCommand(a), newQuickstartCommand(a), newDemoCommand(a), newVersionCommand(a),
 	)
 	cli.Strict(root)
 	return root

@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("EXAMPLES", examples)
+			e.Setenv("GOLDEN", filepath.Join(filepath.Dir(filepath.Dir(examples)), "store", "archive", "testdata", "small.ndjson.zst"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -34,7 +35,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// builtForTests is the folder with hookline and hookline-sandbox: HOOKLINE_BIN
+// builtForTests is the folder with hookline, hooklined and hookline-sandbox: HOOKLINE_BIN
 // as make sets it, or one filled here.
 func builtForTests(t *testing.T) string {
 	t.Helper()
@@ -42,7 +43,7 @@ func builtForTests(t *testing.T) string {
 		return dir
 	}
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "hookline/cmd/hookline", "hookline/cmd/hookline-sandbox")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "hookline/cmd/hookline", "hookline/cmd/hooklined", "hookline/cmd/hookline-sandbox")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build: %v\n%s", err, out)

@@ -3,6 +3,8 @@
 //
 //	hooklined ca --data DIR --policy policy.yaml
 //	hooklined serve --data DIR --policy policy.yaml --setup-keys setup-keys.txt
+//	hooklined export --data DIR --out FILE
+//	hooklined import --store mongodb://… --in FILE
 //
 // It holds no key with which anybody could make a peer run code.
 //
@@ -53,7 +55,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newCA(), newVersion())
+	root.AddCommand(newServe(), newCA(), newExport(), newImport(), newVersion())
 	cli.Strict(root)
 	return root
 }

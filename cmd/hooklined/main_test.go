@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -42,8 +43,14 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("TAKEN", port)
+			golden, err := filepath.Abs("../../store/archive/testdata/small.ndjson.zst")
+			if err != nil {
+				return err
+			}
+			e.Setenv("GOLDEN", golden)
 			return writeDeployment(e.WorkDir)
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mode": mode},
 	})
 }
 
@@ -110,5 +117,14 @@ func TestServe(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// mode wants a file to have these permissions: mode 0600 FILE.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := "0" + strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[0] {
+		ts.Fatalf("%s has mode %s", args[1], got)
 	}
 }

@@ -27,6 +27,21 @@ const (
 // ErrFailed ends a command that has already shown what went wrong.
 var ErrFailed = errors.New("failed")
 
+// ended is the exit code of another program.
+type ended int
+
+func (e ended) Error() string { return fmt.Sprintf("ended with exit code %d", int(e)) }
+
+// Ended ends a command as another program has ended that it ran, which has
+// shown what went wrong. A program that was killed has no exit code of its own:
+// ExitFailed.
+func Ended(code int) error {
+	if code <= ExitOK {
+		code = ExitFailed
+	}
+	return ended(code)
+}
+
 // ExitCode is the exit code that an error ends a program with.
 func ExitCode(err error) int {
 	switch {
@@ -34,6 +49,9 @@ func ExitCode(err error) int {
 		return ExitOK
 	case IsUsage(err):
 		return ExitUsage
+	}
+	if other := ended(0); errors.As(err, &other) {
+		return int(other)
 	}
 	e, ok := errs.As(err)
 	if !ok {
@@ -62,7 +80,7 @@ func ShowFailure(w io.Writer, c *cobra.Command, err error, hint func(*errs.Error
 
 // ShowError prints an error with its code and a hint; Hint is the usual one.
 func ShowError(w io.Writer, err error, hint func(*errs.Error) string) {
-	if errors.Is(err, ErrFailed) {
+	if errors.Is(err, ErrFailed) || errors.As(err, new(ended)) {
 		return
 	}
 	if errors.Is(err, context.Canceled) {

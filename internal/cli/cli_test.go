@@ -28,6 +28,9 @@ func TestExitCode(t *testing.T) {
 		{errs.New(errs.CodeUnauthenticated, "x"), 4},
 		{errs.New(errs.CodeRateLimited, "x"), 5},
 		{errs.New(errs.CodeGuardNotRunning, "x"), 5},
+		{fmt.Errorf("it: %w", Ended(3)), 3},
+		{Ended(0), 1},
+		{Ended(-1), 1},
 	} {
 		if got := ExitCode(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
@@ -49,6 +52,7 @@ func program() *cobra.Command {
 	}})
 	root.AddCommand(&cobra.Command{Use: "stop", RunE: func(*cobra.Command, []string) error { return context.Canceled }})
 	root.AddCommand(&cobra.Command{Use: "quiet", RunE: func(*cobra.Command, []string) error { return ErrFailed }})
+	root.AddCommand(&cobra.Command{Use: "other", RunE: func(*cobra.Command, []string) error { return Ended(3) }})
 	Strict(root)
 	return root
 }
@@ -66,6 +70,7 @@ func TestShowFailure(t *testing.T) {
 		{"fail", "error: cannot find \\x1b[2Jit [not-found]\nhint: look\\u202e elsewhere\n"},
 		{"stop", "error: interrupted\n"},
 		{"quiet", ""},
+		{"other", ""},
 	} {
 		root := program()
 		root.SetArgs(strings.Fields(c.args))

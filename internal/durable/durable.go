@@ -9,6 +9,7 @@ package durable
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,6 +26,13 @@ func WriteFile(path string, b []byte, mode fs.FileMode) error {
 	return write(path, b, mode, os.Rename)
 }
 
+// WriteFrom is WriteFile with the content that fill writes. An error of fill
+// is returned as it is, and leaves nothing; after a kill there may be a file
+// ".new-*" beside path, which only its owner can read.
+func WriteFrom(path string, fill func(io.Writer) error, mode fs.FileMode) error {
+	return writeFrom(path, fill, mode, os.Rename)
+}
+
 // Create makes a file as WriteFile does, but only where there is nothing yet,
 // not even a dangling link: else the error is fs.ErrExist and all stays as it
 // was. Of several processes that try, one succeeds.
@@ -36,15 +44,27 @@ func Create(path string, b []byte, mode fs.FileMode) error {
 	return write(path, b, mode, renameNew)
 }
 
-// write fills a file beside path, syncs it, and lets it appear in one step.
 func write(path string, b []byte, mode fs.FileMode, appear func(from, to string) error) error {
+	return writeFrom(path, func(w io.Writer) error {
+		if _, err := w.Write(b); err != nil {
+			return failed(path, err)
+		}
+		return nil
+	}, mode, appear)
+}
+
+// writeFrom fills a file beside path, syncs it, and lets it appear in one step.
+func writeFrom(path string, fill func(io.Writer) error, mode fs.FileMode, appear func(from, to string) error) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".new-*") // mode 0600 until it is whole
 	if err != nil {
 		return failed(path, err)
 	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err := fill(f); err != nil {
+		_, _ = f.Close(), os.Remove(f.Name()) // the first error is what matters
+		return err
+	}
+	err = errors.Join(f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = appear(f.Name(), path)
 	}

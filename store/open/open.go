@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"time"
 
 	"hookline/internal/errs"
 	"hookline/store"
@@ -21,7 +22,8 @@ import (
 
 // Options tune a store; the zero value is ready to use.
 type Options struct {
-	Log *slog.Logger // is told what is unwise about the store; nil for nobody
+	Log     *slog.Logger  // is told what is unwise about the store; nil for nobody
+	Timeout time.Duration // of one operation on a database server; 0 means 10 s
 }
 
 // scheme is what stands before "://" in an address, see RFC 3986.
@@ -33,27 +35,37 @@ var scheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
 // not open errs.CodeUnavailable; the error says what to do, and never holds
 // the password of an address.
 func Store(ctx context.Context, address string, o Options) (store.Store, error) {
-	m := scheme.FindStringSubmatch(address)
+	server, err := onServer(address)
 	switch {
-	case m == nil && address == "":
-		return nil, errs.New(errs.CodeBadInput, "the store's address is empty").WithHint(forms)
-	case m == nil:
-		return opened(sqlite.Open(ctx, address, sqlite.Options{}))
-	case OnServer(address):
-		return opened(mongo.Open(ctx, address, mongo.Options{Log: o.Log}))
-	default:
-		return nil, errs.New(errs.CodeBadInput, "cannot use a store of kind %q", m[1]).WithHint(forms)
+	case err != nil:
+		return nil, err
+	case server:
+		return opened[store.Store](mongo.Open(ctx, address, mongo.Options{Log: o.Log, Timeout: o.Timeout}))
 	}
+	return opened[store.Store](sqlite.Open(ctx, address, sqlite.Options{}))
 }
 
 const forms = "give the path of a file, or mongodb://user:password@host/database"
 
 // opened keeps a nil pointer from becoming a store.
-func opened[T store.Store](db T, err error) (store.Store, error) {
+func opened[I any, T any](db T, err error) (I, error) {
+	var none I
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	return db, nil
+	return any(db).(I), nil //nolint:errcheck,forcetypeassert // the callers' types
+}
+
+// onServer is OnServer that refuses what is no address.
+func onServer(address string) (bool, error) {
+	m := scheme.FindStringSubmatch(address)
+	switch {
+	case address == "":
+		return false, errs.New(errs.CodeBadInput, "the store's address is empty").WithHint(forms)
+	case m != nil && !OnServer(address):
+		return false, errs.New(errs.CodeBadInput, "cannot use a store of kind %q", m[1]).WithHint(forms)
+	}
+	return m != nil, nil
 }
 
 // OnServer reports whether an address is that of a database server, and no
