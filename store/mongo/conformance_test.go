@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"testing"
 	"time"
+
+	"go.mongodb.org/mongo-driver/v2/event"
 
 	"hookline/collector"
 	"hookline/internal/jobs"
@@ -15,32 +18,82 @@ import (
 
 func TestConformance(t *testing.T) {
 	server := wiretest.Server(t)
-	// A cut is noticed by the search for another server.
-	server = wiretest.With(server, "serverSelectionTimeoutMS", "100")
+	if !wiretest.Real() {
+		fewerWalks(t, "10") // FerretDB looks through a collection for whatever is asked of it but an id
+	}
+	conform(t, server, nil)
+	t.Log("backend:", wiretest.Describe(t, server))
+}
+
+// fewerWalks sets how many random walks a test makes.
+func fewerWalks(t *testing.T, n string) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	was := checks.Value.String()
+	noError(t, checks.Value.Set(n))
+	t.Cleanup(func() { _ = checks.Value.Set(was) })
+}
+
+// conform runs the suite, each test on a database of its own.
+func conform(t *testing.T, server string, monitor *event.CommandMonitor) {
 	storetest.Run(t, func(t *testing.T, dir string) storetest.Store {
 		t.Helper()
 		name := sha256.Sum256([]byte(dir)) // the same dir is the same database
-		way := &cutter{}
-		d, err := Open(t.Context(), wiretest.In(t, server, hex.EncodeToString(name[:8])), Options{Dial: way.dial})
-		noError(t, err)
-		return apart{d, way}
+		s := &apart{t: t, address: wiretest.In(t, server, hex.EncodeToString(name[:8])), options: Options{Monitor: monitor}}
+		noError(t, s.open(s.address))
+		return s
 	})
-	t.Log("backend:", wiretest.Describe(t, server))
 }
 
 // apart is a store whose steps and commands the suite can stop at.
 type apart struct {
 	*DB
-	way *cutter
+	t       *testing.T
+	address string
+	options Options
+	way     *cutter
 }
 
-func (s apart) Cut(n int, lost bool) (reached func() bool) { return s.way.Cut(n, lost) }
+func (s *apart) open(address string) (err error) {
+	s.way = &cutter{}
+	s.options.Dial = s.way.dial
+	s.DB, err = Open(s.t.Context(), address, s.options)
+	return err
+}
 
-func (s apart) LeaseSteps(j jobs.Job, now time.Time) []storetest.Step {
+// Cut opens the store again, so that it soon gives up the search for another
+// server. A busy machine may not open it as soon: then it is tried again.
+func (s *apart) Cut(n int, lost bool) (reached func() bool) {
+	s.t.Helper()
+	noError(s.t, s.DB.Close())
+	err := s.open(wiretest.With(s.address, "serverSelectionTimeoutMS", "100"))
+	for range 50 {
+		if err == nil {
+			return s.way.Cut(n, lost)
+		}
+		err = s.open(wiretest.With(s.address, "serverSelectionTimeoutMS", "100"))
+	}
+	s.t.Fatal(err)
+	return nil
+}
+
+// Close does not wait for a server that nothing reaches any more: a process
+// that was killed does not say goodbye.
+func (s *apart) Close() error {
+	if !s.way.isCut() {
+		return s.DB.Close()
+	}
+	d, closed := s.DB, make(chan error, 1)
+	go func() { closed <- d.Close() }()
+	s.t.Cleanup(func() { <-closed })
+	return nil
+}
+
+func (s *apart) LeaseSteps(j jobs.Job, now time.Time) []storetest.Step {
 	return stepsOf(s.leaseSteps(j, now))
 }
 
-func (s apart) SettleSteps(id string, c jobs.Decision, r *collector.Result, now time.Time) []storetest.Step {
+func (s *apart) SettleSteps(id string, c jobs.Decision, r *collector.Result, now time.Time) []storetest.Step {
 	return stepsOf((&settling{d: s.DB, id: id, decision: c, result: r, now: now}).steps())
 }
 
