@@ -218,19 +218,21 @@ func (s *stage) end(t *rapid.T) {
 // TestCountsBesideStalled plays what is rare in any order. Each name runs the
 // next step of: s and r, who send the same report, filed at 5 ms, r again at
 // 20 ms; o, another one of the same problem, filed at 1 ms; A and B, Mends of
-// what was filed before 10 ms; C, one of what was filed before 3 ms.
+// what was filed before 10 ms; C, one of what was filed before 3 ms;
+// D, one that takes one report.
 func TestCountsBesideStalled(t *testing.T) {
 	const whole = 7
 	mend := func(name string, steps int) string { return strings.Repeat(name, steps) }
 	for name, play := range map[string]string{
 		"a Mend whose mark is lost takes no ticket out":          "ss" + mend("B", 2) + mend("A", 3) + mend("B", 5) + mend("A", 4),
-		"a Mend whose mark is lost clears nothing unseen":        "s" + mend("A", 2) + mend("B", 2) + mend("A", 5),
-		"a sender counts between a Mend's look and count":        "s" + mend("A", 4) + "s" + mend("A", 3),
+		"a Mend whose mark is lost clears nothing unseen":        "oos" + mend("A", 2) + mend("B", 2) + mend("A", 5),
+		"a sender counts between a Mend's look and count":        "oos" + mend("A", 4) + "s" + mend("A", 3),
 		"a sender stalls over a Mend":                            "s" + mend("A", whole) + "s",
 		"one who sends again stalls over a Mend":                 "sr" + mend("A", whole) + "r",
-		"a young ticket stays":                                   "sro" + mend("A", 6) + mend("C", whole) + "r",
-		"a Mend stalls before it counts over another":            "s" + mend("A", 4) + mend("B", whole) + mend("A", 3),
-		"a Mend stalls before it reads over another":             "s" + mend("A", 3) + mend("B", whole) + mend("A", 4),
+		"a young ticket stays":                                   "sr" + mend("A", 6) + "o" + mend("C", whole) + "r",
+		"a ticket stays whose report another Mend has to clear":  "ooss" + mend("D", whole),
+		"a Mend stalls before it counts over another":            "oos" + mend("A", 4) + mend("B", whole) + mend("A", 3),
+		"a Mend stalls before it reads over another":             "oos" + mend("A", 3) + mend("B", whole) + mend("A", 4),
 		"a Mend stops before it forgets, and another comes past": "so" + mend("A", 6) + "o" + mend("B", whole),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,6 +247,7 @@ func TestCountsBesideStalled(t *testing.T) {
 			for who, before := range map[rune]int{'A': 10, 'B': 10, 'C': 3} {
 				steps[who] = d.newCountMend(at(before), 10).steps()
 			}
+			steps['D'] = d.newCountMend(at(10), 1).steps()
 			for _, who := range play {
 				noError(t, steps[who][0](t.Context()))
 				steps[who] = steps[who][1:]
