@@ -80,6 +80,7 @@ func atRest(k *kit, i intent, do bool) snapshot {
 	if do {
 		one.must(a.do(one.grantFor(i)))
 	}
+	one.reopen()
 	one.advance(noLongerYoung)
 	return one.recovered()
 }
@@ -99,6 +100,7 @@ func (e *expected) look(k *kit, n int, way string) (reached bool) {
 	if err != nil && errs.CodeOf(err) != errs.CodeUnavailable {
 		k.Errorf("cut off: %v (%s), want %s", err, errs.CodeOf(err), errs.CodeUnavailable)
 	}
+	k.reopen()
 	k.advance(noLongerYoung)
 	got := k.recovered()
 	done := cmp.Diff(e.after, got) == ""
@@ -151,11 +153,10 @@ func (k *kit) grantFor(i intent) auth.Grant {
 	return k.grant(i.may)
 }
 
-// recovered opens the store again, recovers as a server that starts does, and
-// returns what the store shows.
+// recovered recovers as a server that starts does, and returns what the store
+// shows.
 func (k *kit) recovered() snapshot {
 	k.Helper()
-	k.reopen()
 	k.must(k.collector().Recover(k.ctx))
 	s := k.snapshot()
 	k.sound(s)
@@ -267,15 +268,28 @@ func listed[T any](list []T, err error) func(k *kit) []T {
 // their count.
 func unlost(s snapshot) snapshot {
 	gone := map[string]int64{}
-	s.Jobs = slices.DeleteFunc(slices.Clone(s.Jobs), func(j jobs.Job) bool {
-		if j.FailedCode != string(errs.CodeLostLease) {
-			return false
+	var left []jobs.Job
+	for _, j := range s.Jobs {
+		if j.FailedCode == string(errs.CodeLostLease) {
+			gone[j.Version]++
+		} else {
+			left = append(left, j)
 		}
-		gone[j.Version]++
-		return true
+	}
+	s.Jobs = left
+	return withActivations(s, func(a *hooks.Activation) {
+		a.Ledger.Issued, a.Ledger.Cancelled = a.Ledger.Issued-gone[a.Digest], a.Ledger.Cancelled-gone[a.Digest]
 	})
-	return withLedgers(s, func(version string, l *hooks.Ledger) {
-		l.Issued, l.Cancelled = l.Issued-gone[version], l.Cancelled-gone[version]
+}
+
+// idle is a snapshot in which it makes no difference whether a version is
+// active or superseded.
+func idle(s snapshot) snapshot {
+	s.Matched = nil
+	return withActivations(s, func(a *hooks.Activation) {
+		if a.State == hooks.StateActive || a.State == hooks.StateSuperseded {
+			a.State, a.Reason = "", ""
+		}
 	})
 }
 
@@ -286,15 +300,15 @@ func unreserved(s snapshot) snapshot {
 	for i := range s.Leases {
 		s.Leases[i].Reserved = 0
 	}
-	return withLedgers(s, func(_ string, l *hooks.Ledger) { l.Reserved = 0 })
+	return withActivations(s, func(a *hooks.Activation) { a.Ledger.Reserved = 0 })
 }
 
-func withLedgers(s snapshot, change func(version string, l *hooks.Ledger)) snapshot {
+func withActivations(s snapshot, change func(a *hooks.Activation)) snapshot {
 	s.Versions = slices.Clone(s.Versions)
 	for i, l := range s.Versions {
 		if l.Activation != nil {
 			a := *l.Activation
-			change(a.Digest, &a.Ledger)
+			change(&a)
 			s.Versions[i].Activation = &a
 		}
 	}
