@@ -124,7 +124,7 @@ func plain(t testing.TB, b []byte) []byte {
 
 func packed(t testing.TB, b []byte) []byte {
 	t.Helper()
-	enc, err := zstd.NewWriter(nil)
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
 	must(t, err)
 	return enc.EncodeAll(b, nil)
 }

@@ -26,6 +26,9 @@ func (c *checker) report(j jobs.Job) error {
 	if j.Workload == jobs.WorkReport && (j.Status != jobs.Succeeded || j.Report == nil) {
 		return errors.New("a report is there and has succeeded")
 	}
+	if j.Outcome != "" {
+		return errors.New("a report has no outcome")
+	}
 	if len(j.Report.Canonical()) > hooks.MaxReportBytes {
 		return fmt.Errorf("its report has more than %d bytes", hooks.MaxReportBytes)
 	}
