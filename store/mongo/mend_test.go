@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
+	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/internal/wiretest"
 )
@@ -123,4 +125,47 @@ func TestMendEndsActions(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+}
+
+// A running server leaves a report to its sender for as long as a lease; one
+// that starts does not.
+func TestWhoMendsWhen(t *testing.T) {
+	d := opened(t, wiretest.Address(t), Options{})
+	now := filedAt
+	c := &collector.Collector{
+		Activations: d, Jobs: d, Queries: d, Repairs: d, Peers: d, Sender: nobody{}, Now: func() time.Time { return now },
+	}
+	half := func(id string, problem int) string {
+		t.Helper()
+		j := aReport(id, problem, now)
+		f, err := d.newFiling(j, collector.ProblemOf(j))
+		noError(t, err)
+		noError(t, f.store(t.Context()))
+		return j.ProblemID
+	}
+	counted := func(problem string, want bool) {
+		t.Helper()
+		if _, err := d.Problem(t.Context(), problem); (err == nil) != want {
+			t.Errorf("counted, want %v: %v", want, err)
+		}
+	}
+	swept := half("a", 0)
+	now = now.Add(time.Minute - time.Millisecond)
+	noError(t, c.Sweep(t.Context()))
+	counted(swept, false)
+	now = now.Add(time.Millisecond)
+	noError(t, c.Sweep(t.Context()))
+	counted(swept, true)
+	recovered := half("b", 1)
+	noError(t, c.Recover(t.Context()))
+	counted(recovered, true)
+}
+
+// nobody is connected.
+type nobody struct{}
+
+func (nobody) Connected(string) bool { return false }
+
+func (nobody) Send(context.Context, collector.Dispatch) error {
+	return errs.New(errs.CodePeerNotConnected, "nobody is connected")
 }

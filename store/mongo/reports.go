@@ -50,7 +50,10 @@ func (d *DB) newFiling(j jobs.Job, p collector.Problem) (*filing, error) {
 	f := &filing{d: d, doc: newJobDoc(j, 0), problem: p}
 	digest := sha256.Sum256(report)
 	f.doc.Report, f.doc.ReportHash, f.doc.Keys, f.doc.Todo = report, digest[:], hooks.MatchKeys(j.Report), todoCount
-	return f, fits(f.doc, "report")
+	if err := fits(f.doc, "report"); err != nil {
+		return nil, err
+	}
+	return f, fits(problemDoc{ID: p.ID, Fingerprint: p.Fingerprint, Package: p.Package, Executable: p.Executable}, "problem")
 }
 
 func (f *filing) steps() []step { return []step{f.store, f.count} }
@@ -68,8 +71,11 @@ func (f *filing) store(ctx context.Context) error {
 // one, from the time at which that was filed.
 func (f *filing) again(ctx context.Context) error {
 	stored, err := one[jobDoc](ctx, f.d, f.d.jobs, byID(f.doc.ID), options.FindOne().SetProjection(m{
-		{Key: "peer_id", Value: 1}, {Key: "workload", Value: 1}, {Key: "report_sha256", Value: 1},
-		{Key: "todo", Value: 1}, {Key: "created_at", Value: 1},
+		{Key: "peer_id", Value: 1},
+		{Key: "workload", Value: 1},
+		{Key: "report_sha256", Value: 1},
+		{Key: "todo", Value: 1},
+		{Key: "created_at", Value: 1},
 	}))
 	switch {
 	case none(err): // the majority has not got it yet
