@@ -89,7 +89,8 @@ func (c *cutter) next(conn *cutConn, message []byte) int {
 	if c.cut {
 		return isStopped
 	}
-	if !c.armed || !counts(message) {
+	what := kindOf(message)
+	if !c.armed || what == looksAfter || what == reads && c.lost {
 		return passes
 	}
 	if c.left > 0 {
@@ -172,21 +173,28 @@ const (
 	opMessage   = 2013
 )
 
-// counts reports whether a message is a command of the store's: not one with
-// which the driver looks after its connections.
-func counts(message []byte) bool {
+// What a message is.
+const (
+	looksAfter = iota // the driver looks after its connections
+	reads             // its lost answer changes nothing: it may as well not arrive
+	writes
+)
+
+func kindOf(message []byte) int {
 	if len(message) < headerBytes+5 || binary.LittleEndian.Uint32(message[12:]) != opMessage || message[headerBytes+4] != 0 {
-		return false
+		return looksAfter
 	}
 	first, err := bson.Raw(message[headerBytes+5:]).IndexErr(0)
 	if err != nil {
-		return false
+		return looksAfter
 	}
 	switch first.Key() {
 	case "hello", "isMaster", "ismaster", "ping", "endSessions", "saslStart", "saslContinue", "authenticate", "buildInfo":
-		return false
+		return looksAfter
+	case "find", "getMore", "aggregate", "count", "distinct":
+		return reads
 	}
-	return true
+	return writes
 }
 
 // A command that is stopped was not obeyed, one whose answer is lost was, and

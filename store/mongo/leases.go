@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -36,6 +37,9 @@ func run(ctx context.Context, steps []step) error {
 // Lease takes a lease and stores its job, in this order: a lease without a job
 // is what Leases lists and RecoverLease ends.
 func (d *DB) Lease(ctx context.Context, j jobs.Job, now time.Time) error {
+	if err := fits(newJobDoc(j, 0), "job "+j.ID); err != nil { // before there is a lease
+		return err
+	}
 	return run(ctx, d.leaseSteps(j, now))
 }
 
@@ -55,7 +59,7 @@ func leaseField(id string, part ...string) string {
 // nameable reports whether an id can name a field. The ids of leases are made
 // by the server; no other ever is one.
 func nameable(id string) bool {
-	return id != "" && !strings.ContainsAny(id, ".$\x00")
+	return id != "" && !strings.ContainsAny(id, ".$\x00") && utf8.ValidString(id)
 }
 
 // takeLease adds the lease and counts it, where the activation is active,

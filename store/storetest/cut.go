@@ -22,8 +22,8 @@ import (
 // that needs several commands for one intent.
 type Cutter interface {
 	// Cut lets n more commands through and then cuts the way for good, as when the process dies: the next command
-	// does not arrive or, with lost, its answer does not come back. reached says whether it has come to that. A store
-	// that is opened again has a way of its own.
+	// does not arrive. With lost, n counts those that change something, and the next one's answer does not come back.
+	// reached says whether it has come to that. A store that is opened again has a way of its own.
 	Cut(n int, lost bool) (reached func() bool)
 }
 
@@ -32,6 +32,12 @@ const maxCommands = 60
 
 // noLongerYoung is when a recovery looks at what may be under way.
 const noLongerYoung = 2 * time.Minute
+
+// The ways to lose a command.
+const (
+	notSent     = "does not arrive"
+	notAnswered = "has no answer"
+)
 
 // cutTests go through each intent and stop it before and after each command.
 func cutTests() []test {
@@ -54,12 +60,12 @@ func cuts(k *kit, i intent) {
 	if _, ok := k.Store.(Cutter); !ok {
 		return
 	}
-	for _, way := range []string{"does not arrive", "has no answer"} {
+	for _, way := range []string{notSent, notAnswered} {
 		for n, more := 0, true; more; n++ {
 			if n > maxCommands {
 				k.Fatalf("%d commands and no end", n)
 			}
-			k.Run(fmt.Sprintf("command %d %s", n+1, way), func(t *testing.T) { more = e.look(newKit(t, k.open), n, way) })
+			k.Run(fmt.Sprintf("%d %s", n+1, way), func(t *testing.T) { more = e.look(newKit(t, k.open), n, way) })
 		}
 	}
 }
@@ -91,7 +97,7 @@ func (e *expected) look(k *kit, n int, way string) (reached bool) {
 	a, g := e.prep(k), k.grantFor(e.intent)
 	cut := func() bool { return false }
 	if way != "" {
-		cut = k.Store.(Cutter).Cut(n, way == "has no answer")
+		cut = k.Store.(Cutter).Cut(n, way == notAnswered)
 	}
 	err := a.do(g)
 	if reached = cut(); !reached {
