@@ -103,6 +103,9 @@ func (d *DB) failure(err error) *errs.Error {
 	case unconfirmed(err, &concern):
 		return unavailable("a majority of its servers has not confirmed in time").
 			WithHint("whether this request was stored is not known; send it again after a short wait, the same request is stored once")
+	case exhausted(err):
+		return unavailable("all connections to it are in use").
+			WithHint("send it again after a short wait; where this stays, it is too slow, or its address allows too few with maxPoolSize")
 	case unreached(err):
 		return unavailable("none of its servers can be reached").
 			WithHint("send it again after a short wait; see the server's log, the network, and whether MongoDB runs")
@@ -153,12 +156,19 @@ func unreached(err error) bool {
 	return errors.As(err, &none)
 }
 
+// exhausted reports whether no connection became free in time.
+func exhausted(err error) bool {
+	var queue topology.WaitQueueTimeoutError
+	return errors.As(err, &queue)
+}
+
 // disconnected reports whether the way to the server broke.
 func disconnected(err error) bool {
 	var connection topology.ConnectionError
 	var pool topology.PoolError
+	var cleared driver.RetryablePoolError // another operation's connection broke
 	var network net.Error
-	return mongo.IsNetworkError(err) || errors.As(err, &connection) || errors.As(err, &pool) || errors.As(err, &network) ||
+	return mongo.IsNetworkError(err) || errors.As(err, &connection) || errors.As(err, &pool) || errors.As(err, &cleared) || errors.As(err, &network) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 

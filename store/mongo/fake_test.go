@@ -123,6 +123,8 @@ func (f *fake) answer(command bson.Raw) m {
 			return found()
 		}
 		return found(schemaDoc{ID: metaSchema, Version: schema})
+	case "listIndexes":
+		return found()
 	}
 	return m{{Key: "n", Value: 1}, {Key: "ok", Value: 1}}
 }

@@ -2,6 +2,8 @@ package mongo
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -56,11 +58,45 @@ func indexes() []index {
 // for one at a time: FerretDB 1.24 breaks off where a command names two that
 // are there.
 func (d *DB) makeIndexes(ctx context.Context) error {
+	made := map[string]map[string]bool{} // by collection and name, whether it is unique
 	for _, i := range indexes() {
-		model := mongo.IndexModel{Keys: i.keys, Options: options.Index().SetUnique(i.unique)}
-		if _, err := d.db.Collection(i.collection).Indexes().CreateOne(ctx, model); err != nil {
+		c := d.db.Collection(i.collection)
+		if made[i.collection] == nil {
+			names, err := indexesOf(ctx, c)
+			if err != nil {
+				return err
+			}
+			made[i.collection] = names
+		}
+		if unique, is := made[i.collection][i.name()]; is && unique == i.unique {
+			continue
+		}
+		model := mongo.IndexModel{Keys: i.keys, Options: options.Index().SetName(i.name()).SetUnique(i.unique)}
+		if _, err := c.Indexes().CreateOne(ctx, model); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// name is what MongoDB would call it: "spki_1", "hook_1_number_-1".
+func (i index) name() string {
+	parts := make([]string, 0, 2*len(i.keys))
+	for _, key := range i.keys {
+		parts = append(parts, key.Key, fmt.Sprint(key.Value))
+	}
+	return strings.Join(parts, "_")
+}
+
+// indexesOf lists the names of a collection's indexes, and which are unique.
+func indexesOf(ctx context.Context, c *mongo.Collection) (map[string]bool, error) {
+	all, err := c.Indexes().ListSpecifications(ctx)
+	if is(err, []int{26}) { // NamespaceNotFound: the collection is made with its first index
+		err = nil
+	}
+	names := map[string]bool{}
+	for _, spec := range all {
+		names[spec.Name] = spec.Unique != nil && *spec.Unique
+	}
+	return names, err
 }
