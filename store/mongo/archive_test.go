@@ -1,0 +1,146 @@
+package mongo
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/errs"
+	"hookline/internal/jobs"
+	"hookline/internal/wiretest"
+	"hookline/store/archive"
+)
+
+// exported is the archive of a store, and its lines.
+func (a acting) exported() (file []byte, lines string, err error) {
+	var b bytes.Buffer
+	if _, err := archive.Export(a.ctx, a, &b, nil); err != nil {
+		return nil, "", err
+	}
+	return b.Bytes(), plain(a.T, b.Bytes()), nil
+}
+
+// hookJob is a pending job of the hook for its own original.
+func (a acting) hookJob(version string, n int) jobs.Job {
+	a.Helper()
+	original := aReport(rowID(n)+"-original", 1, noon)
+	_, err := a.AddReport(a.ctx, original, collector.Problem{ID: original.ProblemID, Fingerprint: original.Fingerprint})
+	noError(a.T, err)
+	return jobs.Job{
+		ID: rowID(n), PeerID: "peer", Workload: jobs.WorkHook, Status: jobs.Pending, CreatedAt: noon, Deadline: noon.Add(time.Minute),
+		OriginalID: original.ID, Hook: "taint", Version: version,
+	}
+}
+
+// Whatever a stopped server has left half done is whole in its archive.
+func TestExportOfWhatWasLeft(t *testing.T) {
+	a := acting{t, opened(t, wiretest.Address(t), Options{Now: func() time.Time { return noon }}), t.Context()}
+	v := a.activation(hooks.Digest(nil), 1)
+	a.activate(v, hooks.StateApproved)
+	lost, decided, pending := a.hookJob(v.Digest, 0), a.hookJob(v.Digest, 1), a.hookJob(v.Digest, 2)
+	noError(t, a.leaseSteps(lost, noon)[0](a.ctx))
+	noError(t, a.Lease(a.ctx, decided, noon))
+	noError(t, a.Lease(a.ctx, pending, noon))
+	r := collector.Result{ID: decided.ID, JobID: decided.OriginalID, Hook: "taint", Version: v.Digest, Fields: []byte("{}"), Bytes: 2, CreatedAt: noon}
+	settle := &settling{d: a.DB, id: decided.ID, decision: jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}, result: &r, now: noon}
+	noError(t, run(a.ctx, settle.steps()[:2]))
+	filing, err := a.newFiling(aReport("uncounted", 2, noon), collector.Problem{ID: aReport("uncounted", 2, noon).ProblemID})
+	noError(t, err)
+	noError(t, filing.store(a.ctx))
+
+	file, lines, err := a.exported()
+	noError(t, err)
+	for _, want := range []string{
+		`"ledger":{"bytes":2,"cancelled":1,"deferred":0,"empty":0,"failed":0,"issued":3,"leased":1,"received":1,`,
+		`{"kind":"result","key":"b"`, `"outcome":"cancelled"`, `{"kind":"problem","count":2,`,
+	} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("the archive has no %s:\n%s", want, lines)
+		}
+	}
+	b := acting{t, opened(t, wiretest.Address(t), Options{}), t.Context()}
+	_, err = archive.Import(t.Context(), b, bytes.NewReader(file), archive.ImportOptions{}, nil)
+	noError(t, err)
+	s, err := b.Settle(t.Context(), pending.ID, jobs.Decision{Status: jobs.Failed, Outcome: hooks.OutcomeRefused}, nil, noon)
+	if err != nil || !s.OK || s.Activation.Ledger.Refused != 1 {
+		t.Errorf("settled after the move: %+v, %v", s, err)
+	}
+	noError(t, b.Lease(t.Context(), b.hookJob(v.Digest, 3), noon))
+}
+
+// Fields that a newer version has written are kept, as extended JSON.
+func TestExportOfUnknownFields(t *testing.T) {
+	a := newActing(t)
+	noError(t, a.AddUser(a.ctx, auth.User{Name: "alice", CreatedAt: noon}, a.grant(auth.UsersManage)))
+	_, err := a.change(a.ctx, a.users, byID("alice"), m{{Key: "$set", Value: m{
+		{Key: "since", Value: noon}, {Key: "newer", Value: m{{Key: "z", Value: int64(1)}, {Key: "a", Value: bson.A{"<", nil, 1.5}}}},
+	}}})
+	noError(t, err)
+	file, lines, err := a.exported()
+	noError(t, err)
+	want := `{"kind":"user","key":"alice","data":{"created_at":"2026-03-01T12:00:00.000Z","newer":{"a":["<",null,1.5],"z":1},"roles":[],"since":{"$date":"2026-03-01T12:00:00Z"}}}`
+	if !strings.Contains(lines, want) {
+		t.Errorf("got\n%s", lines)
+	}
+	b := acting{t, opened(t, wiretest.Address(t), Options{}), t.Context()}
+	_, err = archive.Import(t.Context(), b, bytes.NewReader(file), archive.ImportOptions{}, nil)
+	noError(t, err)
+	again, _, err := b.exported()
+	if err != nil || !bytes.Equal(again, file) {
+		t.Errorf("after the way back it is another archive, %v", err)
+	}
+}
+
+// What somebody is about to do is not exported half, and a token that is spent
+// not at all.
+func TestExportOfAStoreInUse(t *testing.T) {
+	a := newActing(t)
+	noError(t, a.AddToken(a.ctx, auth.Token{ID: "spent", Kind: auth.TokenLogin, Hash: [32]byte{1}, User: "alice", CreatedAt: noon, ExpiresAt: noon}, a.grant(auth.LoginCreate)))
+	_, err := a.markSpent(a.ctx, "spent", "other")
+	noError(t, err)
+	_, lines, err := a.exported()
+	if err != nil || !strings.Contains(lines, `{"kind":"token","count":0,`) {
+		t.Errorf("%v\n%s", err, lines)
+	}
+	filing, err := a.newFiling(aReport("soon", 2, time.Now().Add(time.Hour)), collector.Problem{ID: aReport("soon", 2, noon).ProblemID})
+	noError(t, err)
+	noError(t, filing.store(a.ctx))
+	_, _, err = a.exported()
+	a.want(err, errs.CodeConflict)
+}
+
+// While an import is not finished, nobody but another import opens the store.
+func TestNoServerOnHalfAnImport(t *testing.T) {
+	address := wiretest.Address(t)
+	d := opened(t, address, Options{})
+	noError(t, d.ArchivePut(t.Context(), nil, archive.Mark{Archive: "sum"}))
+	_, err := d.ArchiveBegin(t.Context())
+	for name, err := range map[string]error{"exported": err, "opened": func() error { _, err := Open(t.Context(), address, Options{}); return err }()} {
+		if e, ok := errs.As(err); !ok || e.Code != errs.CodeUnavailable || e.Hint == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	d = opened(t, address, Options{Import: true})
+	if mark, err := d.ArchiveMark(t.Context()); err != nil || mark.Archive != "sum" {
+		t.Errorf("the mark is %+v, %v", mark, err)
+	}
+	noError(t, d.ArchiveDone(t.Context()))
+	opened(t, address, Options{})
+}
+
+func plain(t *testing.T, file []byte) string {
+	t.Helper()
+	dec, err := zstd.NewReader(nil)
+	noError(t, err)
+	defer dec.Close()
+	b, err := dec.DecodeAll(file, nil)
+	noError(t, err)
+	return string(b)
+}
