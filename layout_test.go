@@ -49,7 +49,7 @@ var allowed = []struct {
 	{"internal/enroll", []string{"hooks", "internal/auth"}},
 	{"review", []string{"hooks", "signing", "internal/auth"}},
 	{"collector", []string{"hooks", "signing", "internal/auth", "internal/jobs", "internal/enroll"}},
-	{"store/archive", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth"}},
+	{"store/archive", []string{"store", "hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth"}},
 	{"store/...", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "store/..."}},
 	{"internal/httpapi", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/api"}},
 	{"internal/web", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth"}},

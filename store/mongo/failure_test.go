@@ -90,7 +90,7 @@ func TestFailures(t *testing.T) {
 			if e.Hint == "" || strings.Contains(e.Error()+e.Hint, "own words") || strings.Contains(e.Error()+e.Hint, "db1") {
 				t.Errorf("strangers read %q, hint %q", e.Error(), e.Hint)
 			}
-			if failing := e.Code == errs.CodeStorageFull || e.Code == errs.CodeUnavailable; d.failing.Load() != failing && c.err != mongo.ErrClientDisconnected {
+			if failing := e.Code == errs.CodeStorageFull || e.Code == errs.CodeUnavailable; d.failing.Load() != failing && !errors.Is(c.err, mongo.ErrClientDisconnected) {
 				t.Errorf("failing %v, want %v", d.failing.Load(), failing)
 			}
 		})

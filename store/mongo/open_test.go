@@ -26,7 +26,7 @@ func opened(t *testing.T, address string, o Options) *DB {
 	t.Helper()
 	d, err := Open(t.Context(), address, o)
 	noError(t, err)
-	t.Cleanup(func() { d.Close() })
+	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
@@ -35,7 +35,7 @@ func refusal(t *testing.T, address string, o Options) (errs.Code, string) {
 	t.Helper()
 	d, err := Open(t.Context(), address, o)
 	if err == nil {
-		d.Close()
+		_ = d.Close()
 		t.Fatalf("%s opens", address)
 	}
 	e, ok := errs.As(err)
@@ -209,7 +209,7 @@ func TestNoServerThere(t *testing.T) {
 		"nobody listens":    {closed.Addr().String(), "connection refused"},
 		"a name of nobody":  {"hookline.invalid", "hookline.invalid"},
 		"it says nothing":   {listen(func(net.Conn) {}), "no server answers"},
-		"it speaks another": {listen(func(c net.Conn) { c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); c.Close() }), "no server answers"},
+		"it speaks another": {listen(func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); c.Close() }), "no server answers"},
 		"it hangs up":       {listen(func(c net.Conn) { c.Close() }), "no server answers"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,7 @@
 // Command testsum reads `go test -json` on standard input, prints one line a
-// package, the whole output of what failed, the reason of every skip, and a
-// closing line "N passed, N failed, N skipped". It exits 1 when anything
-// failed or when no test ran.
+// package, the whole output of what failed, the reason of every skip, a line
+// "N passed, N failed, N skipped", and what the conformance suite says of each
+// backend. It exits 1 when anything failed or when no test ran.
 package main
 
 import (
@@ -27,6 +27,7 @@ type summary struct {
 	passed, failed, skipped int
 	output                  map[string]*strings.Builder // by package and test
 	skips                   []string
+	backends                []*backend // in the order in which they end
 }
 
 func main() {
@@ -39,6 +40,7 @@ func main() {
 		fmt.Fprintln(s.out, "skipped:", line)
 	}
 	fmt.Fprintf(s.out, "%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
+	s.conformance()
 	if s.failed > 0 || s.passed == 0 {
 		os.Exit(1)
 	}
@@ -88,6 +90,7 @@ func (s *summary) end(e event, key string) {
 		}
 		return
 	}
+	s.conforms(e, key)
 	switch e.Action {
 	case "pass":
 		s.passed++
