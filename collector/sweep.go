@@ -159,7 +159,12 @@ func inTurn(ctx context.Context, steps ...func(context.Context) error) error {
 	var broken []error
 	for _, step := range steps {
 		err := step(ctx)
-		broken = append(broken, err)
+		if away(err) && len(broken) == 0 {
+			return err // as it is, with what the log wants to know
+		}
+		if err != nil {
+			broken = append(broken, err)
+		}
 		if away(err) {
 			break
 		}

@@ -117,6 +117,12 @@ func TestFullDiskAtTheServer(t *testing.T) {
 // ask sends a request as the admin and returns the answer as it is.
 func ask(t *testing.T, d *onebox.Deployment, method, path, body string) (int, string) {
 	t.Helper()
+	status, _, text := request(t, d, method, path, body)
+	return status, text
+}
+
+func request(t *testing.T, d *onebox.Deployment, method, path, body string) (int, http.Header, string) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, d.HTTP+path, strings.NewReader(body))
 	must(t, err)
 	secret, err := os.ReadFile(d.Path("admin.token"))
@@ -128,7 +134,7 @@ func ask(t *testing.T, d *onebox.Deployment, method, path, body string) (int, st
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	must(t, err)
-	return response.StatusCode, strings.TrimSpace(string(text))
+	return response.StatusCode, response.Header, strings.TrimSpace(string(text))
 }
 
 // With the peer's disk full nobody is told that a report is filed, and no hook

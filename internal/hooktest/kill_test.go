@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,16 +17,34 @@ import (
 	"hookline/internal/onebox"
 )
 
-// rounds is how often a process is killed: 5, or HOOKLINE_SOAK_ROUNDS.
+// rounds is how often a process is killed: 5, 3 on MongoDB, or
+// HOOKLINE_SOAK_ROUNDS.
 func rounds(t *testing.T) int {
 	t.Helper()
 	s := os.Getenv("HOOKLINE_SOAK_ROUNDS")
+	if s == "" && strings.HasSuffix(t.Name(), onMongoDB) {
+		return 3
+	}
 	if s == "" {
 		return 5
 	}
 	n, err := strconv.Atoi(s)
 	must(t, err)
 	return n
+}
+
+// chance is that of this run, which HOOKLINE_SEED repeats.
+func chance(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("HOOKLINE_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		must(t, err)
+		seed = n
+	}
+	t.Logf("seed %d (HOOKLINE_SEED)", seed)
+	fmt.Printf("%s: seed %d\n", t.Name(), seed)
+	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments, not secrets
 }
 
 // filer files reports one after the other until stopped, and keeps the ids
@@ -63,15 +82,7 @@ func (f *filer) acknowledged() []string {
 // returns the acknowledged report ids.
 func whileFiling(t *testing.T, d *onebox.Deployment, p *onebox.Peer, kill func(round int)) []string {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HOOKLINE_SEED"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		must(t, err)
-		seed = n
-	}
-	t.Logf("seed %d (HOOKLINE_SEED)", seed)
-	fmt.Printf("%s: seed %d\n", t.Name(), seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments, not secrets
+	random := chance(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var f filer
 	var filing sync.WaitGroup

@@ -7,10 +7,13 @@ import (
 	"hookline/internal/wiretest"
 )
 
+// onMongoDB ends the name of a test on a MongoDB server.
+const onMongoDB = "/MongoDB"
+
 // onStores runs a test on the embedded store and on a MongoDB server.
 func onStores(t *testing.T, run func(t *testing.T, store string)) {
 	t.Run("embedded", func(t *testing.T) { run(t, "") })
-	t.Run("MongoDB", func(t *testing.T) { run(t, wiretest.Address(t)) })
+	t.Run(onMongoDB[1:], func(t *testing.T) { run(t, wiretest.Address(t)) })
 }
 
 // foundOn is found with a store.

@@ -20,11 +20,12 @@ import (
 // Config is what a server is started with. Paths and addresses come from
 // flags; an error about one names its flag.
 type Config struct {
-	Data      string // folder: database, CA, admin.token
-	Policy    string // policy file
-	SetupKeys string // file with hashes of setup keys
-	Store     string // path or mongodb:// address of the store, which may hold a password; "" is Data/hookline.db
-	Sandbox   string // hookline-sandbox, for lint at submission; "" looks for it, and does without
+	Data      string        // folder: database, CA, admin.token
+	Policy    string        // policy file
+	SetupKeys string        // file with hashes of setup keys
+	Store     string        // path or mongodb:// address of the store, which may hold a password; "" is Data/hookline.db
+	StoreTime time.Duration // of one operation on a database server; 0 means 10 s
+	Sandbox   string        // hookline-sandbox, for lint at submission; "" looks for it, and does without
 
 	GRPC     string // address for peers
 	HTTP     string // address for people; loopback unless HTTPCert and HTTPKey are set

@@ -54,7 +54,7 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	if err := MakeData(s.cfg.Data); err != nil {
 		return err
 	}
-	if s.db, err = open.Store(ctx, s.cfg.Store, open.Options{Log: s.log}); err != nil {
+	if s.db, err = open.Store(ctx, s.cfg.Store, open.Options{Log: s.log, Timeout: s.cfg.StoreTime}); err != nil {
 		return err
 	}
 	s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.policy.Deployment, s.cfg.Now())
