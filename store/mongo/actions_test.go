@@ -210,18 +210,18 @@ func TestSupersededForNothing(t *testing.T) {
 	first, second, third := a.activation("one", 1), a.activation("two", 2), a.activation("three", 3)
 	a.activate(first, hooks.StateApproved)
 	before := a.reads("one")
-	other, ok, err := a.supersede(a.ctx, second)
+	other, ok, err := a.supersede(a.ctx, second, "entry")
 	noError(t, err)
 	if got := a.reads("one"); !ok || got.State != hooks.StateSuperseded || got.Reason != "superseded by two" {
 		t.Errorf("superseded %v, %+v", ok, got)
 	}
-	a.putBack(a.ctx, other, second)
+	noError(t, a.putBack(a.ctx, other, second.Digest))
 	same(t, a.reads("one"), before)
-	other, _, err = a.supersede(a.ctx, second)
+	other, _, err = a.supersede(a.ctx, second, "entry")
 	noError(t, err)
 	a.activate(third, hooks.StateApproved)
 	superseded := a.reads("one")
-	a.putBack(a.ctx, other, second)
+	noError(t, a.putBack(a.ctx, other, second.Digest))
 	same(t, a.reads("one"), superseded)
 	same(t, a.reads("three").State, hooks.StateActive)
 }

@@ -22,8 +22,8 @@ var errOthers = errors.New("others were first")
 // What can be refused is refused first; then the other one is superseded, and
 // then this one takes the hook's one active slot, whose unique index has the
 // last word. Where it cannot, the other one becomes active again, unless
-// somebody else's is by then. A stop in between leaves the hook without an
-// active version: nothing runs, and the action is repeated.
+// somebody else's is by then. After a stop in between Mend does the same: until
+// then the hook has no active version, and nothing runs.
 func (d *DB) Activate(ctx context.Context, v hooks.Activation, from hooks.State, g auth.Grant) error {
 	v.State, v.Reason = hooks.StateActive, ""
 	return d.audited(ctx, g, where(d.activations, v.Digest), func(ctx context.Context, entry string) error {
@@ -46,12 +46,12 @@ func (d *DB) activate(ctx context.Context, v hooks.Activation, from hooks.State,
 	if err != nil {
 		return err
 	}
-	other, superseded, err := d.supersede(ctx, v)
+	other, superseded, err := d.supersede(ctx, v, entry)
 	if err != nil {
 		return err
 	}
 	if err = d.taken(ctx, v, entry, take(ctx, entry)); err != nil && superseded {
-		d.putBack(ctx, other, v)
+		_ = d.putBack(ctx, other, v.Digest) // where this fails, Mend does it
 	}
 	return err
 }
@@ -166,30 +166,46 @@ func (d *DB) activeOf(ctx context.Context, hook string) (activationDoc, error) {
 	return doc, err
 }
 
-func supersededBy(v hooks.Activation) string { return "superseded by " + v.Digest }
+func supersededBy(digest string) string { return "superseded by " + digest }
 
-// supersede ends the other active activation of the same hook; ok says that
-// this call did, and other is as it was.
-func (d *DB) supersede(ctx context.Context, v hooks.Activation) (other activationDoc, ok bool, err error) {
-	other, err = d.activeOf(ctx, v.Hook)
-	if err != nil || other.Digest == "" || other.Digest == v.Digest {
+// supersede ends the other active activation of the same hook, after the
+// action's entry names it; ok says that this call did, and other is as it was.
+func (d *DB) supersede(ctx context.Context, v hooks.Activation, entry string) (other undoDoc, ok bool, err error) {
+	holder, err := d.activeOf(ctx, v.Hook)
+	if err != nil || holder.Digest == "" || holder.Digest == v.Digest {
 		return other, false, err
 	}
-	ok, err = d.moveState(ctx, other.Digest, hooks.StateActive, hooks.StateSuperseded, supersededBy(v), v.ChangedAt, nil)
+	other = undoDoc{Digest: holder.Digest, ChangedAt: holder.ChangedAt}
+	if _, err := d.change(ctx, d.audit, byID(entry), m{{Key: "$set", Value: m{{Key: "undo", Value: other}}}}); err != nil {
+		return other, false, err
+	}
+	ok, err = d.moveState(ctx, other.Digest, hooks.StateActive, hooks.StateSuperseded, supersededBy(v.Digest), v.ChangedAt, nil)
 	return other, ok, err
 }
 
-// putBack takes back what supersede did. Where it cannot, another version is
-// active now: then that is why this one is superseded.
-func (d *DB) putBack(ctx context.Context, other activationDoc, v hooks.Activation) {
-	_, _ = d.change(ctx, d.activations, m{
-		{Key: "_id", Value: other.Digest}, {Key: "state", Value: hooks.StateSuperseded}, {Key: "reason", Value: supersededBy(v)},
-	}, m{{Key: "$set", Value: m{
+// putBack takes back what supersede did. Where another version is active now,
+// that is why this one stays superseded.
+func (d *DB) putBack(ctx context.Context, other undoDoc, by string) error {
+	superseded := m{
+		{Key: "_id", Value: other.Digest}, {Key: "state", Value: hooks.StateSuperseded}, {Key: "reason", Value: supersededBy(by)},
+	}
+	was, err := one[activationDoc](ctx, d, d.activations, superseded, options.FindOne().SetProjection(withoutLeases()))
+	if err != nil {
+		return ignoreNone(err)
+	}
+	_, err = d.change(ctx, d.activations, superseded, m{{Key: "$set", Value: m{
 		{Key: "state", Value: hooks.StateActive},
-		{Key: "reason", Value: other.Reason},
+		{Key: "reason", Value: ""},
 		{Key: "changed_at", Value: other.ChangedAt},
-		{Key: "active", Value: activeSlot(other.Hook)},
+		{Key: "active", Value: activeSlot(was.Hook)},
 	}}})
+	if err == nil {
+		return nil
+	}
+	if holder, failed := d.activeOf(ctx, was.Hook); failed == nil && holder.Digest != "" {
+		return nil
+	}
+	return err
 }
 
 // Disable moves an activation from one state to disabled; errs.CodeConflict

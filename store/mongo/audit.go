@@ -53,7 +53,7 @@ func (d *DB) begin(ctx context.Context, e auth.Entry, where string) error {
 func entryEnd(outcome string) m {
 	return m{
 		{Key: "$set", Value: m{{Key: "outcome", Value: outcome}}},
-		{Key: "$unset", Value: m{{Key: "todo", Value: ""}, {Key: "where", Value: ""}}},
+		{Key: "$unset", Value: m{{Key: "todo", Value: ""}, {Key: "where", Value: ""}, {Key: "undo", Value: ""}}},
 	}
 }
 

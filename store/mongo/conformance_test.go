@@ -21,7 +21,16 @@ func TestConformance(t *testing.T) {
 	if !wiretest.Real() {
 		fewerWalks(t, "10") // FerretDB looks through a collection for whatever is asked of it but an id
 	}
-	conform(t, server, nil)
+	sent := newSeen()
+	conform(t, server, sent.monitor())
+	d := opened(t, wiretest.In(t, server, "queries"), Options{Monitor: sent.monitor()})
+	everyQuery(t, d)
+	t.Run("commands and operators", sent.checkDocumented)
+	t.Run("indexes", sent.checkIndexes)
+	t.Run("plans", func(t *testing.T) { sent.checkExplained(t, d) })
+	if !partly() {
+		t.Run("docs", sent.checkTables)
+	}
 	t.Log("backend:", wiretest.Describe(t, server))
 }
 

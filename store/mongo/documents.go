@@ -52,7 +52,14 @@ type entryDoc struct {
 	Outcome string    `bson:"outcome"`
 	Todo    string    `bson:"todo,omitempty"`  // todoOutcome while its action is under way
 	Where   string    `bson:"where,omitempty"` // with Todo: "<collection>/<_id>" of the document that takes the entry's id in "audit"
+	Undo    *undoDoc  `bson:"undo,omitempty"`  // with Todo: what the action changes first, and Mend puts back if it came no further
 	Extra   bson.M    `bson:",inline"`
+}
+
+// undoDoc is an activation that makes way for another, as it was.
+type undoDoc struct {
+	Digest    string    `bson:"digest"`
+	ChangedAt time.Time `bson:"changed_at,omitempty"`
 }
 
 type factsDoc struct {

@@ -276,5 +276,13 @@ func errClosed() error {
 // duplicate reports whether a unique index refused a write.
 func duplicate(err error) bool { return mongo.IsDuplicateKeyError(err) }
 
+// ignoreNone is for a change to something that need not be there.
+func ignoreNone(err error) error {
+	if none(err) {
+		return nil
+	}
+	return err
+}
+
 // none reports whether nothing matched.
 func none(err error) bool { return errors.Is(err, mongo.ErrNoDocuments) }

@@ -87,21 +87,11 @@ func (d *DB) moveResults(ctx context.Context, ids []string) error {
 	}
 	if len(results) > 0 {
 		_, err := d.results.InsertMany(ctx, results, options.InsertMany().SetOrdered(false))
-		if err != nil && !onlyDuplicates(err) {
+		if !duplicatesOnly(err) {
 			return d.failed(err)
 		}
 	}
 	return d.finished(ctx, d.jobs, ids, todoShow, "result")
-}
-
-// onlyDuplicates reports whether all that an unordered insert did not store
-// was there already.
-func onlyDuplicates(err error) bool {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
-		return false
-	}
-	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !duplicate(e.WriteError) })
 }
 
 // mendVersions has the rows of hooks name versions that were stored and
@@ -132,7 +122,7 @@ func (d *DB) mendVersions(ctx context.Context, before time.Time, limit int) (int
 // all the same writes its own end over that.
 func (d *DB) mendOutcomes(ctx context.Context, before time.Time, limit int) (int, error) {
 	entries, err := list[entryDoc](ctx, d, d.audit, todoBefore(todoOutcome, "at", before), m{{Key: "at", Value: 1}}, limit,
-		m{{Key: "where", Value: 1}})
+		m{{Key: "where", Value: 1}, {Key: "undo", Value: 1}})
 	if err != nil || len(entries) == 0 {
 		return 0, err
 	}
@@ -145,6 +135,8 @@ func (d *DB) mendOutcomes(ctx context.Context, before time.Time, limit int) (int
 		end := auth.OutcomeUnknown
 		if marks[e.Where] == e.ID {
 			end = auth.OutcomeOK
+		} else if err := d.undo(ctx, e); err != nil {
+			return 0, err
 		}
 		ends[end] = append(ends[end], e.ID)
 	}
@@ -157,6 +149,15 @@ func (d *DB) mendOutcomes(ctx context.Context, before time.Time, limit int) (int
 		n += len(ids)
 	}
 	return n, nil
+}
+
+// undo puts back what an action changed that came no further.
+func (d *DB) undo(ctx context.Context, e entryDoc) error {
+	if e.Undo == nil {
+		return nil
+	}
+	_, digest, _ := strings.Cut(e.Where, "/")
+	return d.putBack(ctx, *e.Undo, digest)
 }
 
 // marks reads which entry the documents that entries name have last, by where.

@@ -288,17 +288,6 @@ func unlost(s snapshot) snapshot {
 	})
 }
 
-// idle is a snapshot in which it makes no difference whether a version is
-// active or superseded.
-func idle(s snapshot) snapshot {
-	s.Matched = nil
-	return withActivations(s, func(a *hooks.Activation) {
-		if a.State == hooks.StateActive || a.State == hooks.StateSuperseded {
-			a.State, a.Reason = "", ""
-		}
-	})
-}
-
 // unreserved is a snapshot without what leases have reserved: bytes that an
 // upload has reserved stay with its lease until that ends.
 func unreserved(s snapshot) snapshot {

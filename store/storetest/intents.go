@@ -144,12 +144,8 @@ func addsVersion(k *kit, number int64) attempt {
 	return once(func(g auth.Grant) error { return k.AddVersion(k.ctx, v, g) }, errs.CodeVersionTaken)
 }
 
-// activates makes a version active. A cut may leave its hook with none: the
-// other one is superseded first, so that there are never two.
 func activates(k *kit, v hooks.Activation, from hooks.State) attempt {
-	a := once(func(g auth.Grant) error { return k.Activate(k.ctx, v, from, g) }, errs.CodeConflict)
-	a.even = idle
-	return a
+	return once(func(g auth.Grant) error { return k.Activate(k.ctx, v, from, g) }, errs.CodeConflict)
 }
 
 func peerIntents() []intent {
