@@ -8,16 +8,21 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
+	"hookline/internal/jobs"
 	"hookline/internal/wiretest"
 	"hookline/review"
 	"hookline/store/archive"
@@ -290,4 +295,65 @@ func contradictions() map[string]memory {
 		"another user": user, "a peer's key": peerOnly, "a token's hash": tokenOnly, "other unknown fields": extra, "a version's number": number,
 		"another foreign record": {"widget": {{Kind: "widget", Key: "w.$1", Value: archive.Foreign(`{}`)}}},
 	}
+}
+
+// changing is a store in which a job ends while it is read.
+type changing struct{ memory }
+
+func (c changing) ArchivePage(ctx context.Context, k archive.Kind, after string, limit int) ([]archive.Record, error) {
+	page, err := c.memory.ArchivePage(ctx, k, after, limit)
+	page = slices.Clone(page)
+	for i, r := range page {
+		if j, ok := r.Value.(jobs.Job); ok && j.Status == jobs.Pending {
+			j.Status, j.Outcome = jobs.Failed, hooks.OutcomeRefused
+			page[i].Value = j
+		}
+	}
+	return page, err
+}
+
+func TestExportOfAStoreThatChanges(t *testing.T) {
+	_, err := archive.Export(t.Context(), changing{small()}, &bytes.Buffer{}, nil)
+	if e, ok := errs.As(err); !ok || e.Code != errs.CodeConflict || !strings.Contains(e.Message, "changed while it was read") {
+		t.Errorf("got %v", err)
+	}
+	broken := small()
+	broken[archive.KindActivation][0].Extra = archive.Extra{"state": []byte(`"x"`)}
+	if _, err := archive.Export(t.Context(), broken, &bytes.Buffer{}, nil); err == nil {
+		t.Error("an unknown field replaced a known one")
+	}
+	odd := small()
+	odd.add(archive.KindAudit, "z", auth.Entry{ID: "z", Detail: "\xff"}, nil)
+	if _, err := archive.Export(t.Context(), odd, &bytes.Buffer{}, nil); err == nil {
+		t.Error("a text that is not UTF-8 was changed")
+	}
+}
+
+// Bytes on a full disk, and a cancelled context, end an export and an import.
+func TestEndedEarly(t *testing.T) {
+	if _, err := archive.Export(t.Context(), small(), short{}, nil); !errs.Is(err, errs.CodeUnavailable) {
+		t.Errorf("to a full disk: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := archive.Export(ctx, small(), &bytes.Buffer{}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("export: %v", err)
+	}
+	content, _ := export(t, small())
+	if _, err := archive.Import(ctx, nowhere{}, bytes.NewReader(content), archive.ImportOptions{}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("import: %v", err)
+	}
+}
+
+type short struct{}
+
+func (short) Write([]byte) (int, error) { return 0, unix.ENOSPC }
+
+func BenchmarkExport(b *testing.B) {
+	m := many()
+	for b.Loop() {
+		_, err := archive.Export(b.Context(), m, io.Discard, nil)
+		must(b, err)
+	}
+	b.ReportMetric(float64(b.N*len(m[archive.KindJob]))/b.Elapsed().Seconds(), "jobs/s")
 }
