@@ -115,7 +115,7 @@ func TestDuplicates(t *testing.T) {
 // of the driver's errors.
 func TestFailuresOnTheWire(t *testing.T) {
 	f := newFake(t, wire(21), nil)
-	d := opened(t, "mongodb://"+f.address+"/?retryReads=false&retryWrites=false", Options{Timeout: time.Second})
+	d := opened(t, "mongodb://"+f.address+"/?retryReads=false&retryWrites=false", Options{Timeout: 2 * time.Second})
 	set := m{{Key: "$set", Value: m{{Key: "x", Value: 1}}}}
 	for _, c := range []struct {
 		name   string
@@ -132,7 +132,7 @@ func TestFailuresOnTheWire(t *testing.T) {
 			{Key: "index", Value: 0}, {Key: "code", Value: 17419}, {Key: "errmsg", Value: "Resulting document after update is larger than 16777216"},
 		}}}}, errs.CodeTooLarge, "too large"},
 		{"no primary", failure(10107, "NotWritablePrimary", "not primary"), errs.CodeUnavailable, "no primary"},
-		{"it hangs", nil, errs.CodeUnavailable, "did not answer within 1s"},
+		{"it hangs", nil, errs.CodeUnavailable, "did not answer within 2s"},
 	} {
 		for _, command := range []string{"update", "findAndModify"} {
 			if c.name == "too large" && command == "findAndModify" {
