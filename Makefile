@@ -14,10 +14,10 @@ SOAK_ROUNDS ?= 50
 FUZZ_INPUTS ?= 50000
 ARGS ?=
 
-.PHONY: help build demo check test race-tools lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
+.PHONY: help build demo demo-mongodb check test race-tools lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the four binaries, into bin/
 	@echo "build: $(BINARIES) hookline-sandbox"
@@ -28,6 +28,15 @@ build: ## the four binaries, into bin/
 demo: build ## the main job on this machine: crash, hook, review, result, refusals (ARGS=--stay keeps it up)
 	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/tamper ./examples/crash
 	bin/hookline demo $(ARGS)
+
+demo-mongodb: build tools ## the same on a MongoDB store: the tests' server, on loopback, for as long as it takes
+	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/tamper ./examples/crash
+	coproc store { exec .bin/ferretdb -until-eof; }
+	server=$$store_PID
+	read -r address <&"$${store[0]}"
+	bin/hookline demo --store "$$address?maxPoolSize=1" $(ARGS)
+	exec {store[1]}>&-
+	wait "$$server"
 
 check: ## everything that CI runs: tools, drift, build, lint, tests, short fuzzing
 	@start=$$SECONDS
