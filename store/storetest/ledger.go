@@ -4,9 +4,11 @@ import (
 	"strconv"
 	"time"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store/archive"
 )
 
 func ledgerTests() []test {
@@ -99,13 +101,26 @@ func (k *kit) leaseIDs() []string {
 	return ids
 }
 
+// The lease cap, met from a store that was moved with all leases but two out.
 func leasesOut(k *kit) {
-	a := k.active("taint", hooks.MaxLeasesOut+1)
-	for range hooks.MaxLeasesOut {
-		k.taken(a.Digest)
+	const out = hooks.MaxLeasesOut - 2
+	a := archive.Activation{Activation: k.activation(k.approved("taint", 1), 2*hooks.MaxLeasesOut)}
+	a.Ledger = hooks.Ledger{Issued: out, Leased: out}
+	pending := make([]archive.Record, out)
+	for i := range pending {
+		j := k.next(a.Digest)
+		a.Leases = append(a.Leases, collector.Lease{ID: j.ID, Version: a.Digest, TakenAt: k.clock()})
+		pending[i] = archive.Record{Kind: archive.KindJob, Key: j.ID, Value: j}
 	}
+	k.must(k.ArchivePut(k.ctx, []archive.Record{{Kind: archive.KindActivation, Key: a.Digest, Value: a}}, archive.Mark{}))
+	k.must(k.ArchivePut(k.ctx, pending, archive.Mark{}))
+	last := k.taken(a.Digest)
+	k.taken(a.Digest)
 	k.refused(k.lease(k.next(a.Digest)), errs.CodeLeasesOut)
 	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: hooks.MaxLeasesOut, Leased: hooks.MaxLeasesOut})
+	k.settled(last, hooks.OutcomeEmpty, 0)
+	k.taken(a.Digest)
+	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: hooks.MaxLeasesOut + 1, Leased: hooks.MaxLeasesOut, Empty: 1})
 }
 
 // settleConcludes: what a settlement brings about is there with it.

@@ -34,11 +34,13 @@ import (
 	"hookline/internal/jobs"
 	"hookline/review"
 	"hookline/store"
+	"hookline/store/archive"
 )
 
 // Store is a backend whose intents the suite can stop in the middle.
 type Store interface {
 	store.Store
+	archive.Target
 	Steps
 }
 
