@@ -199,11 +199,17 @@ func raceResults(k *kit) {
 	for _, j := range all {
 		k.must(k.lease(j[0]))
 	}
-	n := k.winners(race(func(i int) error {
+	failures := race(func(i int) error {
 		_, err := k.settle(all[i][0], hooks.OutcomeReceived, 900)
 		return err
-	}), errs.CodeBytesReached)
-	same(k, n, 11)
+	})
+	same(k, k.winners(failures, errs.CodeBytesReached, errs.CodeRateLimited), 11) // of others, some may still be under way
+	for i, err := range failures {
+		if err != nil {
+			_, err := k.settle(all[i][0], hooks.OutcomeReceived, 900)
+			k.refused(err, errs.CodeBytesReached)
+		}
+	}
 	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: racers, Leased: racers - 11, Received: 11, Bytes: 9_900})
 	same(k, len(k.shown(everyResult)), 11)
 	k.leasesHaveJobs(a.Digest, racers-11)
