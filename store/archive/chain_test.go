@@ -204,13 +204,13 @@ func TestStopAnywhere(t *testing.T) {
 	want, _ := export(t, small())
 	other, _ := export(t, memory{"widget": small()["widget"]})
 	for _, b := range backends(t) {
-		for n := 1; ; n++ {
+		for n := 1; ; n += 1 + n/3 {
 			name := fmt.Sprint("stop", n)
 			d := &stopped{target: b.target(t, name), n: n, after: n%2 == 0}
 			_, err := archive.Import(t.Context(), d, bytes.NewReader(want), archive.ImportOptions{}, nil)
 			must(t, d.Close())
 			if err == nil {
-				if n < 10 {
+				if n < 8 {
 					t.Errorf("there were only %d puts", n)
 				}
 				break
@@ -267,6 +267,26 @@ func TestMerge(t *testing.T) {
 		must(t, d.Close())
 		got, _ := export(t, b.source(t, "merge"))
 		same(t, got, whole)
+	}
+}
+
+// Two stores that share nothing become one.
+func TestMergeOfOthers(t *testing.T) {
+	whole, _ := export(t, small())
+	other := memory{}
+	other.add(archive.KindUser, "carol", auth.User{Name: "carol", Roles: []auth.Role{auth.RoleViewer}}, nil)
+	both := small()
+	both[archive.KindUser] = append(both[archive.KindUser], other[archive.KindUser]...)
+	want, _ := export(t, both)
+	some, _ := export(t, other)
+	for _, b := range backends(t) {
+		fill(t, b, "others", some)
+		d := b.target(t, "others")
+		_, err := archive.Import(t.Context(), d, bytes.NewReader(whole), archive.ImportOptions{Merge: true}, nil)
+		must(t, err)
+		must(t, d.Close())
+		got, _ := export(t, b.source(t, "others"))
+		same(t, got, want)
 	}
 }
 

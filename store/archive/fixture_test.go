@@ -172,7 +172,7 @@ func addHookJob(m memory, n int, peer, version, original string, o hooks.Outcome
 func many() memory {
 	m := small()
 	peer := m[archive.KindPeer][0].Key
-	for i := range 700 {
+	for i := range 260 {
 		m.add(archive.KindJob, id("many", i), jobs.Job{
 			ID: id("many", i), PeerID: peer, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer", CreatedAt: at(i), CompletedAt: at(i),
 			Fingerprint: "f", ProblemID: "p", Report: hooks.Report{"n": fmt.Sprint(i)},

@@ -24,7 +24,7 @@ type rows struct {
 }
 
 // rowsOf knows the kinds but reviews, whose key is made of two columns.
-func rowsOf(k archive.Kind) (r rows, ok bool) { //nolint:funlen // one list
+func rowsOf(k archive.Kind) (r rows, ok bool) {
 	switch k {
 	case archive.KindUser:
 		return rows{"users", userColumns, "name", keyed(scanUser, func(v auth.User) string { return v.Name })}, true

@@ -20,7 +20,7 @@ func exported(t *testing.T, path string) []byte {
 	t.Helper()
 	a, err := OpenArchive(t.Context(), path)
 	noError(t, err)
-	defer a.Close()
+	defer func() { noError(t, a.Close()) }()
 	var b bytes.Buffer
 	_, err = archive.Export(t.Context(), a, &b, nil)
 	noError(t, err)
@@ -37,7 +37,7 @@ func TestExportBesideAServer(t *testing.T) {
 	before := exported(t, d.path)
 	a, err := OpenArchive(t.Context(), d.path)
 	noError(t, err)
-	defer a.Close()
+	defer func() { noError(t, a.Close()) }()
 	end, err := a.ArchiveBegin(t.Context())
 	noError(t, err)
 	noError(t, d.AddPeer(t.Context(), enroll.Peer{ID: "c", SPKI: "c"}))

@@ -43,7 +43,7 @@ func importMark(ctx context.Context, q querier) (archive.Mark, error) {
 	m, err := one(ctx, q, func(s scanner) (m archive.Mark, err error) {
 		err = s.Scan(&m.Archive, &m.Records)
 		return m, err
-	}, `SELECT archive, records FROM imports`)
+	}, `SELECT archive, records FROM imports WHERE id = 1`)
 	if errors.Is(err, sql.ErrNoRows) {
 		return archive.Mark{}, nil
 	}
@@ -53,7 +53,7 @@ func importMark(ctx context.Context, q querier) (archive.Mark, error) {
 // ArchiveDone removes the mark.
 func (d *DB) ArchiveDone(ctx context.Context) error {
 	return d.write(ctx, func(t *tx) error {
-		_, err := t.exec(`DELETE FROM imports`)
+		_, err := t.exec(`DELETE FROM imports WHERE id = 1`)
 		return err
 	})
 }
@@ -64,8 +64,8 @@ func (d *DB) ArchivePut(ctx context.Context, all []archive.Record, m archive.Mar
 		if err := putRecords(ctx, t, all); err != nil {
 			return err
 		}
-		_, err := t.exec(`INSERT INTO imports (archive, records) VALUES (?, ?)
-			ON CONFLICT (archive) DO UPDATE SET records = excluded.records`, m.Archive, m.Records)
+		_, err := t.exec(`INSERT INTO imports (id, archive, records) VALUES (1, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET archive = excluded.archive, records = excluded.records`, m.Archive, m.Records)
 		return err
 	})
 }
@@ -123,7 +123,7 @@ func putRecord(ctx context.Context, t *tx, r archive.Record) error {
 	return err
 }
 
-func insertRecord(t *tx, r archive.Record) error { //nolint:cyclop // one list
+func insertRecord(t *tx, r archive.Record) error {
 	extra, err := extraColumn(r.Extra)
 	if err != nil {
 		return err

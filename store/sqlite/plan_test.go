@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/review"
+	"hookline/store/archive"
 )
 
 // runEveryQuery has every list, and what the writer looks up, pass through
@@ -44,6 +46,15 @@ func runEveryQuery(t *testing.T, d *DB) {
 		_, err := d.Results(ctx, f)
 		noError(t, err)
 	}
+	for _, k := range append(archive.Kinds(), "unknown") {
+		_, err := records(ctx, d.reader, k, "a/b", 10)
+		noError(t, err)
+		if _, err := record(ctx, d.reader, k, "a/b"); !errors.Is(err, sql.ErrNoRows) {
+			t.Errorf("a record of kind %s: %v", k, err)
+		}
+	}
+	_, err := completed(ctx, d.reader, []archive.Record{{Value: review.Version{}}, {Value: archive.Activation{}}}, nil)
+	noError(t, err)
 	for _, read := range []func() error{
 		func() error { _, err := d.Entries(ctx, "", 10); return err },
 		func() error { _, err := d.Peers(ctx, "", 10); return err },

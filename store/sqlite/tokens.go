@@ -10,7 +10,7 @@ import (
 	"hookline/internal/errs"
 )
 
-const tokenColumns = `id, kind, hash, user, name, created_at, expires_at, session_until`
+const tokenColumns = `id, kind, hash, user, name, created_at, expires_at, session_until` //nolint:gosec // names
 
 // AddToken stores a token's hash; errs.CodeConflict where id or hash exist.
 func (d *DB) AddToken(ctx context.Context, k auth.Token, g auth.Grant) error {

@@ -293,7 +293,7 @@ func TestReadersNeverWaitForEachOther(t *testing.T) {
 	for range 20 {
 		d := open(t, Options{Readers: 2})
 		noError(t, d.write(t.Context(), func(t *tx) error {
-			_, err := t.exec(`INSERT INTO hook_versions VALUES ('d', 'h', 1, 'approved', x'', x'', x'', '', 0)`)
+			_, err := t.exec(`INSERT INTO hook_versions VALUES ('d', 'h', 1, 'approved', x'', x'', x'', '', 0, NULL)`)
 			return err
 		}))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -20,8 +20,9 @@ CREATE TABLE foreign_records (
 
 -- The import that is under way: no server starts before it is whole.
 CREATE TABLE imports (
-    archive TEXT PRIMARY KEY, -- hex SHA-256 of its content
-    records INTEGER NOT NULL  -- of it that are here
-) STRICT, WITHOUT ROWID;
+    id      INTEGER PRIMARY KEY CHECK (id = 1), -- one at a time
+    archive TEXT NOT NULL,   -- hex SHA-256 of its content
+    records INTEGER NOT NULL -- of it that are here
+) STRICT;
 
 CREATE INDEX leases_by_version ON leases (version, id);
