@@ -78,7 +78,7 @@ func (f *far) serve(store string) {
 	s, err := server.New(f.t.Context(), server.Config{
 		Data: f.Path("server"), Policy: f.Path("offline", "policy.yaml"), SetupKeys: f.Path("offline", "setup-keys.txt"),
 		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Sandbox: binaries.Path("hookline-sandbox"),
-		Store: store, StoreTime: time.Second,
+		Store: store, StoreTime: 1500 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
 		Log: slog.New(slog.NewTextHandler(f.log, nil)),
 	})
@@ -291,12 +291,12 @@ func TestThePrimaryStepsDown(t *testing.T) {
 }
 
 // loseNothing files reports, each of which asks for a run, while trouble comes,
-// and until the activation has all that it may have; then it counts.
+// and waits until the activation has all that it may have; then it counts.
 func (f *far) loseNothing(trouble func(filed *filer)) {
 	t := f.t
 	t.Helper()
 	p := addPeer(t, f.Deployment, "peer", "--send-reports=yes", "--hooks=yes")
-	const quantity = 40
+	const quantity = 30
 	v := live(t, f.Deployment, hookFolder(t, f.Deployment, "taint", taintScript, 10_000), quantity)
 	eventually(t, 10*time.Second, f.connected)
 	before := f.epochs()
@@ -307,10 +307,16 @@ func (f *far) loseNothing(trouble func(filed *filer)) {
 	var filing sync.WaitGroup
 	filing.Go(func() { filed.run(ctx, f.Deployment, p, "w", 300*time.Millisecond) })
 	trouble(&filed)
-	f.ahead.Store(int64(2 * time.Minute)) // what was left half done is old enough now
-	f.quantityMet(c, v.Digest, quantity)
+	eventually(t, 60*time.Second, func() error {
+		if n := len(filed.acknowledged()); n < quantity+10 {
+			return fmt.Errorf("%d reports are filed, want more than can be answered", n)
+		}
+		return nil
+	})
 	stop()
 	filing.Wait()
+	f.ahead.Store(int64(2 * time.Minute)) // what was left half done is old enough now
+	f.quantityMet(c, v.Digest, quantity)
 
 	reportsArrive(t, c, filed.acknowledged())
 	nothingWaits(t, p)
@@ -334,7 +340,7 @@ func (f *far) connected() error {
 // nothing is out.
 func (f *far) quantityMet(c *client.Client, digest string, quantity int64) {
 	f.t.Helper()
-	eventually(f.t, 30*time.Second, func() error {
+	eventually(f.t, 60*time.Second, func() error {
 		v, err := c.Version(f.t.Context(), digest)
 		if err != nil {
 			return err
