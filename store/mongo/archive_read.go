@@ -79,7 +79,7 @@ func (d *DB) endStale(ctx context.Context, l collector.Lease) error {
 // nothingToDo refuses a store in which somebody has begun something.
 func (d *DB) nothingToDo(ctx context.Context) error {
 	for _, c := range []*mongo.Collection{d.jobs, d.versions, d.audit} {
-		err := c.FindOne(ctx, m{{Key: "todo", Value: m{{Key: "$exists", Value: true}}}}).Err()
+		err := c.FindOne(ctx, m{{Key: "todo", Value: m{{Key: "$gt", Value: ""}}}}).Err()
 		switch {
 		case err == nil:
 			return errs.New(errs.CodeConflict, "cannot export: the store is in use: something in %s is not finished", c.Name()).

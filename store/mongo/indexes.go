@@ -32,7 +32,7 @@ func indexes() []index {
 		{"hook_versions", m{{Key: "todo", Value: 1}, {Key: "submitted_at", Value: 1}}, false, "versions that no hook row names yet"},
 		{"activations", m{{Key: "active", Value: 1}}, true, "one active version of a hook"},
 		{"activations", m{{Key: "state", Value: 1}, {Key: "deadline", Value: 1}, {Key: "_id", Value: 1}}, false, "active ones past their deadline"},
-		{"activations", m{{Key: "keys", Value: 1}, {Key: "state", Value: 1}}, false, "active ones with a match key"},
+		{"activations", m{{Key: "keys", Value: 1}, {Key: "state", Value: 1}, {Key: "_id", Value: 1}}, false, "active ones with a match key"},
 		{"activations", m{{Key: "ledger.leased", Value: 1}}, false, "those with leases out"},
 		{"jobs", m{{Key: "slot", Value: 1}}, true, "one open job of a version for an original"},
 		{"jobs", m{{Key: "place", Value: 1}}, true, "a peer's pending jobs have one of a few places each"},

@@ -60,9 +60,11 @@ func one[T any](ctx context.Context, d *DB, c *mongo.Collection, filter m, o ...
 }
 
 // list reads up to limit documents in one round trip, or in several where
-// they are more than one message holds. A nil projection reads them whole.
+// they are more than one message holds. A nil projection reads them whole. The
+// batch has room for one more: a full one would leave the cursor open, to be
+// asked for nothing.
 func list[T any](ctx context.Context, d *DB, c *mongo.Collection, filter, sort m, limit int, projection m) ([]T, error) {
-	o := options.Find().SetSort(sort).SetLimit(int64(limit)).SetBatchSize(int32(limit)) //nolint:gosec // at most maxRepair
+	o := options.Find().SetSort(sort).SetLimit(int64(limit)).SetBatchSize(int32(limit) + 1) //nolint:gosec // at most maxRepair
 	if projection != nil {
 		o.SetProjection(projection)
 	}
