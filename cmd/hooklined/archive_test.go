@@ -83,7 +83,7 @@ func hooklined(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
 func TestKilledImport(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "hookline.db")
-		killedImport(t, path, 30_000, 4<<20, func() int64 { return sizeOf(path) + sizeOf(path+"-wal") })
+		killedImport(t, path, 12_000, 2<<20, func() int64 { return sizeOf(path) + sizeOf(path+"-wal") })
 	})
 	t.Run("mongo", func(t *testing.T) {
 		address := wiretest.Address(t)
@@ -92,7 +92,7 @@ func TestKilledImport(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		killedImport(t, address, 3_000, 1_000, func() int64 {
+		killedImport(t, address, 1_600, 500, func() int64 {
 			m, err := d.ArchiveMark(t.Context())
 			if err != nil {
 				t.Error(err)
@@ -185,7 +185,7 @@ func TestArchiveOnFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = unix.Unmount(disk, unix.MNT_DETACH) })
 	in, db, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "hookline.db"), filepath.Join(disk, "out")
-	written(t, in, 10_000)
+	written(t, in, 5_000)
 	full := func(args ...string) string {
 		cmd, text := hooklined(t, args...)
 		err := cmd.Run()
