@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,9 +93,10 @@ func (s *apart) Close() error {
 	if !s.way.isCut() {
 		return s.DB.Close()
 	}
-	d, closed := s.DB, make(chan error, 1)
-	go func() { closed <- d.Close() }()
-	s.t.Cleanup(func() { <-closed })
+	var closing sync.WaitGroup
+	d := s.DB
+	closing.Go(func() { _ = d.Close() })
+	s.t.Cleanup(closing.Wait)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"strings"
 
 	"hookline/collector"
@@ -21,7 +22,10 @@ type text struct {
 	use   func(k *kit, s string, g auth.Grant) error
 }
 
-func textPlaces() []text {
+// textPlaces are all of them.
+func textPlaces() []text { return slices.Concat(textsOfPeople(), textsOfPeers()) }
+
+func textsOfPeople() []text {
 	version := func(change func(v *review.Version, s string)) func(*kit, string, auth.Grant) error {
 		return func(k *kit, s string, g auth.Grant) error {
 			v := review.Version{Digest: "new", Hook: "new", Number: 1, State: hooks.StateSubmitted, Signatures: [][]byte{{1}}, SubmittedAt: k.clock()}
@@ -68,6 +72,11 @@ func textPlaces() []text {
 		{"why it is disabled", false, func(k *kit, s string, g auth.Grant) error {
 			return k.Disable(k.ctx, "hook-1", hooks.StateActive, s, k.clock(), g)
 		}},
+	}
+}
+
+func textsOfPeers() []text {
+	return []text{
 		{"why its state changed", false, func(k *kit, s string, _ auth.Grant) error {
 			_, err := k.ChangeState(k.ctx, "hook-1", hooks.StateActive, hooks.StatePaused, s, k.clock())
 			return err

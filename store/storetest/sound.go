@@ -5,12 +5,10 @@ import (
 	"strings"
 
 	"hookline/hooks"
+	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
 )
-
-// begun is the outcome of an audit entry whose action has not ended.
-const begun = "begun"
 
 // sound holds what a store shows, once a server has started on it, against
 // what is true of every store at rest.
@@ -20,7 +18,7 @@ func (k *kit) sound(s snapshot) {
 	k.soundLedgers(s)
 	k.soundProblems(s)
 	for _, e := range k.entries() {
-		if e.Outcome == begun {
+		if e.Outcome == auth.OutcomeBegun {
 			k.Errorf("the action of audit entry %+v has no end", e)
 		}
 	}
