@@ -86,8 +86,12 @@ func whileFiling(t *testing.T, d *onebox.Deployment, p *onebox.Peer, kill func(r
 	ctx, stop := context.WithCancel(t.Context())
 	var f filer
 	var filing sync.WaitGroup
+	pace := time.Duration(rounds(t)) * 5 * time.Millisecond
+	if strings.HasSuffix(t.Name(), onMongoDB) {
+		pace *= 5 // the wire server looks at every document, over one connection
+	}
 	for i := range 2 {
-		filing.Go(func() { f.run(ctx, d, p, fmt.Sprintf("w%d", i), time.Duration(rounds(t))*5*time.Millisecond) })
+		filing.Go(func() { f.run(ctx, d, p, fmt.Sprintf("w%d", i), pace) })
 	}
 	for round := range rounds(t) {
 		moment := time.NewTimer(time.Duration(random.Int64N(int64(1500 * time.Millisecond))))
