@@ -90,7 +90,7 @@ func (c *cutter) next(conn *cutConn, message []byte) int {
 		return isStopped
 	}
 	what := kindOf(message)
-	if !c.armed || what == looksAfter || what == reads && c.lost {
+	if !c.armed || what != writes {
 		return passes
 	}
 	if c.left > 0 {
@@ -176,7 +176,7 @@ const (
 // What a message is.
 const (
 	looksAfter = iota // the driver looks after its connections
-	reads             // its lost answer changes nothing: it may as well not arrive
+	reads             // to lose it leaves nothing else behind than to lose the write before or after it
 	writes
 )
 

@@ -21,9 +21,9 @@ import (
 // Cutter is a store whose way to its server the suite can cut, for a backend
 // that needs several commands for one intent.
 type Cutter interface {
-	// Cut lets n more commands through and then cuts the way for good, as when the process dies: the next command
-	// does not arrive. With lost, n counts those that change something, and the next one's answer does not come back.
-	// reached says whether it has come to that. A store that is opened again has a way of its own.
+	// Cut lets n more commands that change something through, and any that read, and then cuts the way for good, as
+	// when the process dies: the next one that changes something does not arrive, or, with lost, its answer does not
+	// come back. reached says whether it has come to that. A store that is opened again has a way of its own.
 	Cut(n int, lost bool) (reached func() bool)
 }
 
