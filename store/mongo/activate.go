@@ -50,8 +50,11 @@ func (d *DB) activate(ctx context.Context, v hooks.Activation, from hooks.State,
 	if err != nil {
 		return err
 	}
-	if err = d.taken(ctx, v, entry, take(ctx, entry)); err != nil && superseded {
-		_ = d.putBack(ctx, other, v.Digest) // where this fails, Mend does it
+	if err = d.taken(ctx, v, entry, take(ctx, entry)); err == nil || !superseded {
+		return err
+	}
+	if failed := d.putBack(ctx, other, v.Digest); failed != nil && errors.Is(err, errOthers) {
+		return failed // the next round would forget it; Mend does it
 	}
 	return err
 }
@@ -175,8 +178,12 @@ func (d *DB) supersede(ctx context.Context, v hooks.Activation, entry string) (o
 	if err != nil || holder.Digest == "" || holder.Digest == v.Digest {
 		return other, false, err
 	}
-	other = undoDoc{Digest: holder.Digest, ChangedAt: holder.ChangedAt}
-	if _, err := d.change(ctx, d.audit, byID(entry), m{{Key: "$set", Value: m{{Key: "undo", Value: other}}}}); err != nil {
+	last, err := d.lastAction(ctx, d.activations, v.Digest)
+	if err != nil {
+		return other, false, err
+	}
+	other = undoDoc{Digest: holder.Digest, ChangedAt: holder.ChangedAt, Before: last}
+	if _, err := d.change(ctx, d.audit, byID(entry), entryUndo(other, where(d.activations, v.Digest))); err != nil {
 		return other, false, err
 	}
 	ok, err = d.moveState(ctx, other.Digest, hooks.StateActive, hooks.StateSuperseded, supersededBy(v.Digest), v.ChangedAt, nil)

@@ -90,13 +90,16 @@ func stateChange(version string, to hooks.State, reason string, now time.Time) m
 	}
 }
 
-// conclude moves an activation that has reached a bound out of active.
+// conclude moves an activation that has reached a bound out of active, while
+// it still has those bounds: somebody may have activated it anew with others.
 func (d *DB) conclude(ctx context.Context, a hooks.Activation, now time.Time) (hooks.Activation, error) {
 	to, reason := collector.Conclude(a, now)
 	if to == "" {
 		return a, nil
 	}
-	ok, err := d.moveState(ctx, a.Digest, a.State, to, string(reason), now, nil)
+	ok, err := d.change(ctx, d.activations,
+		m{{Key: "_id", Value: a.Digest}, {Key: "state", Value: a.State}, {Key: "quantity", Value: a.Quantity}, {Key: "deadline", Value: a.Deadline}},
+		m{{Key: "$set", Value: stateChange(a.Digest, to, string(reason), now)}})
 	if err != nil || !ok {
 		return a, err
 	}

@@ -57,6 +57,14 @@ func entryEnd(outcome string) m {
 	}
 }
 
+// entryUndo writes what an action is about to change first. A Mend may have
+// ended one that stalled: from here on it has to be looked at again.
+func entryUndo(other undoDoc, where string) m {
+	return m{{Key: "$set", Value: m{
+		{Key: "undo", Value: other}, {Key: "todo", Value: todoOutcome}, {Key: "where", Value: where}, {Key: "outcome", Value: auth.OutcomeBegun},
+	}}}
+}
+
 // refused reports whether err says that nothing was changed. Trouble with the
 // server does not say so.
 func refused(err error) bool {
@@ -116,11 +124,15 @@ func (d *DB) add(ctx context.Context, c *mongo.Collection, doc any, id, entry st
 
 // marked reports whether the last action on a document is that of the entry.
 func (d *DB) marked(ctx context.Context, c *mongo.Collection, id, entry string) (bool, error) {
+	last, err := d.lastAction(ctx, c, id)
+	return err == nil && last == entry, err
+}
+
+// lastAction is the entry of the last action on a document, "" where there is
+// none, or no document.
+func (d *DB) lastAction(ctx context.Context, c *mongo.Collection, id string) (string, error) {
 	doc, err := one[struct {
 		Audit string `bson:"audit"`
 	}](ctx, d, c, byID(id), options.FindOne().SetProjection(m{{Key: "audit", Value: 1}}))
-	if none(err) {
-		return false, nil
-	}
-	return err == nil && doc.Audit == entry, err
+	return doc.Audit, ignoreNone(err)
 }

@@ -22,6 +22,8 @@ import (
 // after it and before its answer, as a server does that is killed there. From
 // then on no connection is good and none can be made.
 type cutter struct {
+	ask func(message []byte) // if set, it is asked before each command, and may take its time
+
 	mu    sync.Mutex
 	armed bool
 	left  int // commands that still get through
@@ -135,6 +137,9 @@ func (c *cutConn) Write(p []byte) (int, error) {
 		n := int(binary.LittleEndian.Uint32(c.message))
 		if len(c.message) < n {
 			break
+		}
+		if c.way.ask != nil && kindOf(c.message[:n]) != looksAfter {
+			c.way.ask(c.message[:n])
 		}
 		switch c.way.next(c, c.message[:n]) {
 		case isStopped:

@@ -60,6 +60,7 @@ type entryDoc struct {
 type undoDoc struct {
 	Digest    string    `bson:"digest"`
 	ChangedAt time.Time `bson:"changed_at,omitempty"`
+	Before    string    `bson:"before,omitempty"` // the last action on the other one until then
 }
 
 type factsDoc struct {
@@ -168,7 +169,8 @@ type ledgerDoc struct {
 type leaseDoc struct {
 	Reserved int64     `bson:"reserved"`
 	TakenAt  time.Time `bson:"taken_at,omitempty"`
-	Lost     bool      `bson:"lost,omitempty"` // given up: a job that failed stands, or will stand, for it
+	Lost     bool      `bson:"lost,omitempty"`     // given up: a job that failed stands, or will stand, for it
+	Settling bool      `bson:"settling,omitempty"` // a result may be decided on what is reserved: none of it is given back
 }
 
 // jobDoc is a job. A result stands in its job's document until it has been

@@ -221,7 +221,8 @@ func (d *DB) takeBack(ctx context.Context, j jobs.Job, why error) error {
 
 // Reserve adds n bytes to a lease where what is settled and reserved leaves
 // room for them. A negative n gives back what an upload that was cut had
-// reserved, at most all of it.
+// reserved, at most all of it; nothing once a Settle builds on it, perhaps that
+// of another upload: then it ends with the lease.
 func (d *DB) Reserve(ctx context.Context, version, lease string, n int64) error {
 	switch {
 	case n > hooks.MaxInteger || n < -hooks.MaxInteger:
@@ -245,19 +246,30 @@ func (d *DB) Reserve(ctx context.Context, version, lease string, n int64) error 
 
 func noLease(id string) error { return errs.New(errs.CodeNotFound, "there is no lease %s", id) }
 
-// reserve counts n more bytes for a lease, whatever it has; none(err) where
-// there is no such lease or no room.
+// reserve counts n more bytes for a lease, where it meets the conditions;
+// none(err) where there is no such lease or no room.
 func (d *DB) reserve(ctx context.Context, version, lease string, n int64, also ...condition) (activationDoc, error) {
-	filter := m{
+	return changed[activationDoc](ctx, d, d.activations, reservable(version, lease, n, also), m{reservation(lease, n)})
+}
+
+// reserveToSettle is reserve for a Settle: from then on nothing is given back.
+func (d *DB) reserveToSettle(ctx context.Context, version, lease string, n int64, also ...condition) (activationDoc, error) {
+	return changed[activationDoc](ctx, d, d.activations, reservable(version, lease, n, also),
+		m{reservation(lease, n), {Key: "$set", Value: m{{Key: leaseField(lease, "settling"), Value: true}}}})
+}
+
+func reservable(version, lease string, n int64, also []condition) m {
+	return append(m{
 		{Key: "_id", Value: version},
 		{Key: leaseField(lease), Value: m{{Key: "$exists", Value: true}}},
 		{Key: "room", Value: m{{Key: "$gte", Value: n}}},
-	}
-	return changed[activationDoc](ctx, d, d.activations, append(filter, also...), m{{Key: "$inc", Value: reservation(lease, n)}})
+	}, also...)
 }
 
-func reservation(lease string, n int64) m {
-	return m{{Key: leaseField(lease, "reserved"), Value: n}, {Key: "ledger.reserved", Value: n}, {Key: "room", Value: -n}}
+func reservation(lease string, n int64) condition {
+	return condition{Key: "$inc", Value: m{
+		{Key: leaseField(lease, "reserved"), Value: n}, {Key: "ledger.reserved", Value: n}, {Key: "room", Value: -n},
+	}}
 }
 
 // reserveExactly looks at what the lease has. done is false where it changed
@@ -272,9 +284,15 @@ func (d *DB) reserveExactly(ctx context.Context, version, lease string, n int64)
 		return false, err
 	case n > doc.Room:
 		return false, whyNoBytes(doc, l.Reserved+n)
+	case n < 0 && l.Settling:
+		return true, nil
 	}
 	n = max(n, -l.Reserved)
-	_, err = d.reserve(ctx, version, lease, n, condition{Key: leaseField(lease, "reserved"), Value: l.Reserved})
+	same := []condition{{Key: leaseField(lease, "reserved"), Value: l.Reserved}}
+	if n < 0 {
+		same = append(same, condition{Key: leaseField(lease, "settling"), Value: m{{Key: "$exists", Value: false}}})
+	}
+	_, err = d.reserve(ctx, version, lease, n, same...)
 	if none(err) {
 		return false, nil
 	}

@@ -135,7 +135,7 @@ func (d *DB) mendOutcomes(ctx context.Context, before time.Time, limit int) (int
 		end := auth.OutcomeUnknown
 		if marks[e.Where] == e.ID {
 			end = auth.OutcomeOK
-		} else if err := d.undo(ctx, e); err != nil {
+		} else if err := d.undo(ctx, e, marks[e.Where]); err != nil {
 			return 0, err
 		}
 		ends[end] = append(ends[end], e.ID)
@@ -151,9 +151,12 @@ func (d *DB) mendOutcomes(ctx context.Context, before time.Time, limit int) (int
 	return n, nil
 }
 
-// undo puts back what an action changed that came no further.
-func (d *DB) undo(ctx context.Context, e entryDoc) error {
-	if e.Undo == nil {
+// undo puts back what an action changed that came no further. Where the last
+// action on its own document is another one since, it may have come further
+// and been ended by that: a version that somebody disabled then leaves no
+// other active.
+func (d *DB) undo(ctx context.Context, e entryDoc, last string) error {
+	if e.Undo == nil || e.Undo.Before != last {
 		return nil
 	}
 	_, digest, _ := strings.Cut(e.Where, "/")

@@ -13,7 +13,7 @@ import (
 )
 
 // Settle decides a job. A result goes through four updates, in this order: its
-// bytes are reserved, so that nothing can refuse it any more; the job is
+// bytes are reserved, and stay so, so that nothing can refuse it any more; the job is
 // decided, and takes the result into its own document; the result goes to
 // hook_results, where it shows; the lease ends and is counted. Any other
 // decision needs the second and the last.
@@ -65,7 +65,7 @@ func (s *settling) reserve(ctx context.Context) error {
 	if !nameable(s.id) {
 		return noJob(s.id)
 	}
-	doc, err := s.d.reserve(ctx, s.result.Version, s.id, s.result.Bytes,
+	doc, err := s.d.reserveToSettle(ctx, s.result.Version, s.id, s.result.Bytes,
 		condition{Key: leaseField(s.id, "reserved"), Value: m{{Key: "$lte", Value: s.result.Bytes}}})
 	if err == nil {
 		s.lease = &doc
@@ -76,21 +76,18 @@ func (s *settling) reserve(ctx context.Context) error {
 	return err
 }
 
-// reserveRest looks at what the lease has and takes what it lacks.
+// reserveRest looks at what the lease has and takes what it lacks, if anything.
 func (s *settling) reserveRest(ctx context.Context) error {
 	for range maxTries {
 		if err := s.look(ctx); err != nil || s.over {
 			return err
 		}
 		have := s.lease.Leases[s.id].Reserved
-		lack := s.result.Bytes - have
-		if lack <= 0 {
-			return nil
-		}
+		lack := max(0, s.result.Bytes-have)
 		if lack > s.lease.Room {
 			return whyNoBytes(*s.lease, s.result.Bytes)
 		}
-		doc, err := s.d.reserve(ctx, s.result.Version, s.id, lack, condition{Key: leaseField(s.id, "reserved"), Value: have})
+		doc, err := s.d.reserveToSettle(ctx, s.result.Version, s.id, lack, condition{Key: leaseField(s.id, "reserved"), Value: have})
 		if err == nil {
 			s.lease = &doc
 			return nil
@@ -166,19 +163,12 @@ func (s *settling) decided(was jobDoc) (jobs.Job, error) {
 	return was.job()
 }
 
-// decidedBefore answers with the decision that is there, and gives back what
-// this one had reserved where the lease is still out.
+// decidedBefore answers with the decision that is there. What this one has
+// reserved ends with the lease.
 func (s *settling) decidedBefore(ctx context.Context) error {
 	j, err := s.d.hookJob(ctx, s.id)
 	if err != nil {
 		return err
-	}
-	if s.result != nil {
-		n := s.result.Bytes
-		if _, err := s.d.reserve(ctx, j.Version, s.id, -n,
-			condition{Key: leaseField(s.id, "reserved"), Value: m{{Key: "$gte", Value: n}}}); err != nil && !none(err) {
-			return err
-		}
 	}
 	a, err := s.d.Activation(ctx, j.Version)
 	s.over, s.settlement = true, collector.Settlement{Job: j, Activation: a}
