@@ -67,9 +67,9 @@ fuzz: ## every fuzz target with FUZZ_INPUTS inputs (50,000)
 bench: build ## speed, as ratios against the raw limit in the same run
 	@HOOKLINE_BIN=$(CURDIR)/bin go run ./internal/tools/benchratio
 
-soak: build tools ## long runs: 50 kills of the server, longer fuzzing
+soak: build tools ## long runs: 50 kills of the server, 1,000 schedules of several, longer fuzzing
 	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
-		go test -count=1 -timeout=60m -json -run 'Kill' ./internal/hooktest/... | go run ./internal/tools/testsum
+		go test -count=1 -timeout=60m -json -run 'Kill|Interleaved' ./internal/hooktest/... ./store/mongo/ | go run ./internal/tools/testsum
 	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=20000
 
 generate: ## generated code and pages, anew
