@@ -10,6 +10,7 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
+	"hookline/internal/errs"
 	"hookline/internal/jobs"
 )
 
@@ -69,8 +70,11 @@ func (w *interleaved) checkNow() {
 		}
 	}
 	for _, j := range l.jobs {
-		if j.Workload == jobs.WorkHook && j.Status == jobs.Pending && !leasedOf(l, j) {
-			w.Errorf("job %s is pending and has no lease", j.ID)
+		if j.Workload != jobs.WorkHook || leasedOf(l, j) {
+			continue
+		}
+		if _, shows := l.results[j.ID]; j.Status == jobs.Pending || j.Outcome == hooks.OutcomeReceived && !shows {
+			w.Errorf("the lease of job %s has ended, which is %s %q, its result shows: %v", j.ID, j.Status, j.Outcome, shows)
 		}
 	}
 }
@@ -261,4 +265,17 @@ func TestConcludeByTheBoundsThatWereMet(t *testing.T) {
 	_, err = a.conclude(a.ctx, seen, noon)
 	noError(t, err)
 	same(t, a.reads("one").State, hooks.StateExpired)
+}
+
+// A decision that the majority has not got yet is no answer.
+func TestDecisionThatCannotBeReadYet(t *testing.T) {
+	a := newActing(t)
+	a.activate(a.activation("one", 1), hooks.StateApproved)
+	j := jobs.Job{ID: "a", Version: "one", OriginalID: "1", CreatedAt: noon, Deadline: noon.Add(time.Minute)}
+	noError(t, a.Lease(a.ctx, j, noon))
+	s := &settling{d: a.DB, id: "a", decision: jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeEmpty}, now: noon}
+	a.want(s.decidedBefore(a.ctx), errs.CodeUnavailable)
+	noError(t, s.decide(a.ctx))
+	noError(t, s.decidedBefore(a.ctx))
+	same(t, s.settlement.Job.Outcome, hooks.OutcomeEmpty)
 }

@@ -167,8 +167,11 @@ func (s *settling) decided(was jobDoc) (jobs.Job, error) {
 // reserved ends with the lease.
 func (s *settling) decidedBefore(ctx context.Context) error {
 	j, err := s.d.hookJob(ctx, s.id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !j.Final(): // reads are of what a majority has
+		return errs.New(errs.CodeUnavailable, "cannot tell yet how job %s was decided", s.id).WithHint("try again")
 	}
 	a, err := s.d.Activation(ctx, j.Version)
 	s.over, s.settlement = true, collector.Settlement{Job: j, Activation: a}
