@@ -43,7 +43,9 @@ func newAdminImport(a *app) *cobra.Command {
 		Short: "Bring an archive into a store",
 		Long: `import checks the whole of an archive and brings it into a new store. If it is
 stopped, the same command goes on where it was; until it is whole, no server
-starts on the store. It runs the hooklined beside this program.`,
+starts on the store. The archive's users, roles and tokens are let in as they
+are: import only what you have kept as safe as the store. It runs the hooklined
+beside this program.`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.runServer(c) },
 	}
 	adminFlags(c)

@@ -56,7 +56,8 @@ func newImport() *cobra.Command {
 		Short: "Bring an archive into a store",
 		Long: "Bring an archive into a new store. The whole archive is checked before anything is\n" +
 			"written. An import that was stopped goes on when it is started again; until it is\n" +
-			"whole, no server starts on the store.",
+			"whole, no server starts on the store. The archive's users, roles and tokens are let\n" +
+			"in as they are: import only what you have kept as safe as the store.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			address, err := store.named(cmd, &data, "in")
@@ -102,6 +103,9 @@ func logTo(cmd *cobra.Command) *slog.Logger {
 }
 
 func export(cmd *cobra.Command, address, out string) (err error) {
+	if err := replaceable(out); err != nil {
+		return err
+	}
 	src, err := open.Export(cmd.Context(), address, open.Options{Log: logTo(cmd)})
 	if err != nil {
 		return err
@@ -135,6 +139,17 @@ func export(cmd *cobra.Command, address, out string) (err error) {
 	return err
 }
 
+// replaceable refuses what is there and is no file: the archive takes the place
+// of its path, and for root that could be /dev/null.
+func replaceable(out string) error {
+	info, err := os.Stat(out)
+	if out == "-" || err != nil || info.Mode().IsRegular() {
+		return nil //nolint:nilerr // what cannot be written is told when it is tried
+	}
+	return errs.New(errs.CodeBadInput, "cannot write %s: it is there, and no regular file", out).At("--out").
+		WithHint("give --out the path of a file; --out - writes to standard output, for a pipe")
+}
+
 // writeArchive refuses a store without records: whoever backs it up has named
 // another one than they meant.
 func writeArchive(ctx context.Context, src archive.Source, to io.Writer, p *progress) (archive.Summary, error) {
@@ -146,18 +161,18 @@ func writeArchive(ctx context.Context, src archive.Source, to io.Writer, p *prog
 }
 
 func doImport(cmd *cobra.Command, address, in string, o archive.ImportOptions) (err error) {
-	f, err := os.Open(in)
-	if err != nil {
-		return cannotReadArchive(in, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(in) // before it is opened: a pipe would wait for its other end
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is no regular file")
 	}
 	if err != nil {
 		return cannotReadArchive(in, err)
 	}
+	f, err := os.Open(in)
+	if err != nil {
+		return cannotReadArchive(in, err)
+	}
+	defer f.Close()
 	dst, err := open.Import(cmd.Context(), address, open.Options{Log: logTo(cmd)})
 	if err != nil {
 		return err

@@ -36,7 +36,8 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusOK, "ok")
 		return
 	}
-	if ctx.Err() != nil && r.Context().Err() == nil {
+	if until, _ := ctx.Deadline(); !time.Now().Before(until) && r.Context().Err() == nil {
+		// ctx itself may end a moment after what waited for it.
 		err = errs.Wrap(errs.CodeUnavailable, err, "it did not answer within %s", readyWithin)
 	}
 	s.log.WarnContext(ctx, "not ready", "code", errs.CodeOf(err), "error", err)

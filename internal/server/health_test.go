@@ -1,29 +1,33 @@
 package server
 
 import (
-	"io"
-	"log/slog"
-	"net/http"
+	"context"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"hookline/internal/errs"
+	"hookline/store"
 )
 
-// A page's panic stands in a log of the usual level; a stranger's broken
-// handshake does not.
-func TestPanicsAreLogged(t *testing.T) {
-	var log safeBuffer
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a defect") }))
-	s.Config.ErrorLog = quietLog(slog.New(slog.NewJSONHandler(&log, nil)))
-	s.Start()
-	res, err := s.Client().Get(s.URL)
-	if err == nil {
-		_, _ = io.Copy(io.Discard, res.Body)
-		_ = res.Body.Close()
-	}
-	s.Config.ErrorLog.Print("http: TLS handshake error from 192.0.2.1: EOF")
-	s.Close()
-	if got := log.String(); !strings.Contains(got, "a defect") || !strings.Contains(got, `"level":"ERROR"`) || strings.Contains(got, "handshake") {
-		t.Errorf("log: %s", got)
+// stalled is a store whose driver gives up when its caller's time is over, and
+// tells of the longer time that it would have had.
+type stalled struct{ store.Store }
+
+func (stalled) Ready(ctx context.Context) error {
+	until, _ := ctx.Deadline()
+	<-time.After(time.Until(until))
+	return errs.New(errs.CodeUnavailable, "it did not answer within 10s")
+}
+
+// Strangers at /readyz read how long the server has really waited.
+func TestReadyzTellsItsOwnPatience(t *testing.T) {
+	r := newRig(t)
+	s := &Server{db: stalled{r.db}, log: r.Server.log}
+	w := httptest.NewRecorder()
+	s.ready(w, httptest.NewRequest("GET", "/readyz", nil))
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "did not answer within 2s") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

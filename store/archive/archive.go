@@ -80,7 +80,8 @@ func ReviewKey(r review.Review) string { return r.Version + "/" + r.ID }
 // Source is a store that can be read from end to end.
 type Source interface {
 	// ArchiveBegin prepares a read of the whole store, in which nothing changes any more where the backend can hold
-	// one state (SQLite), and where no half done change is left where it cannot (MongoDB). end gives back what it holds.
+	// one state (SQLite), and where no half done change is left where it cannot (MongoDB). end gives back what it holds,
+	// and refuses a read during which records came or went (errs.CodeConflict).
 	ArchiveBegin(ctx context.Context) (end func() error, err error)
 	// ArchivePage lists the records of a kind by key, those above after, at most limit.
 	ArchivePage(ctx context.Context, kind Kind, after string, limit int) ([]Record, error)

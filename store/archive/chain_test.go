@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
@@ -312,9 +313,21 @@ func contradictions() map[string]memory {
 	r.Digest = hooks.Digest(r.Statement)
 	number[archive.KindVersion][0] = archive.Record{Kind: archive.KindVersion, Key: r.Digest, Value: r}
 	return map[string]memory{
-		"another user": user, "a peer's key": peerOnly, "a token's hash": tokenOnly, "other unknown fields": extra, "a version's number": number,
+		"a peer's pending jobs": pending(), "another user": user, "a peer's key": peerOnly, "a token's hash": tokenOnly, "other unknown fields": extra, "a version's number": number,
 		"another foreign record": {"widget": {{Kind: "widget", Key: "w.$1", Value: archive.Foreign(`{}`)}}},
 	}
+}
+
+// pending has a hook job under way of the peer that has one in small.
+func pending() memory {
+	m, peer := memory{}, small()[archive.KindPeer][0].Key
+	v := addVersion(m, "second", 1, hooks.StateApproved, nil)
+	j := addHookJob(m, 9, peer, v, addReport(m, id("report", 9), peer, hooks.Report{}).ID, "")
+	m.add(archive.KindActivation, v, archive.Activation{
+		Activation: hooks.Activation{Digest: v, Hook: "second", State: hooks.StateActive, Quantity: 1, MaxBytes: 1, Ledger: hooks.Ledger{Issued: 1, Leased: 1}},
+		Leases:     []collector.Lease{{ID: j.ID, Version: v}},
+	}, nil)
+	return m
 }
 
 // changing is a store in which a job ends while it is read.
@@ -342,10 +355,32 @@ func TestExportOfAStoreThatChanges(t *testing.T) {
 	if _, err := archive.Export(t.Context(), broken, &bytes.Buffer{}, nil); err == nil {
 		t.Error("an unknown field replaced a known one")
 	}
-	odd := small()
-	odd.add(archive.KindAudit, "z", auth.Entry{ID: "z", Detail: "\xff"}, nil)
-	if _, err := archive.Export(t.Context(), odd, &bytes.Buffer{}, nil); err == nil {
-		t.Error("a text that is not UTF-8 was changed")
+}
+
+// What no import would take is not exported.
+func TestExportOfADamagedStore(t *testing.T) {
+	wide := archive.Extra{}
+	for i := range 1000 {
+		wide[fmt.Sprint(i)] = []byte("1")
+	}
+	for name, r := range map[string]archive.Record{
+		"a text that is not UTF-8": {Kind: archive.KindAudit, Key: "z", Value: auth.Entry{ID: "z", Detail: "\xff"}},
+		"a key that is not UTF-8":  {Kind: archive.KindAudit, Key: "z\xff", Value: auth.Entry{ID: "z\xff"}},
+		"too many fields":          {Kind: archive.KindAudit, Key: "z", Value: auth.Entry{ID: "z"}, Extra: wide},
+		"deep nesting": {Kind: archive.KindAudit, Key: "z", Value: auth.Entry{ID: "z"}, Extra: archive.Extra{
+			"x": []byte(strings.Repeat("[", 200) + strings.Repeat("]", 200)),
+		}},
+		"lines of its own":       {Kind: "zz", Key: "z", Value: archive.Foreign("{}}\n{")},
+		"another form":           {Kind: "zz", Key: "z", Value: archive.Foreign(`{"b":1,"a":2}`)},
+		"no object":              {Kind: "zz", Key: "z", Value: archive.Foreign(`[]`)},
+		"nothing":                {Kind: "zz", Key: "z", Value: archive.Foreign(``)},
+		"a kind that is no name": {Kind: "z/z", Key: "z", Value: archive.Foreign(`{}`)},
+	} {
+		m := small()
+		m[r.Kind] = append(m[r.Kind], r)
+		if _, err := archive.Export(t.Context(), m, &bytes.Buffer{}, nil); err == nil {
+			t.Errorf("%s was exported", name)
+		}
 	}
 }
 

@@ -17,14 +17,14 @@ import (
 
 // checker holds the records of an archive, in their order, against what a
 // server writes: unique values, references, and ledgers that fit their jobs. It
-// remembers a few bytes of each record, never a report.
+// remembers a few bytes of each record, however long its texts are.
 type checker struct {
-	unique      map[mark]struct{}    // values that only one record may have
-	versions    map[string]*signed   // by digest
-	activations map[string]*expected // by digest
-	leases      map[string]string    // version by lease, of those whose job is still to come
-	pending     map[string]int       // hook jobs by peer
-	originals   map[mark]string      // the hook job that asks for one, until its report has come
+	unique      map[mark]struct{}  // values that only one record may have
+	versions    map[mark]*signed   // by digest
+	activations map[mark]*expected // by digest
+	leases      map[mark]lease     // of those whose job is still to come
+	pending     map[mark]int       // hook jobs by peer
+	originals   map[mark]string    // the hook job that asks for one, until its report has come
 	reports     map[mark]struct{}
 	received    map[mark]int64 // bytes of the result that a job says it has
 }
@@ -32,22 +32,29 @@ type checker struct {
 // mark stands for a value: enough of its SHA-256.
 type mark [16]byte
 
+// signed is a version.
 type signed struct {
-	hook  string
-	state hooks.State
-	files map[mark]struct{}
+	hook     mark
+	approved bool
+	files    map[mark]struct{}
 }
 
-// expected is an activation with the ledger that its jobs add up to.
+// expected is what the ledger of an activation says, and what its jobs add up to.
 type expected struct {
-	Activation
-	ledger hooks.Ledger
+	digest       string // for people
+	says, counts hooks.Ledger
+}
+
+// lease is one that is out.
+type lease struct {
+	id      string // for people
+	version mark
 }
 
 func newChecker() *checker {
 	return &checker{
-		unique: map[mark]struct{}{}, versions: map[string]*signed{}, activations: map[string]*expected{},
-		leases: map[string]string{}, pending: map[string]int{}, originals: map[mark]string{},
+		unique: map[mark]struct{}{}, versions: map[mark]*signed{}, activations: map[mark]*expected{},
+		leases: map[mark]lease{}, pending: map[mark]int{}, originals: map[mark]string{},
 		reports: map[mark]struct{}{}, received: map[mark]int64{},
 	}
 }
@@ -134,19 +141,19 @@ func (c *checker) version(v review.Version) error {
 	case len(v.Signatures) == 0:
 		return errors.New("it has no signature file")
 	}
-	s := &signed{hook: v.Hook, state: v.State, files: map[mark]struct{}{}}
+	s := &signed{hook: markOf(v.Hook), approved: v.State == hooks.StateApproved, files: map[mark]struct{}{}}
 	for _, file := range v.Signatures {
 		if len(file) > signing.MaxSignatureFileBytes {
 			return errors.New("a signature file is longer than people may submit")
 		}
 		s.files[markOf(string(file))] = struct{}{}
 	}
-	c.versions[v.Digest] = s
+	c.versions[markOf(v.Digest)] = s
 	return c.once("hook and number", v.Hook, fmt.Sprint(v.Number))
 }
 
 func (c *checker) review(r review.Review) error {
-	v, ok := c.versions[r.Version]
+	v, ok := c.versions[markOf(r.Version)]
 	if !ok {
 		return errors.New("there is no such version")
 	}
@@ -185,11 +192,11 @@ func (c *checker) activation(a Activation) error {
 	if err != nil {
 		return err
 	}
-	v, ok := c.versions[a.Digest]
-	if !ok || v.hook != a.Hook || v.state != hooks.StateApproved {
+	v, ok := c.versions[markOf(a.Digest)]
+	if !ok || v.hook != markOf(a.Hook) || !v.approved {
 		return fmt.Errorf("there is no such version of hook %q that is approved", clip(a.Hook))
 	}
-	c.activations[a.Digest] = &expected{Activation: a}
+	c.activations[markOf(a.Digest)] = &expected{digest: clip(a.Digest), says: l}
 	if a.State == hooks.StateActive {
 		return c.once("hook that is active", a.Hook)
 	}
@@ -210,7 +217,7 @@ func (c *checker) leasesOf(a Activation) error {
 			return err
 		}
 		reserved += l.Reserved
-		c.leases[l.ID] = a.Digest
+		c.leases[markOf(l.ID)] = lease{clip(l.ID), markOf(a.Digest)}
 	}
 	if int64(len(a.Leases)) != a.Ledger.Leased || reserved != a.Ledger.Reserved {
 		return fmt.Errorf("it has %d leases with %d bytes, and its ledger counts %d with %d", len(a.Leases), reserved, a.Ledger.Leased, a.Ledger.Reserved)

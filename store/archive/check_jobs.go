@@ -39,7 +39,7 @@ func (c *checker) report(j jobs.Job) error {
 }
 
 func (c *checker) hookJob(j jobs.Job) error {
-	a, ok := c.activations[j.Version]
+	a, ok := c.activations[markOf(j.Version)]
 	switch {
 	case !ok:
 		return fmt.Errorf("there is no activation of version %q", clip(j.Version))
@@ -51,28 +51,29 @@ func (c *checker) hookJob(j jobs.Job) error {
 		return fmt.Errorf("a job with outcome %q is not %s", clip(string(j.Outcome)), j.Status)
 	}
 	if _, there := c.reports[markOf(j.OriginalID)]; !there && j.OriginalID != "" {
-		c.originals[markOf(j.OriginalID)] = j.ID
+		c.originals[markOf(j.OriginalID)] = clip(j.ID)
 	}
 	if j.Status != jobs.Failed {
 		if err := c.once("version and original job", j.Version, j.OriginalID); err != nil {
 			return err
 		}
 	}
-	a.ledger.Issued++
-	a.ledger.Leased++
+	a.counts.Issued++
+	a.counts.Leased++
 	return c.lease(a, j)
 }
 
 // lease holds a pending job against its lease, and counts one that has ended.
 func (c *checker) lease(a *expected, j jobs.Job) error {
-	version, leased := c.leases[j.ID]
-	delete(c.leases, j.ID)
+	m, peer := markOf(j.ID), markOf(j.PeerID)
+	out, leased := c.leases[m]
+	delete(c.leases, m)
 	switch {
 	case j.Status == jobs.Pending:
-		if !leased || version != j.Version {
+		if !leased || out.version != markOf(j.Version) {
 			return errors.New("it is pending, and its lease is not out")
 		}
-		if c.pending[j.PeerID]++; c.pending[j.PeerID] > jobs.MaxHooksPerPeer {
+		if c.pending[peer]++; c.pending[peer] > jobs.MaxHooksPerPeer {
 			return fmt.Errorf("its peer has more than %d pending hook jobs", jobs.MaxHooksPerPeer)
 		}
 	case j.Status != jobs.Succeeded && j.Status != jobs.Failed:
@@ -80,10 +81,10 @@ func (c *checker) lease(a *expected, j jobs.Job) error {
 	case leased:
 		return fmt.Errorf("it has %s, and its lease is out", j.Status)
 	default:
-		a.ledger.Settle(j.Outcome, j.Bytes)
+		a.counts.Settle(j.Outcome, j.Bytes)
 	}
 	if j.Outcome == hooks.OutcomeReceived {
-		c.received[markOf(j.ID)] = j.Bytes
+		c.received[m] = j.Bytes
 	}
 	return nil
 }
@@ -103,20 +104,20 @@ func (c *checker) result(r collector.Result) error {
 
 // end looks at what only the whole shows.
 func (c *checker) end() error {
-	for id, version := range c.leases {
-		return fmt.Errorf("lease %q of version %s has no job", clip(id), clip(version))
+	for _, l := range c.leases {
+		return fmt.Errorf("lease %q of version %s has no job", l.id, c.activations[l.version].digest)
 	}
 	for _, id := range c.originals {
-		return fmt.Errorf("the original of hook job %q is not there", clip(id))
+		return fmt.Errorf("the original of hook job %q is not there", id)
 	}
 	if n := len(c.received); n > 0 {
 		return fmt.Errorf("the results of %d jobs are not there", n)
 	}
-	for digest, a := range c.activations {
-		want := a.ledger
-		want.Reserved = a.Ledger.Reserved
-		if a.Ledger != want {
-			return fmt.Errorf("the ledger of version %s is %+v, and its jobs add up to %+v", clip(digest), a.Ledger, want)
+	for _, a := range c.activations {
+		want := a.counts
+		want.Reserved = a.says.Reserved
+		if a.says != want {
+			return fmt.Errorf("the ledger of version %s is %+v, and its jobs add up to %+v", a.digest, a.says, want)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"hookline/internal/errs"
@@ -27,7 +26,11 @@ func Export(ctx context.Context, src Source, to io.Writer, progress func(Progres
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, end()) }()
+	defer func() {
+		if broken := end(); err == nil {
+			err = broken
+		}
+	}()
 	w, err := newWriter(to)
 	if err != nil {
 		return s, cannotWrite(err)

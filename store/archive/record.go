@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
+
+	"hookline/internal/errs"
 )
 
 // MaxLine is the longest line of an archive in bytes. A report has at most one
@@ -17,9 +20,32 @@ const (
 	maxKind = 40
 )
 
+// Same refuses a record where a store has another one under its key:
+// errs.CodeConflict.
+func Same(r, have Record) error {
+	line, err := Line(r)
+	if err != nil {
+		return err
+	}
+	there, err := Line(have)
+	if err == nil && !bytes.Equal(line, there) {
+		return Contradicts(r, "the store has another one")
+	}
+	return err
+}
+
+// Contradicts refuses a record that a store cannot take beside what it has.
+func Contradicts(r Record, why string) *errs.Error {
+	return errs.New(errs.CodeConflict, "cannot import %s %q: %s", r.Kind, clip(r.Key), why).
+		WithHint("two stores can be merged only where they do not contradict each other")
+}
+
 // Line is the one form of a record, with its newline. Two records are the same
-// if their lines are.
+// if their lines are. What a reader would not take has none.
 func Line(r Record) ([]byte, error) {
+	if !utf8.ValidString(r.Key) {
+		return nil, fmt.Errorf("%s %q: its key is not UTF-8", r.Kind, clip(r.Key))
+	}
 	data, err := dataOf(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", r.Kind, clip(r.Key), err)
@@ -43,7 +69,7 @@ func Line(r Record) ([]byte, error) {
 
 func dataOf(r Record) ([]byte, error) {
 	if raw, ok := r.Value.(Foreign); ok {
-		return raw, nil
+		return raw, raw.check(r.Kind)
 	}
 	f, ok := formFor(r.Kind)
 	if !ok {
@@ -65,7 +91,22 @@ func dataOf(r Record) ([]byte, error) {
 			return nil, fmt.Errorf("the field %q: %w", clip(name), err)
 		}
 	}
-	return fields.joined(), nil
+	if len(fields) > maxFields {
+		return nil, fmt.Errorf("it has more than %d fields", maxFields)
+	}
+	joined := fields.joined()
+	return joined, measure(joined)
+}
+
+// check refuses data that no archive could hold: a store may be damaged.
+func (f Foreign) check(k Kind) error {
+	if !k.foreign() {
+		return errors.New("no kind that is not known has this name")
+	}
+	if own, err := canonical(json.RawMessage(f)); err != nil || !bytes.Equal(own, f) || f[0] != '{' {
+		return errors.New("its data is not an object in its one form")
+	}
+	return nil
 }
 
 // line is what any line of an archive may say.

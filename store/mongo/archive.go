@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,9 +31,11 @@ func extraOf(fields bson.M) (archive.Extra, error) {
 	extra := archive.Extra{}
 	for name, value := range fields {
 		if b, ok := value.(bson.Binary); ok && name == extraField {
-			if err := json.Unmarshal(b.Data, &extra); err != nil {
+			var kept archive.Extra // which JSON's null makes nil
+			if err := json.Unmarshal(b.Data, &kept); err != nil {
 				return nil, fmt.Errorf("the field %s is damaged: %w", extraField, err)
 			}
+			maps.Copy(extra, kept)
 			continue
 		}
 		raw, err := bson.MarshalExtJSON(bson.D{{Key: "v", Value: value}}, false, false)

@@ -2,15 +2,12 @@ package mongo
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/review"
 	"hookline/store/archive"
@@ -22,7 +19,7 @@ func (d *DB) ArchiveCheck(ctx context.Context, all []archive.Record) error {
 	for _, r := range all {
 		have, ok, err := d.archived(ctx, r)
 		if err == nil && ok {
-			err = sameRecord(r, have)
+			err = archive.Same(r, have)
 		} else if err == nil {
 			err = d.checkUnique(ctx, r)
 		}
@@ -40,8 +37,7 @@ func (d *DB) checkUnique(ctx context.Context, r archive.Record) error {
 		err := c.FindOne(ctx, filter).Err()
 		switch {
 		case err == nil:
-			return errs.New(errs.CodeConflict, "cannot import %s %q: the store has something in its place", r.Kind, r.Key).
-				WithHint("two stores can be merged only where they do not contradict each other")
+			return archive.Contradicts(r, "the store has something in its place")
 		case none(err):
 			return nil
 		}
@@ -68,22 +64,25 @@ func (d *DB) checkUnique(ctx context.Context, r archive.Record) error {
 		if err := taken(d.jobs, m{{Key: "slot", Value: slotOf(v)}}); err != nil || v.Workload != jobs.WorkHook || v.Status != jobs.Pending {
 			return err
 		}
-		return d.checkPlaces(ctx, v.PeerID)
+		return d.checkPlaces(ctx, r, v.PeerID)
 	}
 	return nil
 }
 
-// checkPlaces refuses a pending job of a peer that has as many as it may have.
-// Those of the archive together were held against that before.
-func (d *DB) checkPlaces(ctx context.Context, peer string) error {
+// checkPlaces refuses a pending job of a peer that has any in the store: the
+// archive alone may have as many as there may be.
+func (d *DB) checkPlaces(ctx context.Context, r archive.Record, peer string) error {
 	j := jobs.Job{PeerID: peer, Workload: jobs.WorkHook, Status: jobs.Pending}
-	var places []string
+	var places a
 	for n := range jobs.MaxHooksPerPeer {
 		places = append(places, placeOf(j, n))
 	}
-	n, err := d.jobs.CountDocuments(ctx, m{{Key: "place", Value: m{{Key: "$in", Value: slices.Clone(places)}}}})
-	if err == nil && n >= int64(len(places)) {
-		return errs.New(errs.CodePeerBusy, "cannot import: peer %s has %s pending hook jobs in the store", peer, fmt.Sprint(n))
+	err := d.jobs.FindOne(ctx, m{{Key: "place", Value: m{{Key: "$in", Value: places}}}}).Err()
+	switch {
+	case err == nil:
+		return archive.Contradicts(r, "its peer has another pending hook job in the store")
+	case none(err):
+		return nil
 	}
 	return d.failed(err)
 }

@@ -48,7 +48,42 @@ func (d *DB) ArchiveBegin(ctx context.Context) (func() error, error) {
 			break
 		}
 	}
-	return func() error { return nil }, d.nothingToDo(ctx)
+	if err := d.nothingToDo(ctx); err != nil {
+		return nil, err
+	}
+	before, err := d.sizes(ctx)
+	return func() error { return d.unchanged(ctx, before) }, err
+}
+
+// records are the collections of records.
+func (d *DB) records() []*mongo.Collection {
+	return []*mongo.Collection{
+		d.users, d.tokens, d.audit, d.peers, d.hooks, d.versions, d.activations, d.jobs, d.problems, d.results, d.foreign,
+	}
+}
+
+// sizes counts the documents of each collection of records, by what the server
+// knows without looking at them.
+func (d *DB) sizes(ctx context.Context) (sizes []int64, err error) {
+	for _, c := range d.records() {
+		n, err := c.EstimatedDocumentCount(ctx)
+		if err != nil {
+			return nil, d.failed(err)
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes, nil
+}
+
+// unchanged refuses a store whose records came or went: whatever people do
+// leaves an audit entry, and whatever peers do a peer, a job or a result.
+func (d *DB) unchanged(ctx context.Context, before []int64) error {
+	now, err := d.sizes(ctx)
+	if err == nil && !slices.Equal(before, now) {
+		return errs.New(errs.CodeConflict, "cannot export: the store changed while it was read").
+			WithHint("stop the servers that use the store, and export it again")
+	}
+	return err
 }
 
 // mendEverything mends until nothing is left that a stopped server began.

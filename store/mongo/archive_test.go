@@ -116,6 +116,31 @@ func TestExportOfAStoreInUse(t *testing.T) {
 	a.want(err, errs.CodeConflict)
 }
 
+// A report that comes while the store is read may stand before what was read
+// already: such an export is none.
+func TestExportMeetsAReport(t *testing.T) {
+	a := newActing(t)
+	end, err := a.ArchiveBegin(a.ctx)
+	noError(t, err)
+	noError(t, end())
+	end, err = a.ArchiveBegin(a.ctx)
+	noError(t, err)
+	report := aReport("new", 1, noon)
+	_, err = a.AddReport(a.ctx, report, collector.ProblemOf(report))
+	noError(t, err)
+	a.want(end(), errs.CodeConflict)
+}
+
+// Whatever stands in the place of fields that were kept, it is no panic.
+func TestExportOfDamagedFields(t *testing.T) {
+	for _, kept := range []string{"null", "[]", "", "{"} {
+		_, err := extraOf(bson.M{extraField: bson.Binary{Data: []byte(kept)}, "a": 1, "z": 1})
+		if (err == nil) != (kept == "null") {
+			t.Errorf("%q: %v", kept, err)
+		}
+	}
+}
+
 // While an import is not finished, nobody but another import opens the store.
 func TestNoServerOnHalfAnImport(t *testing.T) {
 	address := wiretest.Address(t)

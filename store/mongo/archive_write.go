@@ -1,7 +1,6 @@
 package mongo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -27,9 +26,7 @@ type importDoc struct {
 
 // ArchiveEmpty reports whether no collection of records has a document.
 func (d *DB) ArchiveEmpty(ctx context.Context) (bool, error) {
-	for _, c := range []*mongo.Collection{
-		d.users, d.tokens, d.audit, d.peers, d.hooks, d.versions, d.activations, d.jobs, d.problems, d.results, d.foreign,
-	} {
+	for _, c := range d.records() {
 		if err := c.FindOne(ctx, m{}).Err(); !none(err) {
 			return false, d.failed(err)
 		}
@@ -134,23 +131,9 @@ func (d *DB) sameThere(ctx context.Context, r archive.Record) error {
 		return err
 	}
 	if !ok {
-		return errs.New(errs.CodeConflict, "cannot import %s %q: the store has something in its place", r.Kind, r.Key).
-			WithHint("two stores can be merged only where they do not contradict each other")
+		return archive.Contradicts(r, "the store has something in its place")
 	}
-	return sameRecord(r, have)
-}
-
-func sameRecord(r, have archive.Record) error {
-	line, err := archive.Line(r)
-	if err != nil {
-		return err
-	}
-	there, err := archive.Line(have)
-	if err == nil && !bytes.Equal(line, there) {
-		return errs.New(errs.CodeConflict, "cannot import %s %q: the store has another one", r.Kind, r.Key).
-			WithHint("two stores can be merged only where they do not contradict each other")
-	}
-	return err
+	return archive.Same(r, have)
 }
 
 // archived reads the record that the store has under a record's key.
@@ -193,7 +176,7 @@ func (d *DB) putReview(ctx context.Context, v review.Review, r archive.Record) e
 		return err
 	}
 	if ok {
-		return sameRecord(r, have)
+		return archive.Same(r, have)
 	}
 	doc := newReviewDoc(v)
 	if doc.Extra, err = keep(r.Extra); err != nil {

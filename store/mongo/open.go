@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/internal/errs"
@@ -116,7 +115,7 @@ func (d *DB) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range []*mongo.Collection{d.users, d.tokens, d.audit, d.peers, d.hooks, d.versions, d.activations, d.jobs, d.problems, d.results} {
+	for _, c := range d.records() {
 		if !slices.Contains(names, c.Name()) {
 			continue
 		}
@@ -158,13 +157,18 @@ func unfinishedImport() *errs.Error {
 // failed, whether it takes writes; the error says what is wrong.
 func (d *DB) Ready(ctx context.Context) error {
 	failing := d.failing.Load()
-	if err := d.meta.FindOne(ctx, m{{Key: "_id", Value: metaSchema}}).Err(); err != nil && !none(err) {
+	err := d.meta.FindOne(ctx, m{{Key: "_id", Value: metaSchema}}).Err()
+	if none(err) {
+		return unavailable("its database was dropped or replaced").
+			WithHint("stop the server; bring back what was there, or name a new database, which an import can fill")
+	}
+	if err != nil {
 		return d.failed(err)
 	}
 	if !failing {
 		return nil
 	}
-	_, err := d.meta.UpdateOne(ctx, m{{Key: "_id", Value: metaProbe}}, m{{Key: "$inc", Value: m{{Key: "probed", Value: 1}}}},
+	_, err = d.meta.UpdateOne(ctx, m{{Key: "_id", Value: metaProbe}}, m{{Key: "$inc", Value: m{{Key: "probed", Value: 1}}}},
 		options.UpdateOne().SetUpsert(true))
 	if err != nil && !duplicate(err) { // another server's first probe
 		return d.failed(err)

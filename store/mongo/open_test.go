@@ -304,6 +304,17 @@ func TestServersStartTogether(t *testing.T) {
 	noError(t, errors.Join(failed...))
 }
 
+// A server whose database somebody drops must not look well: what it writes from
+// then on stands without indexes.
+func TestReadyAfterADrop(t *testing.T) {
+	d := opened(t, wiretest.Address(t), Options{})
+	noError(t, d.Ready(t.Context()))
+	noError(t, d.db.Drop(t.Context()))
+	if err := d.Ready(t.Context()); !errs.Is(err, errs.CodeUnavailable) || !strings.Contains(err.Error(), "dropped") {
+		t.Errorf("got %v, want that it was dropped", err)
+	}
+}
+
 func TestReady(t *testing.T) {
 	f := newFake(t, wire(21), nil)
 	d := opened(t, "mongodb://"+f.address+"/?retryReads=false&retryWrites=false", Options{Timeout: time.Second})

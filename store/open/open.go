@@ -75,6 +75,9 @@ func OnServer(address string) bool {
 	return m != nil && (m[1] == "mongodb" || m[1] == "mongodb+srv")
 }
 
+// secretOption is an option of an address whose value is a secret.
+var secretOption = regexp.MustCompile(`(?i)AWS_SESSION_TOKEN:|tlsCertificateKeyFilePassword=|sslClientCertificateKeyPassword=`)
+
 // HasPassword reports whether an address holds a password, or a token in its
 // place.
 func HasPassword(address string) bool {
@@ -85,5 +88,5 @@ func HasPassword(address string) bool {
 	rest, query, _ := strings.Cut(rest, "?")
 	user := rest[:max(0, strings.LastIndex(rest, "@"))]
 	_, password, _ := strings.Cut(user, ":")
-	return password != "" || strings.Contains(query, "AWS_SESSION_TOKEN:")
+	return password != "" || secretOption.MatchString(query)
 }

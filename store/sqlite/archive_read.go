@@ -71,8 +71,9 @@ func (a *Archive) lockAlone() bool {
 	if err != nil {
 		return false
 	}
-	_, noLog := os.Stat(a.path + "-wal")
-	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil || !errors.Is(noLog, os.ErrNotExist) {
+	locked := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	// Looked for under the lock: a server that was just killed has left one.
+	if _, noLog := os.Stat(a.path + "-wal"); locked != nil || !errors.Is(noLog, os.ErrNotExist) {
 		_ = f.Close()
 		return false
 	}

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -77,6 +76,9 @@ func (d *DB) ArchiveCheck(ctx context.Context, all []archive.Record) error {
 		if _, err := t.exec("PRAGMA defer_foreign_keys = on"); err != nil {
 			return err
 		}
+		if err := checkPlaces(ctx, t, all); err != nil {
+			return err
+		}
 		if err := putRecords(ctx, t, all); err != nil {
 			return err
 		}
@@ -88,12 +90,31 @@ func (d *DB) ArchiveCheck(ctx context.Context, all []archive.Record) error {
 	return err
 }
 
+// checkPlaces refuses a pending job of a peer that has any in the store: the
+// archive alone may have as many as there may be.
+func checkPlaces(ctx context.Context, t *tx, all []archive.Record) error {
+	for _, r := range all {
+		j, ok := r.Value.(jobs.Job)
+		if !ok || j.Workload != jobs.WorkHook || j.Status != jobs.Pending {
+			continue
+		}
+		taken, err := one(ctx, t, scanInt, `SELECT NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?)
+			AND EXISTS (SELECT 1 FROM jobs WHERE peer_id = ? AND status = 'pending' AND workload = 'hook')`, j.ID, j.PeerID)
+		if err != nil {
+			return err
+		}
+		if taken != 0 {
+			return archive.Contradicts(r, "its peer has another pending hook job in the store")
+		}
+	}
+	return nil
+}
+
 func putRecords(ctx context.Context, t *tx, all []archive.Record) error {
 	for _, r := range all {
 		err := putRecord(ctx, t, r)
-		if resultCode(err)&0xff == lib.SQLITE_CONSTRAINT {
-			err = errs.Wrap(errs.CodeConflict, err, "cannot import %s %q: the store has something in its place", r.Kind, r.Key).
-				WithHint("two stores can be merged only where they do not contradict each other")
+		if resultCode(err)&0xff == lib.SQLITE_CONSTRAINT || errs.Is(err, errs.CodeAlreadyAsked) || errs.Is(err, errs.CodePeerBusy) {
+			err = archive.Contradicts(r, "the store has something in its place").WithDetail("%v", err)
 		}
 		if err != nil {
 			return err
@@ -104,10 +125,6 @@ func putRecords(ctx context.Context, t *tx, all []archive.Record) error {
 
 // putRecord adds a record, where it is not there with the same content.
 func putRecord(ctx context.Context, t *tx, r archive.Record) error {
-	line, err := archive.Line(r)
-	if err != nil {
-		return err
-	}
 	have, err := record(ctx, t, r.Kind, r.Key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return insertRecord(t, r)
@@ -115,12 +132,7 @@ func putRecord(ctx context.Context, t *tx, r archive.Record) error {
 	if err != nil {
 		return err
 	}
-	there, err := archive.Line(have)
-	if err == nil && !bytes.Equal(line, there) {
-		return errs.New(errs.CodeConflict, "cannot import %s %q: the store has another one", r.Kind, r.Key).
-			WithHint("two stores can be merged only where they do not contradict each other")
-	}
-	return err
+	return archive.Same(r, have)
 }
 
 func insertRecord(t *tx, r archive.Record) error {
