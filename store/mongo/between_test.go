@@ -16,6 +16,7 @@ import (
 type meeting struct {
 	acting // the other one
 	late   *DB
+	way    *cutter // of the late one
 	left   int
 	do     func()
 }
@@ -23,7 +24,8 @@ type meeting struct {
 func newMeeting(t *testing.T) *meeting {
 	address := wiretest.Address(t)
 	mt := &meeting{acting: acting{t, opened(t, address, Options{}), t.Context()}}
-	mt.late = opened(t, address, Options{Dial: (&cutter{ask: mt.ask}).dial})
+	mt.way = &cutter{ask: mt.ask}
+	mt.late = openedSoon(t, wiretest.With(address, "serverSelectionTimeoutMS", "100"), Options{Dial: mt.way.dial})
 	return mt
 }
 
@@ -88,12 +90,18 @@ func TestBetweenTwoCommands(t *testing.T) {
 			mt.before(2, func() { mt.reserve(mt.DB, "a", -3) })
 			mt.reserve(mt.late, "a", -5)
 		}, hooks.Ledger{Issued: 1, Leased: 1}},
-		"what lacks is given back": {func(mt *meeting) {
+		"what lacks is given back, and taken": {func(mt *meeting) {
 			mt.lease("a")
+			mt.lease("b")
 			mt.reserve(mt.DB, "a", 6)
-			mt.before(4, func() { mt.reserve(mt.DB, "a", -6) })
-			mt.settle(mt.late, "a", 8)
-		}, hooks.Ledger{Issued: 1, Received: 1, Bytes: 8}},
+			mt.before(4, func() {
+				mt.reserve(mt.DB, "a", -6)
+				mt.reserve(mt.DB, "b", 8)
+			})
+			_, err := mt.late.Settle(mt.ctx, "a", jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}, mt.result("a", 8), noon)
+			mt.want(err, errs.CodeRateLimited)
+			mt.fails(mt.DB, "a")
+		}, hooks.Ledger{Issued: 2, Leased: 1, Failed: 1, Reserved: 8}},
 		"the quantity is lowered before the last result": {func(mt *meeting) {
 			mt.lease("a")
 			mt.before(4, func() { mt.again(1) })
@@ -119,9 +127,11 @@ func (mt *meeting) stepsOfSettle(id string, bytes int64, n int) {
 	noError(mt.T, run(mt.ctx, s.steps()[:n]))
 }
 
-func (mt *meeting) disable() {
+func (mt *meeting) disable() { mt.Helper(); mt.disables("one") }
+
+func (mt *meeting) disables(version string) {
 	mt.Helper()
-	noError(mt.T, mt.Disable(mt.ctx, "one", hooks.StateActive, "", noon, mt.grant(auth.HooksDisable)))
+	noError(mt.T, mt.Disable(mt.ctx, version, hooks.StateActive, "", noon, mt.grant(auth.HooksDisable)))
 }
 
 // again disables version one, and activates it with another quantity.
@@ -173,24 +183,46 @@ func TestForeseenEnd(t *testing.T) {
 
 // Others lease and activate between the look and the update of an Activate.
 func TestActivateBetween(t *testing.T) {
-	mt := newMeeting(t)
-	v := mt.activation("one", 1)
-	mt.activate(v, hooks.StateApproved)
-	mt.disable()
-	v.Quantity = 1
-	mt.before(5, func() { // intent, mark, activation, active one, and then the update
-		mt.enable(5)
-		mt.lease("a")
-		mt.lease("b")
-		mt.disable()
-	})
-	err := mt.late.Activate(mt.ctx, v, hooks.StateDisabled, mt.grant(auth.HooksActivate))
-	mt.want(err, errs.CodeBoundExceeded)
-	got := mt.reads("one")
-	if err := got.Ledger.Check(got.Quantity, got.MaxBytes); err != nil || got.State != hooks.StateDisabled {
-		t.Errorf("%s, %v", got.State, err)
+	for name, c := range map[string]struct {
+		do   func(mt *meeting)
+		want errs.Code
+		then hooks.State
+	}{
+		"another quantity, with leases out": {func(mt *meeting) { mt.enable(5); mt.lease("a"); mt.lease("b"); mt.disable() }, errs.CodeBoundExceeded, hooks.StateDisabled},
+		"leases out":                        {func(mt *meeting) { mt.enable(3); mt.lease("a"); mt.lease("b"); mt.disable() }, errs.CodeBoundExceeded, hooks.StateDisabled},
+		"it is active":                      {func(mt *meeting) { mt.enable(3) }, errs.CodeConflict, hooks.StateActive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mt := newMeeting(t)
+			v := mt.activation("one", 1)
+			mt.activate(v, hooks.StateApproved)
+			mt.disable()
+			v.Quantity = 1
+			mt.before(5, func() { c.do(mt) }) // intent, mark, activation, active one, and then the update
+			mt.want(mt.late.Activate(mt.ctx, v, hooks.StateDisabled, mt.grant(auth.HooksActivate)), c.want)
+			got := mt.reads("one")
+			if err := got.Ledger.Check(got.Quantity, got.MaxBytes); err != nil || got.State != c.then || got.Quantity == 1 {
+				t.Errorf("%s with a quantity of %d, %v", got.State, got.Quantity, err)
+			}
+		})
 	}
-	mt.fails(mt.DB, "a")
+}
+
+// Whoever ends the lease of a result shows it first.
+func TestRecoveredResultShows(t *testing.T) {
+	mt := newMeeting(t)
+	mt.activate(mt.activation("one", 1), hooks.StateApproved)
+	mt.lease("a")
+	mt.stepsOfSettle("a", 3, 2)
+	s, err := mt.RecoverLease(mt.ctx, jobs.Job{ID: "a", Version: "one", Status: jobs.Failed}, noon)
+	if err != nil || !s.OK {
+		t.Errorf("%v, %v", s.OK, err)
+	}
+	_, err = mt.Result(mt.ctx, "a")
+	noError(t, err)
+	same(t, mt.reads("one").Ledger, hooks.Ledger{Issued: 1, Received: 1, Bytes: 3})
+	mt.disable()
+	mt.want(mt.Lease(mt.ctx, mt.job("b"), noon), errs.CodeHookNotActive)
 }
 
 // However often a Settle breaks off, it reserves at most twice what it needs,
@@ -212,4 +244,58 @@ func TestSettleThatBreaksOff(t *testing.T) {
 	}
 	mt.settle(mt.DB, "a", 3)
 	same(t, mt.reads("one").Ledger, hooks.Ledger{Issued: 2, Leased: 1, Received: 1, Bytes: 3})
+}
+
+// An Activate that cannot take the place of the other one gives that back; if
+// that cannot be done either, Mend does it.
+func TestActivateGivesThePlaceBack(t *testing.T) {
+	for name, cut := range map[string]bool{"by itself": false, "with a Mend": true} {
+		t.Run(name, func(t *testing.T) {
+			mt := newMeeting(t)
+			first, second := mt.activation("one", 1), mt.activation("two", 2)
+			mt.activate(second, hooks.StateApproved)
+			mt.activate(first, hooks.StateApproved)
+			mt.before(8, func() { // intent, mark, activation, active one, last action, what to undo, supersede, and then the update
+				same(t, mt.reads("one").State, hooks.StateSuperseded)
+				_, err := mt.ChangeState(mt.ctx, "two", hooks.StateSuperseded, hooks.StateRevoked, "", noon)
+				noError(t, err)
+				mt.before(2, func() {
+					if cut {
+						mt.way.Cut(0, false)
+					}
+				})
+			})
+			code := map[bool]errs.Code{false: errs.CodeConflict, true: errs.CodeUnavailable}[cut]
+			mt.want(mt.late.Activate(mt.ctx, second, hooks.StateSuperseded, mt.grant(auth.HooksActivate)), code)
+			_, err := mt.Mend(mt.ctx, noon.Add(time.Hour), 10)
+			noError(t, err)
+			same(t, mt.reads("one").State, hooks.StateActive)
+		})
+	}
+}
+
+// What was superseded for nothing is left alone if others have moved it since.
+func TestPutBackTooLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(mt *meeting, third hooks.Activation)
+		want hooks.State
+	}{
+		"disabled": {func(mt *meeting, _ hooks.Activation) { mt.disable() }, hooks.StateDisabled},
+		"superseded again": {func(mt *meeting, third hooks.Activation) {
+			mt.activate(third, hooks.StateApproved)
+			mt.disables("three")
+		}, hooks.StateSuperseded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mt := newMeeting(t)
+			first, second, third := mt.activation("one", 1), mt.activation("two", 2), mt.activation("three", 3)
+			mt.activate(first, hooks.StateApproved)
+			other, _, err := mt.supersede(mt.ctx, second, "entry")
+			noError(t, err)
+			mt.activate(first, hooks.StateSuperseded)
+			c.do(mt, third)
+			noError(t, mt.putBack(mt.ctx, other, "two"))
+			same(t, mt.reads("one").State, c.want)
+		})
+	}
 }
