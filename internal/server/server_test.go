@@ -82,6 +82,28 @@ func TestStopsGracefully(t *testing.T) {
 	}
 }
 
+// A data folder whose server gets another store keeps the admin's token of the
+// first, of which that store has the hash only.
+func TestAnotherStoreKeepsTheToken(t *testing.T) {
+	r := newRig(t)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r.cfg.Store = filepath.Join(r.cfg.Data, "other.db")
+	r.start()
+	if a := r.send(auth.RoleAdmin, "GET", "/api/me", nil); a.Status != http.StatusUnauthorized {
+		t.Errorf("the other store knows the token: %d", a.Status)
+	}
+	kept, err := filepath.Glob(filepath.Join(r.cfg.Data, adminTokenFile+".*"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%v, %v, want one token that is kept", kept, err)
+	}
+	b, err := os.ReadFile(kept[0])
+	if err != nil || strings.TrimSpace(string(b)) != r.tokens[auth.RoleAdmin] {
+		t.Errorf("it is another one: %v", err)
+	}
+}
+
 func TestSecretsAreForTheOwnerOnly(t *testing.T) {
 	r := newRig(t)
 	entries, err := os.ReadDir(r.cfg.Data)

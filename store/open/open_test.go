@@ -64,7 +64,7 @@ func TestHasPassword(t *testing.T) {
 		"/var/lib/x.db": false, "x:y@z": false, "mongodb://h/db": false, "mongodb://u@h/db": false, "mongodb://u:@h/db": false,
 		"mongodb://u:p@h/db": true, "mongodb+srv://u:p@h": true, "mongodb://u:p@h1,h2/?appName=a@b": true, "mongodb://h/?appName=a:b@c": false,
 		"mongodb://h/?authMechanism=MONGODB-AWS&authMechanismProperties=AWS_SESSION_TOKEN:x": true,
-		"mongodb://h/?tlsCertificateKeyFile=f&TLSCertificateKeyFilePassword=x": true, "mongodb://h/?sslClientCertificateKeyPassword=x": true,
+		"mongodb://h/?tlsCertificateKeyFile=f&TLSCertificateKeyFilePassword=x":               true, "mongodb://h/?sslClientCertificateKeyPassword=x": true,
 	} {
 		if got := open.HasPassword(address); got != want {
 			t.Errorf("%s: %v, want %v", address, got, want)
