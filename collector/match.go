@@ -127,7 +127,7 @@ func (c *Collector) ask(ctx context.Context, q *question) error {
 // or half: a whole one is sent as after a hello, for the peer, whose stream
 // goes on, says none.
 func (c *Collector) doubt(j jobs.Job, err error) {
-	if away(err) {
+	if errs.Away(err) {
 		c.inDoubt.add(j.ID)
 		c.queue.putOff(task{kind: taskPeer, id: j.PeerID})
 	}

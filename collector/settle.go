@@ -107,7 +107,7 @@ func (c *Collector) end(ctx context.Context, j jobs.Job, d jobs.Decision) (jobs.
 // settle decides a job with what follows from it.
 func (c *Collector) settle(ctx context.Context, id string, d jobs.Decision, r *Result) (jobs.Job, error) {
 	s, err := c.Jobs.Settle(context.WithoutCancel(ctx), id, d, r, c.now())
-	if away(err) {
+	if errs.Away(err) {
 		c.inDoubt.add(id)
 	}
 	if err != nil {

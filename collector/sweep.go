@@ -26,7 +26,7 @@ const (
 // error of the recovery, or nil once everything that it started has ended.
 // Where the store is away the sweep does what the recovery could not.
 func (c *Collector) Run(ctx context.Context) error {
-	if err := c.Recover(ctx); away(err) {
+	if err := c.Recover(ctx); errs.Away(err) {
 		c.warn(ctx, "the recovery was not complete; the sweep goes on with it", "error", err)
 	} else if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (c *Collector) work(ctx context.Context) {
 		if ok {
 			if err := c.do(ctx, t); err != nil && ctx.Err() == nil {
 				c.warn(ctx, "cannot match", "id", t.id, "error", err)
-				if away(err) {
+				if errs.Away(err) {
 					c.queue.putOff(t)
 				}
 			}
@@ -159,23 +159,17 @@ func inTurn(ctx context.Context, steps ...func(context.Context) error) error {
 	var broken []error
 	for _, step := range steps {
 		err := step(ctx)
-		if away(err) && len(broken) == 0 {
+		if errs.Away(err) && len(broken) == 0 {
 			return err // as it is, with what the log wants to know
 		}
 		if err != nil {
 			broken = append(broken, err)
 		}
-		if away(err) {
+		if errs.Away(err) {
 			break
 		}
 	}
 	return errors.Join(broken...)
-}
-
-// away reports whether a store answered that it cannot be used now. Whether it
-// did what it was asked, nobody knows.
-func away(err error) bool {
-	return errs.Is(err, errs.CodeUnavailable) || errs.Is(err, errs.CodeStorageFull)
 }
 
 // repairOverdue fails what nobody answered, whether or not anybody looks.
@@ -293,7 +287,7 @@ func (c *Collector) askBacklog(ctx context.Context) error {
 	for _, version := range c.backlog.versions() {
 		if c.backlog.rescan(version) {
 			err := c.MatchActivation(ctx, version)
-			if away(err) {
+			if errs.Away(err) {
 				c.backlog.markStale(version)
 			}
 			broken = append(broken, err)

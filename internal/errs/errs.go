@@ -121,3 +121,7 @@ func CodeOf(err error) Code {
 
 // Is reports whether err carries the code.
 func Is(err error, code Code) bool { return err != nil && CodeOf(err) == code }
+
+// Away reports whether err is that of a store which cannot be used now. Whether
+// it did what it was asked, nobody knows.
+func Away(err error) bool { return Is(err, CodeUnavailable) || Is(err, CodeStorageFull) }

@@ -28,11 +28,6 @@ type later struct {
 	timer <-chan time.Time
 }
 
-// away reports whether an error is that of a store which cannot be used now.
-func away(err error) bool {
-	return errs.Is(err, errs.CodeUnavailable) || errs.Is(err, errs.CodeStorageFull)
-}
-
 func (l *later) some() bool { return len(l.msgs) > 0 }
 
 // due tells when to try again; it never does where nothing waits.

@@ -198,7 +198,7 @@ func (s *Server) hear(st *stream, g peerStream, waits *later, m *jobpb.PeerMessa
 	if cause := context.Cause(st.ctx); err != nil && cause != nil {
 		return cause
 	}
-	if away(err) {
+	if errs.Away(err) {
 		s.Log.InfoContext(st.ctx, "a peer's message waits for the store", "peer", st.peerID, "error", err)
 		return waits.add(m)
 	}
@@ -232,7 +232,7 @@ func (s *Server) handle(st *stream, m *jobpb.PeerMessage) (*jobpb.ServerMessage,
 		return s.finished(st, b.Finished)
 	case *jobpb.PeerMessage_Claim:
 		err := s.Collector.Claim(st.ctx, st.peerID, b.Claim.GetVersion(), b.Claim.GetOriginalId())
-		if away(err) {
+		if errs.Away(err) {
 			return nil, err
 		}
 		if err != nil {

@@ -78,8 +78,7 @@ func (q quiet) WithGroup(name string) slog.Handler {
 // where it tells of none.
 func troubleOf(r slog.Record) (cause error) {
 	r.Attrs(func(a slog.Attr) bool {
-		if err, ok := a.Value.Any().(error); ok && a.Key == "error" &&
-			(errs.Is(err, errs.CodeUnavailable) || errs.Is(err, errs.CodeStorageFull)) {
+		if err, ok := a.Value.Any().(error); ok && a.Key == "error" && errs.Away(err) {
 			cause = err
 		}
 		return cause == nil
