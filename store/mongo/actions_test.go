@@ -224,6 +224,11 @@ func TestSupersededForNothing(t *testing.T) {
 	noError(t, a.putBack(a.ctx, other, second.Digest))
 	same(t, a.reads("one"), superseded)
 	same(t, a.reads("three").State, hooks.StateActive)
+	// Nor does it come back when that one was disabled: nobody asked for it.
+	_, err = a.ChangeState(a.ctx, "three", hooks.StateActive, hooks.StateDisabled, "noisy", third.ChangedAt)
+	noError(t, err)
+	noError(t, a.putBack(a.ctx, other, second.Digest))
+	same(t, a.reads("one"), superseded)
 }
 
 // Between the look and the update others may do anything.

@@ -191,7 +191,7 @@ func (d *DB) supersede(ctx context.Context, v hooks.Activation, entry string) (o
 }
 
 // putBack takes back what supersede did. Where another version is active now,
-// that is why this one stays superseded.
+// or was since, that is why this one stays superseded.
 func (d *DB) putBack(ctx context.Context, other undoDoc, by string) error {
 	superseded := m{
 		{Key: "_id", Value: other.Digest}, {Key: "state", Value: hooks.StateSuperseded}, {Key: "reason", Value: supersededBy(by)},
@@ -199,6 +199,9 @@ func (d *DB) putBack(ctx context.Context, other undoDoc, by string) error {
 	was, err := one[activationDoc](ctx, d, d.activations, superseded, options.FindOne().SetProjection(withoutLeases()))
 	if err != nil {
 		return ignoreNone(err)
+	}
+	if overtaken, err := d.changedSince(ctx, was, by); err != nil || overtaken {
+		return err
 	}
 	_, err = d.change(ctx, d.activations, superseded, m{{Key: "$set", Value: m{
 		{Key: "state", Value: hooks.StateActive},
@@ -213,6 +216,17 @@ func (d *DB) putBack(ctx context.Context, other undoDoc, by string) error {
 		return nil
 	}
 	return err
+}
+
+// changedSince reports whether any other version of a hook than the two was
+// activated, disabled or ended since one of them was superseded.
+func (d *DB) changedSince(ctx context.Context, superseded activationDoc, by string) (bool, error) {
+	_, err := one[activationDoc](ctx, d, d.activations, m{
+		{Key: "hook", Value: superseded.Hook},
+		{Key: "changed_at", Value: m{{Key: "$gte", Value: superseded.ChangedAt}}},
+		{Key: "_id", Value: m{{Key: "$nin", Value: a{superseded.Digest, by}}}},
+	}, options.FindOne().SetProjection(m{{Key: "_id", Value: 1}}))
+	return err == nil, ignoreNone(err)
 }
 
 // Disable moves an activation from one state to disabled; errs.CodeConflict

@@ -34,6 +34,7 @@ func indexes() []index {
 		{"activations", m{{Key: "state", Value: 1}, {Key: "deadline", Value: 1}, {Key: "_id", Value: 1}}, false, "active ones past their deadline"},
 		{"activations", m{{Key: "keys", Value: 1}, {Key: "state", Value: 1}, {Key: "_id", Value: 1}}, false, "active ones with a match key"},
 		{"activations", m{{Key: "ledger.leased", Value: 1}}, false, "those with leases out"},
+		{"activations", m{{Key: "hook", Value: 1}, {Key: "changed_at", Value: 1}}, false, "what became of a hook since a time"},
 		{"jobs", m{{Key: "slot", Value: 1}}, true, "one open job of a version for an original"},
 		{"jobs", m{{Key: "place", Value: 1}}, true, "a peer's pending jobs have one of a few places each"},
 		{"jobs", m{{Key: "peer_id", Value: 1}, {Key: "_id", Value: -1}}, false, "jobs of a peer"},
