@@ -86,14 +86,19 @@ func (d *DB) unchanged(ctx context.Context, before []int64) error {
 	return err
 }
 
+// mendRounds is how often maxRepair documents of a kind are mended: beside a
+// busy server there would be no end.
+const mendRounds = 1000
+
 // mendEverything mends until nothing is left that a stopped server began.
 func (d *DB) mendEverything(ctx context.Context) error {
-	for {
+	for range mendRounds {
 		n, err := d.Mend(ctx, d.options.Now().Add(time.Minute), maxRepair)
 		if err != nil || n == 0 {
 			return err
 		}
 	}
+	return nil // what is left over nothingToDo finds
 }
 
 // endStale ends a lease whose job is decided, or was never stored.
@@ -215,6 +220,9 @@ func (d *DB) ArchiveForeign(ctx context.Context) ([]archive.Kind, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if !strings.HasPrefix(doc.ID, foreignID(doc.Kind, "")) { // the order is that of the ids
+			return nil, errs.New(errs.CodeInternal, "cannot read a document of %s: %q is not of kind %q", d.foreign.Name(), doc.ID, doc.Kind)
 		}
 		kinds, after = append(kinds, doc.Kind), string(doc.Kind)+"0" // "0" comes after "/"
 	}

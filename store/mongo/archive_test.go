@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,20 @@ func TestExportOfDamagedFields(t *testing.T) {
 		if (err == nil) != (kept == "null") {
 			t.Errorf("%q: %v", kept, err)
 		}
+	}
+}
+
+// A record whose kind is not that of its id ends an export, which would find it
+// again and again.
+func TestExportOfADamagedKind(t *testing.T) {
+	for _, kind := range []string{"", "another"} {
+		a := newActing(t)
+		_, err := a.foreign.InsertOne(a.ctx, foreignDoc{ID: "zebra/1", Kind: archive.Kind(kind), Key: "1", Data: []byte("{}")})
+		noError(t, err)
+		ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
+		defer cancel()
+		_, err = archive.Export(ctx, a, &bytes.Buffer{}, nil)
+		a.want(err, errs.CodeInternal)
 	}
 }
 
