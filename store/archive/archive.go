@@ -24,6 +24,7 @@ import (
 
 	"hookline/collector"
 	"hookline/hooks"
+	"hookline/internal/errs"
 	"hookline/review"
 )
 
@@ -94,6 +95,16 @@ type Source interface {
 type Mark struct {
 	Archive string `json:"archive"` // hex SHA-256 of the file's content
 	Records int64  `json:"records"` // that are in the store
+}
+
+// Unfinished refuses a store with this mark to all but another import: nil for
+// the zero Mark, else errs.CodeUnavailable.
+func (m Mark) Unfinished() error {
+	if m == (Mark{}) {
+		return nil
+	}
+	return errs.New(errs.CodeUnavailable, "an import into it is not finished").
+		WithHint("run hookline admin import again with the same archive (its content has the SHA-256 %s), which goes on where it stopped; or begin with a new store", m.Archive)
 }
 
 // Target is a store that can be filled.

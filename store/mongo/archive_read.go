@@ -24,11 +24,11 @@ var _ archive.Source = (*DB)(nil)
 // no one state to read; archive.Export notices where the store changes.
 func (d *DB) ArchiveBegin(ctx context.Context) (func() error, error) {
 	mark, err := d.ArchiveMark(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case mark != archive.Mark{}:
-		return nil, openError(d.target, unfinishedImport())
+	}
+	if err := mark.Unfinished(); err != nil {
+		return nil, openError(d.target, err)
 	}
 	if err := d.mendEverything(ctx); err != nil {
 		return nil, err

@@ -138,19 +138,11 @@ func (d *DB) checkImport(ctx context.Context) error {
 	if d.options.Import {
 		return nil
 	}
-	err := d.meta.FindOne(ctx, m{{Key: "_id", Value: metaImport}}).Err()
-	switch {
-	case none(err):
-		return nil
-	case err != nil:
+	mark, err := d.ArchiveMark(ctx)
+	if err != nil {
 		return err
 	}
-	return unfinishedImport()
-}
-
-func unfinishedImport() *errs.Error {
-	return errs.New(errs.CodeUnavailable, "an import into it is not finished").
-		WithHint("run the same hookline admin import again, which goes on where it stopped; or drop the database and start anew")
+	return mark.Unfinished()
 }
 
 // Ready says whether the store answers reads and, where the last operation

@@ -120,7 +120,7 @@ func (a *Archive) ArchiveBegin(ctx context.Context) (func() error, error) {
 	}
 	m, err := importMark(ctx, a.view)
 	if err == nil {
-		err = unfinished(m)
+		err = m.Unfinished()
 	}
 	if err != nil {
 		a.view.rollback()
@@ -156,13 +156,4 @@ func readError(path string, err error) error {
 	}
 	return errs.Wrap(errs.CodeUnavailable, err, "cannot read store %s", path).
 		WithHint("the database may be damaged; see what sqlite3 FILE 'PRAGMA integrity_check' says")
-}
-
-// unfinished refuses a database that an import has not filled yet.
-func unfinished(m archive.Mark) error {
-	if m == (archive.Mark{}) {
-		return nil
-	}
-	return errs.New(errs.CodeUnavailable, "an import into it is not finished").
-		WithHint("run hookline admin import again with the same archive (its content has the SHA-256 %s), or begin with a new store", m.Archive)
 }

@@ -127,7 +127,7 @@ func (d *DB) filled(ctx context.Context, o Options) error {
 	if err != nil || o.Import {
 		return err
 	}
-	return unfinished(m)
+	return m.Unfinished()
 }
 
 // Close answers what waits, folds the log into the file and closes it. Every
