@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func TestReadyzTellsItsOwnPatience(t *testing.T) {
 	r := newRig(t)
 	s := &Server{db: stalled{r.db}, log: r.Server.log}
 	w := httptest.NewRecorder()
-	s.ready(w, httptest.NewRequest("GET", "/readyz", nil))
+	s.ready(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "did not answer within 2s") {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
