@@ -15,7 +15,7 @@ import (
 // However long the texts of an archive are, a short file when compressed, the
 // checker keeps a few bytes of each record.
 func TestTheCheckerKeepsLittle(t *testing.T) {
-	const records, size = 64, 1 << 20
+	const records, size = 64, 1 << 18
 	long := func(i int, what string) string { return fmt.Sprint(what, i, strings.Repeat("x", size)) }
 	c := newChecker()
 	before := heap()
