@@ -143,6 +143,34 @@ func CheckDecision(id string, d jobs.Decision, r *Result) error {
 	return nil
 }
 
+// WhyNoLease names the condition that a refused lease of an activation meets
+// first; nil where none is in the way.
+func WhyNoLease(a hooks.Activation, now time.Time) error {
+	switch {
+	case a.State != hooks.StateActive:
+		return errs.New(errs.CodeHookNotActive, "version %s is %s", a.Digest, a.State)
+	case a.Deadline.UnixMilli() <= now.UnixMilli():
+		return errs.New(errs.CodeDeadlineReached, "version %s reached its deadline", a.Digest)
+	case a.Ledger.Received+a.Ledger.Leased >= a.Quantity:
+		return errs.New(errs.CodeQuantityReached, "version %s has all %d reports that it may bring, or leases out for them",
+			a.Digest, a.Quantity)
+	case a.Ledger.Leased >= hooks.MaxLeasesOut:
+		return errs.New(errs.CodeLeasesOut, "version %s has %d leases out", a.Digest, a.Ledger.Leased)
+	}
+	return nil
+}
+
+// WhyNoBytes says whether a result of n bytes, which has no room now, could
+// ever fit.
+func WhyNoBytes(a hooks.Activation, n int64) error {
+	if a.Ledger.Bytes+n > a.MaxBytes {
+		return errs.New(errs.CodeBytesReached, "version %s may bring %d bytes, has %d, and this result has at least %d",
+			a.Digest, a.MaxBytes, a.Ledger.Bytes, n)
+	}
+	return errs.New(errs.CodeRateLimited, "other uploads have reserved what version %s has left", a.Digest).
+		WithHint("wait until one of them has ended")
+}
+
 // Conclude says where an activation goes that is active and has reached a
 // bound, and why; to is empty where it stays. Stores ask it in Settle, the
 // sweep for what time and crashes bring.

@@ -10,6 +10,7 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // maxKeys caps the match keys of one question; a report has two.
@@ -32,7 +33,7 @@ func (d *DB) ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activatio
 	}
 	docs, err := list[activationDoc](ctx, d, d.activations,
 		m{{Key: "keys", Value: m{{Key: "$in", Value: keys}}}, {Key: "state", Value: hooks.StateActive}},
-		m{{Key: "_id", Value: 1}}, maxRepair, withoutLeases())
+		m{{Key: "_id", Value: 1}}, store.MaxRepair, withoutLeases())
 	return all(docs, err, activationDoc.activation)
 }
 
@@ -41,7 +42,7 @@ func (d *DB) ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activatio
 func (d *DB) ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error) {
 	docs, err := list[activationDoc](ctx, d, d.activations,
 		m{{Key: "state", Value: hooks.StateActive}, {Key: "deadline", Value: m{{Key: "$lte", Value: now}}}},
-		m{{Key: "deadline", Value: 1}, {Key: "_id", Value: 1}}, page(limit, maxRepair), withoutLeases())
+		m{{Key: "deadline", Value: 1}, {Key: "_id", Value: 1}}, store.Page(limit, store.MaxRepair), withoutLeases())
 	return all(docs, err, activationDoc.activation)
 }
 

@@ -14,6 +14,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 	"hookline/store/archive"
 )
 
@@ -34,7 +35,7 @@ func (d *DB) ArchiveBegin(ctx context.Context) (func() error, error) {
 		return nil, err
 	}
 	for after := ""; ; {
-		leases, err := d.Leases(ctx, after, maxRepair)
+		leases, err := d.Leases(ctx, after, store.MaxRepair)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +45,7 @@ func (d *DB) ArchiveBegin(ctx context.Context) (func() error, error) {
 			}
 			after = l.ID
 		}
-		if len(leases) < maxRepair {
+		if len(leases) < store.MaxRepair {
 			break
 		}
 	}
@@ -86,14 +87,14 @@ func (d *DB) unchanged(ctx context.Context, before []int64) error {
 	return err
 }
 
-// mendRounds is how often maxRepair documents of a kind are mended: beside a
+// mendRounds is how often store.MaxRepair documents of a kind are mended: beside a
 // busy server there would be no end.
 const mendRounds = 1000
 
 // mendEverything mends until nothing is left that a stopped server began.
 func (d *DB) mendEverything(ctx context.Context) error {
 	for range mendRounds {
-		n, err := d.Mend(ctx, d.options.Now().Add(time.Minute), maxRepair)
+		n, err := d.Mend(ctx, d.options.Now().Add(time.Minute), store.MaxRepair)
 		if err != nil || n == 0 {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // maxRounds is how often an action looks again and tries again where others
@@ -91,8 +92,8 @@ func (d *DB) addEntry(ctx context.Context, doc entryDoc) error {
 
 // Entries lists the audit log, newest first, entries older than after.
 func (d *DB) Entries(ctx context.Context, after string, limit int) ([]auth.Entry, error) {
-	docs, err := list[entryDoc](ctx, d, d.audit, m{{Key: "_id", Value: m{{Key: "$lt", Value: before(after)}}}},
-		m{{Key: "_id", Value: -1}}, page(limit, maxPage), nil)
+	docs, err := list[entryDoc](ctx, d, d.audit, m{{Key: "_id", Value: m{{Key: "$lt", Value: store.Before(after)}}}},
+		m{{Key: "_id", Value: -1}}, store.Page(limit, store.MaxPage), nil)
 	return all(docs, err, entryDoc.entry)
 }
 

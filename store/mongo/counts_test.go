@@ -20,6 +20,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/internal/wiretest"
+	"hookline/store"
 )
 
 var filedAt = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -37,11 +38,11 @@ func aReport(id string, problem int, at time.Time) jobs.Job {
 // checkCounts holds the problems against the reports that are stored, and demands
 // that nothing is left to do.
 func (d *DB) checkCounts(ctx context.Context) error {
-	filed, err := list[filedJob](ctx, d, d.jobs, m{}, oldestFirst(), maxRepair, filedFields())
+	filed, err := list[filedJob](ctx, d, d.jobs, m{}, oldestFirst(), store.MaxRepair, filedFields())
 	if err != nil {
 		return err
 	}
-	problems, err := list[problemDoc](ctx, d, d.problems, m{}, oldestFirst(), maxRepair, nil)
+	problems, err := list[problemDoc](ctx, d, d.problems, m{}, oldestFirst(), store.MaxRepair, nil)
 	if err != nil {
 		return err
 	}

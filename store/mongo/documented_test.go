@@ -1,23 +1,17 @@
 package mongo
 
 import (
-	"context"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"hookline/collector"
-	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/internal/jobs"
 	"hookline/internal/wiretest"
 	"hookline/store/archive"
+	"hookline/store/storetest"
 )
 
 var update = flag.Bool("update", false, "write the tables of docs/mongodb.md anew")
@@ -112,77 +106,22 @@ func indexTable() string {
 // partly reports whether only a part of the suite runs.
 func partly() bool { return strings.Contains(flag.Lookup("test.run").Value.String(), "/") }
 
-// everyQuery asks all that can be asked, each filter with and without each of
-// its members.
+// everyQuery asks all that can be asked, also of a store that is moved.
 func everyQuery(t *testing.T, d *DB) {
 	t.Helper()
-	ctx, now := t.Context(), time.Unix(1_000_000, 0)
-	for bits := range 1 << 6 {
-		f := jobs.Filter{}
-		for i, member := range []*string{&f.PeerID, &f.ProblemID, &f.Original, &f.Version, (*string)(&f.Workload), (*string)(&f.Status)} {
-			if bits>>i&1 == 1 {
-				*member = "x"
-			}
-		}
-		_, err := d.Jobs(ctx, f)
-		noError(t, err)
-	}
-	for bits := range 1 << 4 {
-		f := collector.ResultFilter{}
-		for i, member := range []*string{&f.JobID, &f.Hook, &f.Version, &f.ProblemID} {
-			if bits>>i&1 == 1 {
-				*member = "x"
-			}
-		}
-		_, err := d.Results(ctx, f)
-		noError(t, err)
-	}
+	storetest.Ask(t, d)
+	ctx := t.Context()
 	for _, kind := range archive.Kinds() {
 		_, err := d.ArchivePage(ctx, kind, "x", 10)
 		noError(t, err)
 	}
-	for _, ask := range otherQueries(ctx, d, now) {
-		if err := ask(); err != nil && !errs.Is(err, errs.CodeNotFound) && !errs.Is(err, errs.CodeHookNotActive) {
-			t.Error(err)
-		}
-	}
-}
-
-func otherQueries(ctx context.Context, d *DB, now time.Time) []func() error {
-	return []func() error{
-		func() error { _, err := d.Entries(ctx, "", 10); return err },
-		func() error { _, err := d.Peers(ctx, "", 10); return err },
-		func() error { _, err := d.Hooks(ctx, "", 10); return err },
-		func() error { _, err := d.VersionsOf(ctx, "h", 0, 10); return err },
-		func() error { _, err := d.Problems(ctx, "", 10); return err },
-		func() error { _, err := d.Problems(ctx, "1/x", 10); return err },
-		func() error { _, err := d.Leases(ctx, "", 10); return err },
-		func() error { _, err := d.Overdue(ctx, now, "", 10); return err },
-		func() error { _, err := d.ActivePast(ctx, now, 10); return err },
-		func() error { _, err := d.Unacked(ctx, "p", 10); return err },
-		func() error { _, err := d.Originals(ctx, "p", []string{"fp:a", "pkg:b"}, 10); return err },
-		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a", "pkg:b"}); return err },
-		func() error { _, err := d.LatestNumber(ctx, "h"); return err },
-		func() error { _, err := d.PurgeTokens(ctx, now, 10); return err },
-		func() error { _, err := d.User(ctx, "u"); return err },
-		func() error { _, err := d.TokenByHash(ctx, [32]byte{}); return err },
-		func() error { _, err := d.Peer(ctx, "p"); return err },
-		func() error { _, err := d.Life(ctx, "d"); return err },
-		func() error { _, err := d.Activation(ctx, "d"); return err },
-		func() error { _, err := d.Job(ctx, "j"); return err },
-		func() error { _, err := d.Problem(ctx, "p"); return err },
-		func() error { _, err := d.Result(ctx, "r"); return err },
-		func() error { _, err := d.Mend(ctx, now, 10); return err },
-		func() error { return d.Ready(ctx) },
+	for _, ask := range []func() error{
 		func() error { _, err := d.ArchiveBegin(ctx); return err },
 		func() error { _, err := d.ArchiveEmpty(ctx); return err },
 		func() error { _, err := d.ArchiveMark(ctx); return err },
 		func() error { return d.ArchiveDone(ctx) },
-		func() error { return d.Lease(ctx, jobs.Job{ID: "j", Version: "v"}, now) },
-		func() error { return d.Reserve(ctx, "v", "l", -1) },
-		func() error { _, err := d.MarkSent(ctx, "j", now); return err },
-		func() error { _, err := d.Connect(ctx, "p", "s", enroll.Hello{Renews: 1}, now); return err },
-		func() error { return d.SpendToken(ctx, "t", auth.Token{ID: "t2"}) },
+	} {
+		noError(t, ask())
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // looked is what stands in the store.
@@ -24,11 +25,11 @@ type looked struct {
 func (w *interleaved) look() looked {
 	l := looked{jobs: map[string]jobDoc{}, results: map[string]resultDoc{}}
 	var err error
-	l.activations, err = list[activationDoc](w.Context(), w.base, w.base.activations, m{}, oldestFirst(), maxRepair, nil)
+	l.activations, err = list[activationDoc](w.Context(), w.base, w.base.activations, m{}, oldestFirst(), store.MaxRepair, nil)
 	noError(w.T, err)
-	all, err := list[jobDoc](w.Context(), w.base, w.base.jobs, m{}, oldestFirst(), maxRepair, nil)
+	all, err := list[jobDoc](w.Context(), w.base, w.base.jobs, m{}, oldestFirst(), store.MaxRepair, nil)
 	noError(w.T, err)
-	shown, err := list[resultDoc](w.Context(), w.base, w.base.results, m{}, oldestFirst(), maxRepair, nil)
+	shown, err := list[resultDoc](w.Context(), w.base, w.base.results, m{}, oldestFirst(), store.MaxRepair, nil)
 	noError(w.T, err)
 	for _, j := range all {
 		l.jobs[j.ID] = j
@@ -149,7 +150,7 @@ func (w *interleaved) checkPromises(l looked, reports map[string]int64) {
 			}
 		}
 	}
-	problems, err := list[problemDoc](w.Context(), w.base, w.base.problems, m{}, oldestFirst(), maxRepair, nil)
+	problems, err := list[problemDoc](w.Context(), w.base, w.base.problems, m{}, oldestFirst(), store.MaxRepair, nil)
 	noError(w.T, err)
 	counted := map[string]int64{}
 	for _, p := range problems {
@@ -158,7 +159,7 @@ func (w *interleaved) checkPromises(l looked, reports map[string]int64) {
 	if diff := cmp.Diff(reports, counted); diff != "" {
 		w.Errorf("reports (-stored +counted)\n%s", diff)
 	}
-	entries, err := w.base.Entries(w.Context(), "", maxPage)
+	entries, err := w.base.Entries(w.Context(), "", store.MaxPage)
 	noError(w.T, err)
 	for _, e := range entries {
 		if e.Outcome == auth.OutcomeBegun {

@@ -10,6 +10,7 @@ import (
 	"hookline/collector"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // withoutContents reads a job without its report and result.
@@ -75,13 +76,13 @@ func (d *DB) Job(ctx context.Context, id string) (jobs.Job, error) {
 
 // Jobs lists jobs without their reports, newest first.
 func (d *DB) Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) {
-	return d.jobList(ctx, jobsFilter(f), newestFirst(), page(f.Limit, maxPage), withoutContents())
+	return d.jobList(ctx, jobsFilter(f), newestFirst(), store.Page(f.Limit, store.MaxPage), withoutContents())
 }
 
 // jobsFilter narrows only by what the filter sets, so that each combination
 // finds its index.
 func jobsFilter(f jobs.Filter) m {
-	filter := m{{Key: "_id", Value: m{{Key: "$lt", Value: before(f.After)}}}}
+	filter := m{{Key: "_id", Value: m{{Key: "$lt", Value: store.Before(f.After)}}}}
 	for _, c := range []struct{ key, value string }{
 		{"peer_id", f.PeerID},
 		{"problem_id", f.ProblemID},

@@ -15,6 +15,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // maxTries bounds how often an update is tried again because its document
@@ -101,25 +102,16 @@ func busy(version string) error {
 // none is met any more.
 func (d *DB) whyNoLease(ctx context.Context, version, lease string, now time.Time) error {
 	doc, err := d.activationDoc(ctx, version)
-	_, taken := doc.Leases[lease]
-	switch {
-	case errs.Is(err, errs.CodeNotFound):
+	if errs.Is(err, errs.CodeNotFound) {
 		return errs.New(errs.CodeHookNotActive, "version %s was never activated", version)
-	case err != nil:
-		return err
-	case doc.State != hooks.StateActive:
-		return errs.New(errs.CodeHookNotActive, "version %s is %s", version, doc.State)
-	case doc.Deadline.UnixMilli() <= now.UnixMilli():
-		return errs.New(errs.CodeDeadlineReached, "version %s reached its deadline", version)
-	case doc.Open <= 0:
-		return errs.New(errs.CodeQuantityReached, "version %s has all %d reports that it may bring, or leases out for them",
-			version, doc.Quantity)
-	case doc.Ledger.Leased >= hooks.MaxLeasesOut:
-		return errs.New(errs.CodeLeasesOut, "version %s has %d leases out", version, doc.Ledger.Leased)
-	case taken:
+	}
+	if err == nil {
+		err = collector.WhyNoLease(doc.activation(), now)
+	}
+	if _, taken := doc.Leases[lease]; err == nil && taken {
 		return errs.New(errs.CodeConflict, "cannot take lease %s: the id is taken", lease)
 	}
-	return nil
+	return err
 }
 
 // addHookJob stores the job of a lease that is out. One command offers it in
@@ -283,7 +275,7 @@ func (d *DB) reserveExactly(ctx context.Context, version, lease string, n int64)
 	case err != nil:
 		return false, err
 	case n > doc.Room:
-		return false, whyNoBytes(doc, l.Reserved+n)
+		return false, collector.WhyNoBytes(doc.activation(), l.Reserved+n)
 	case n < 0 && l.Settling:
 		return true, nil
 	}
@@ -299,21 +291,11 @@ func (d *DB) reserveExactly(ctx context.Context, version, lease string, n int64)
 	return err == nil, err
 }
 
-// whyNoBytes says whether a result of n bytes could ever fit.
-func whyNoBytes(doc activationDoc, n int64) error {
-	if doc.Ledger.Bytes+n > doc.MaxBytes {
-		return errs.New(errs.CodeBytesReached, "version %s may bring %d bytes, has %d, and this result has at least %d",
-			doc.Digest, doc.MaxBytes, doc.Ledger.Bytes, n)
-	}
-	return errs.New(errs.CodeRateLimited, "other uploads have reserved what version %s has left", doc.Digest).
-		WithHint("wait until one of them has ended")
-}
-
 // Leases lists the leases that are out, by id, those above after. They stand
 // in their activations, of which few have any.
 func (d *DB) Leases(ctx context.Context, after string, limit int) ([]collector.Lease, error) {
 	docs, err := list[activationDoc](ctx, d, d.activations, m{{Key: "ledger.leased", Value: m{{Key: "$gt", Value: 0}}}},
-		m{{Key: "ledger.leased", Value: 1}}, maxRepair, m{{Key: "leases", Value: 1}})
+		m{{Key: "ledger.leased", Value: 1}}, store.MaxRepair, m{{Key: "leases", Value: 1}})
 	if err != nil {
 		return nil, err
 	}
@@ -322,7 +304,7 @@ func (d *DB) Leases(ctx context.Context, after string, limit int) ([]collector.L
 		out = append(out, doc.leases(after)...)
 	}
 	slices.SortFunc(out, func(a, b collector.Lease) int { return strings.Compare(a.ID, b.ID) })
-	return out[:min(len(out), page(limit, maxRepair))], nil
+	return out[:min(len(out), store.Page(limit, store.MaxRepair))], nil
 }
 
 // leases are those with an id above after.

@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/internal/auth"
+	"hookline/store"
 )
 
 // Mend finishes what carries a todo that was set before a time: at most limit
@@ -22,7 +23,7 @@ func (d *DB) Mend(ctx context.Context, before time.Time, limit int) (n int, err 
 	for _, mend := range []func(context.Context, time.Time, int) (int, error){
 		d.mendCounts, d.mendResults, d.mendVersions, d.mendOutcomes,
 	} {
-		some, err := mend(ctx, before, page(limit, maxRepair))
+		some, err := mend(ctx, before, store.Page(limit, store.MaxRepair))
 		n, broken = n+some, append(broken, err)
 	}
 	return n, errors.Join(broken...)

@@ -7,6 +7,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // AddPeer stores a new peer. The same key again changes nothing; an id that
@@ -75,7 +76,7 @@ func (d *DB) Disconnect(ctx context.Context, id string, epoch int64, now time.Ti
 // Peers lists peers by id, those above after.
 func (d *DB) Peers(ctx context.Context, after string, limit int) ([]enroll.Peer, error) {
 	docs, err := list[peerDoc](ctx, d, d.peers, m{{Key: "_id", Value: m{{Key: "$gt", Value: after}}}},
-		m{{Key: "_id", Value: 1}}, page(limit, maxPage), nil)
+		m{{Key: "_id", Value: 1}}, store.Page(limit, store.MaxPage), nil)
 	return all(docs, err, peerDoc.peer)
 }
 

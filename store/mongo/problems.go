@@ -8,6 +8,7 @@ import (
 
 	"hookline/collector"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // withoutCounting reads a problem without what is there for Mend.
@@ -32,7 +33,7 @@ func (d *DB) Problems(ctx context.Context, after string, limit int) ([]collector
 		return nil, err
 	}
 	sort := m{{Key: "last_seen", Value: -1}, {Key: "_id", Value: -1}}
-	docs, err := list[problemDoc](ctx, d, d.problems, filter, sort, page(limit, maxPage), withoutCounting())
+	docs, err := list[problemDoc](ctx, d, d.problems, filter, sort, store.Page(limit, store.MaxPage), withoutCounting())
 	return all(docs, err, problemDoc.problem)
 }
 

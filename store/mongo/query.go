@@ -10,31 +10,6 @@ import (
 	"hookline/store"
 )
 
-// Page sizes: what a person's list may ask for, and what repairs may.
-const (
-	maxPage   = 200
-	maxRepair = 10_000
-)
-
-// page clamps a wish for rows to 1..most; no wish means 50.
-func page(limit, most int) int {
-	if limit <= 0 {
-		return min(50, most)
-	}
-	return min(limit, most)
-}
-
-// last sorts after every id, so that a list's first page is a range too.
-const last = "\U0010ffff"
-
-// before is the upper end of a newest-first list.
-func before(after string) string {
-	if after == "" {
-		return last
-	}
-	return after
-}
-
 // fits refuses a document that no MongoDB server would take, before anything
 // is sent. All that people and peers send is capped far below; this is the
 // last guard.
@@ -64,7 +39,7 @@ func one[T any](ctx context.Context, d *DB, c *mongo.Collection, filter m, o ...
 // batch has room for one more: a full one would leave the cursor open, to be
 // asked for nothing.
 func list[T any](ctx context.Context, d *DB, c *mongo.Collection, filter, sort m, limit int, projection m) ([]T, error) {
-	o := options.Find().SetSort(sort).SetLimit(int64(limit)).SetBatchSize(int32(limit) + 1) //nolint:gosec // at most maxRepair
+	o := options.Find().SetSort(sort).SetLimit(int64(limit)).SetBatchSize(int32(limit) + 1) //nolint:gosec // at most store.MaxRepair
 	if projection != nil {
 		o.SetProjection(projection)
 	}

@@ -9,6 +9,7 @@ import (
 	"hookline/collector"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // RecoverLease ends a lease that a stop left out. A lease without a job is
@@ -89,7 +90,7 @@ func (d *DB) Overdue(ctx context.Context, now time.Time, after string, limit int
 		{Key: "status", Value: jobs.Pending},
 		{Key: "_id", Value: m{{Key: "$gt", Value: after}}},
 		{Key: "deadline", Value: m{{Key: "$lte", Value: now}}},
-	}, m{{Key: "_id", Value: 1}}, page(limit, maxRepair), withoutContents())
+	}, m{{Key: "_id", Value: 1}}, store.Page(limit, store.MaxRepair), withoutContents())
 }
 
 // Unacked lists a peer's pending hook jobs that it has not acknowledged,
@@ -100,7 +101,7 @@ func (d *DB) Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job,
 		{Key: "workload", Value: jobs.WorkHook},
 		{Key: "status", Value: jobs.Pending},
 		{Key: "acked_at", Value: m{{Key: "$exists", Value: false}}},
-	}, m{{Key: "_id", Value: 1}}, page(limit, maxRepair), withoutContents())
+	}, m{{Key: "_id", Value: 1}}, store.Page(limit, store.MaxRepair), withoutContents())
 }
 
 // Originals lists a peer's newest originals with one of the match keys, with
@@ -110,5 +111,5 @@ func (d *DB) Originals(ctx context.Context, peerID string, keys []string, limit 
 		return nil, err
 	}
 	return d.jobList(ctx, m{{Key: "peer_id", Value: peerID}, {Key: "keys", Value: m{{Key: "$in", Value: keys}}}},
-		newestFirst(), page(limit, maxPage), m{{Key: "result", Value: 0}})
+		newestFirst(), store.Page(limit, store.MaxPage), m{{Key: "result", Value: 0}})
 }

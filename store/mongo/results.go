@@ -5,6 +5,7 @@ import (
 
 	"hookline/collector"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // Result reads a result; errs.CodeNotFound.
@@ -18,12 +19,12 @@ func (d *DB) Result(ctx context.Context, id string) (collector.Result, error) {
 
 // Results lists results, newest first.
 func (d *DB) Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error) {
-	docs, err := list[resultDoc](ctx, d, d.results, resultsFilter(f), newestFirst(), page(f.Limit, maxPage), nil)
+	docs, err := list[resultDoc](ctx, d, d.results, resultsFilter(f), newestFirst(), store.Page(f.Limit, store.MaxPage), nil)
 	return all(docs, err, resultDoc.result)
 }
 
 func resultsFilter(f collector.ResultFilter) m {
-	filter := m{{Key: "_id", Value: m{{Key: "$lt", Value: before(f.After)}}}}
+	filter := m{{Key: "_id", Value: m{{Key: "$lt", Value: store.Before(f.After)}}}}
 	for _, c := range []struct{ key, value string }{
 		{"job_id", f.JobID},
 		{"hook", f.Hook},

@@ -85,7 +85,7 @@ func (s *settling) reserveRest(ctx context.Context) error {
 		have := s.lease.Leases[s.id].Reserved
 		lack := max(0, s.result.Bytes-have)
 		if lack > s.lease.Room {
-			return whyNoBytes(*s.lease, s.result.Bytes)
+			return collector.WhyNoBytes(s.lease.activation(), s.result.Bytes)
 		}
 		doc, err := s.d.reserveToSettle(ctx, s.result.Version, s.id, lack, condition{Key: leaseField(s.id, "reserved"), Value: have})
 		if err == nil {
@@ -236,7 +236,7 @@ func (d *DB) endLease(ctx context.Context, j jobs.Job, seen *activationDoc, now 
 			return there.activation(), false, nil
 		}
 		if lack := j.Bytes - l.Reserved; lack > there.Room {
-			return a, false, whyNoBytes(there, j.Bytes)
+			return a, false, collector.WhyNoBytes(there.activation(), j.Bytes)
 		}
 		seen = &there
 	}

@@ -9,6 +9,7 @@ import (
 
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // AddToken stores a token's hash; errs.CodeConflict where id or hash exist.
@@ -85,7 +86,7 @@ func (d *DB) PurgeTokens(ctx context.Context, before time.Time, limit int) (int6
 	}
 	ended := m{{Key: "expires_at", Value: m{{Key: "$lte", Value: before}}}}
 	docs, err := list[tokenDoc](ctx, d, d.tokens, ended, m{{Key: "expires_at", Value: 1}, {Key: "_id", Value: 1}},
-		min(limit, maxRepair), m{{Key: "_id", Value: 1}})
+		min(limit, store.MaxRepair), m{{Key: "_id", Value: 1}})
 	if err != nil || len(docs) == 0 {
 		return 0, err
 	}

@@ -12,6 +12,7 @@ import (
 	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/review"
+	"hookline/store"
 )
 
 // AddVersion stores a new version with the author's signature file.
@@ -152,7 +153,7 @@ func (d *DB) LatestNumber(ctx context.Context, hook string) (int64, error) {
 // Hooks lists the newest version of each hook by name, those above after.
 func (d *DB) Hooks(ctx context.Context, after string, limit int) ([]review.Life, error) {
 	rows, err := list[hookDoc](ctx, d, d.hooks, m{{Key: "_id", Value: m{{Key: "$gt", Value: after}}}},
-		m{{Key: "_id", Value: 1}}, page(limit, maxPage), nil)
+		m{{Key: "_id", Value: 1}}, store.Page(limit, store.MaxPage), nil)
 	digests, err := all(rows, err, func(row hookDoc) string { return row.Digest })
 	if err != nil {
 		return nil, err
@@ -167,7 +168,7 @@ func (d *DB) VersionsOf(ctx context.Context, hook string, below int64, limit int
 	}
 	docs, err := list[versionDoc](ctx, d, d.versions,
 		m{{Key: "hook", Value: hook}, {Key: "number", Value: m{{Key: "$lt", Value: below}}}},
-		m{{Key: "number", Value: -1}}, page(limit, maxPage), m{{Key: "_id", Value: 1}})
+		m{{Key: "number", Value: -1}}, store.Page(limit, store.MaxPage), m{{Key: "_id", Value: 1}})
 	digests, err := all(docs, err, func(v versionDoc) string { return v.Digest })
 	if err != nil {
 		return nil, err

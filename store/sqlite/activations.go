@@ -60,20 +60,16 @@ func takeLease(ctx context.Context, t *tx, version, lease string, now time.Time)
 // whyNoLease names the condition that a refused lease met first.
 func whyNoLease(ctx context.Context, t *tx, version string, now time.Time) error {
 	a, err := activation(ctx, t, version)
-	switch {
-	case errs.Is(err, errs.CodeNotFound):
+	if errs.Is(err, errs.CodeNotFound) {
 		return errs.New(errs.CodeHookNotActive, "version %s was never activated", version)
-	case err != nil:
-		return err
-	case a.State != hooks.StateActive:
-		return errs.New(errs.CodeHookNotActive, "version %s is %s", version, a.State)
-	case toMS(a.Deadline) <= toMS(now):
-		return errs.New(errs.CodeDeadlineReached, "version %s reached its deadline", version)
-	case a.Ledger.Received+a.Ledger.Leased >= a.Quantity:
-		return errs.New(errs.CodeQuantityReached, "version %s has all %d reports that it may bring, or leases out for them",
-			version, a.Quantity)
 	}
-	return errs.New(errs.CodeLeasesOut, "version %s has %d leases out", version, a.Ledger.Leased)
+	if err != nil {
+		return err
+	}
+	if err := collector.WhyNoLease(a, now); err != nil {
+		return err
+	}
+	return errs.New(errs.CodeInternal, "cannot take a lease of version %s: nobody knows why", version)
 }
 
 // Reserve adds n bytes to a lease where what is settled and reserved leaves
@@ -112,15 +108,10 @@ func reserve(ctx context.Context, t *tx, version, lease string, have, n int64) e
 // whyNoBytes says whether n bytes could ever fit.
 func whyNoBytes(ctx context.Context, t *tx, version string, n int64) error {
 	a, err := activation(ctx, t, version)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case a.Ledger.Bytes+n > a.MaxBytes:
-		return errs.New(errs.CodeBytesReached, "version %s may bring %d bytes, has %d, and this result has at least %d",
-			version, a.MaxBytes, a.Ledger.Bytes, n)
 	}
-	return errs.New(errs.CodeRateLimited, "other uploads have reserved what version %s has left", version).
-		WithHint("wait until one of them has ended")
+	return collector.WhyNoBytes(a, n)
 }
 
 // settleLease removes the lease of a decided job, counts its outcome, and ends

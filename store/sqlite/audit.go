@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hookline/internal/auth"
+	"hookline/store"
 )
 
 const auditColumns = `id, at, actor, token_id, action, target, detail, outcome`
@@ -37,7 +38,7 @@ func (d *DB) AddEntry(ctx context.Context, e auth.Entry) error {
 // Entries lists the audit log, newest first, entries older than after.
 func (d *DB) Entries(ctx context.Context, after string, limit int) ([]auth.Entry, error) {
 	return list(ctx, d.reader, scanEntry, `SELECT `+auditColumns+`
-		FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?`, before(after), page(limit, maxPage))
+		FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?`, store.Before(after), store.Page(limit, store.MaxPage))
 }
 
 func scanEntry(s scanner) (auth.Entry, error) {

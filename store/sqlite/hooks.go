@@ -254,7 +254,7 @@ func (d *DB) LatestNumber(ctx context.Context, hook string) (int64, error) {
 // Hooks lists the newest version of each hook by name, those above after.
 func (d *DB) Hooks(ctx context.Context, after string, limit int) ([]review.Life, error) {
 	return d.lives(ctx, `SELECT `+versionColumns+` FROM hooks h CROSS JOIN hook_versions v ON v.digest = h.digest
-		WHERE h.name > ? ORDER BY h.name LIMIT ?`, after, page(limit, maxPage))
+		WHERE h.name > ? ORDER BY h.name LIMIT ?`, after, store.Page(limit, store.MaxPage))
 }
 
 // VersionsOf lists a hook's versions below a number (0: all), newest first.
@@ -263,7 +263,7 @@ func (d *DB) VersionsOf(ctx context.Context, hook string, below int64, limit int
 		below = math.MaxInt64
 	}
 	return d.lives(ctx, `SELECT `+versionColumns+` FROM hook_versions v WHERE v.hook = ? AND v.number < ?
-		ORDER BY v.number DESC LIMIT ?`, hook, below, page(limit, maxPage))
+		ORDER BY v.number DESC LIMIT ?`, hook, below, store.Page(limit, store.MaxPage))
 }
 
 // lives reads versions and all that belongs to them from one snapshot.

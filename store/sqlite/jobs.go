@@ -14,6 +14,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // jobColumns are a job without its report.
@@ -224,7 +225,7 @@ func (d *DB) Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) {
 // jobsQuery narrows only by what the filter sets, so that each combination
 // finds its index.
 func jobsQuery(f jobs.Filter) (string, []any) {
-	where, args := []string{"id < ?"}, []any{before(f.After)}
+	where, args := []string{"id < ?"}, []any{store.Before(f.After)}
 	for _, c := range []struct{ condition, value string }{
 		{"peer_id = ?", f.PeerID},
 		{"problem_id = ? AND problem_id <> ''", f.ProblemID},
@@ -238,7 +239,7 @@ func jobsQuery(f jobs.Filter) (string, []any) {
 		}
 	}
 	return `SELECT ` + jobColumns + ` FROM jobs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
-		append(args, page(f.Limit, maxPage))
+		append(args, store.Page(f.Limit, store.MaxPage))
 }
 
 func noJob(id string) error {

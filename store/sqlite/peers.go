@@ -8,6 +8,7 @@ import (
 
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 const peerColumns = `id, name, spki, enrolled_at, os, release, kernel, arch, version, send_reports, allow_hooks,
@@ -86,7 +87,7 @@ func (d *DB) Disconnect(ctx context.Context, id string, epoch int64, now time.Ti
 // Peers lists peers by id, those above after.
 func (d *DB) Peers(ctx context.Context, after string, limit int) ([]enroll.Peer, error) {
 	return list(ctx, d.reader, scanPeer, `SELECT `+peerColumns+` FROM peers WHERE id > ? ORDER BY id LIMIT ?`,
-		after, page(limit, maxPage))
+		after, store.Page(limit, store.MaxPage))
 }
 
 func noPeer(id string) error {

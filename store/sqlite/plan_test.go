@@ -15,37 +15,18 @@ import (
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/review"
 	"hookline/store/archive"
+	"hookline/store/storetest"
 )
 
 // runEveryQuery has every list, and what the writer looks up, pass through
 // prepare, which keeps its text.
 func runEveryQuery(t *testing.T, d *DB) {
 	t.Helper()
-	ctx, now := context.Background(), time.Unix(1_000_000, 0)
-	for bits := range 1 << 6 {
-		f := jobs.Filter{}
-		for i, member := range []*string{&f.PeerID, &f.ProblemID, &f.Original, &f.Version, (*string)(&f.Workload), (*string)(&f.Status)} {
-			if bits>>i&1 == 1 {
-				*member = "x"
-			}
-		}
-		_, err := d.Jobs(ctx, f)
-		noError(t, err)
-	}
-	for bits := range 1 << 4 {
-		f := collector.ResultFilter{}
-		for i, member := range []*string{&f.JobID, &f.Hook, &f.Version, &f.ProblemID} {
-			if bits>>i&1 == 1 {
-				*member = "x"
-			}
-		}
-		_, err := d.Results(ctx, f)
-		noError(t, err)
-	}
+	storetest.Ask(t, d)
+	ctx := t.Context()
 	for _, k := range append(archive.Kinds(), "unknown") {
 		_, err := records(ctx, d.reader, k, "a/b", 10)
 		noError(t, err)
@@ -55,47 +36,6 @@ func runEveryQuery(t *testing.T, d *DB) {
 	}
 	_, err := completed(ctx, d.reader, []archive.Record{{Value: review.Version{}}, {Value: archive.Activation{}}}, nil)
 	noError(t, err)
-	for _, read := range []func() error{
-		func() error { _, err := d.Entries(ctx, "", 10); return err },
-		func() error { _, err := d.Peers(ctx, "", 10); return err },
-		func() error { _, err := d.Hooks(ctx, "", 10); return err },
-		func() error { _, err := d.VersionsOf(ctx, "h", 0, 10); return err },
-		func() error { _, err := d.Problems(ctx, "", 10); return err },
-		func() error { _, err := d.Leases(ctx, "", 10); return err },
-		func() error { _, err := d.Overdue(ctx, now, "", 10); return err },
-		func() error { _, err := d.ActivePast(ctx, now, 10); return err },
-		func() error { _, err := d.Unacked(ctx, "p", 10); return err },
-		func() error { _, err := d.Originals(ctx, "p", []string{"fp:a", "pkg:b"}, 10); return err },
-		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a"}); return err },
-		func() error { _, err := d.ActiveByKeys(ctx, []string{"fp:a", "pkg:b"}); return err },
-		func() error { _, err := d.LatestNumber(ctx, "h"); return err },
-		func() error { _, err := d.PurgeTokens(ctx, now, 10); return err },
-		func() error { _, err := d.User(ctx, "u"); return err },
-		func() error { _, err := d.TokenByHash(ctx, [32]byte{}); return err },
-		func() error { _, err := d.Peer(ctx, "p"); return err },
-		func() error { _, err := d.Life(ctx, "d"); return err },
-		func() error { _, err := d.Activation(ctx, "d"); return err },
-		func() error { _, err := d.Job(ctx, "j"); return err },
-		func() error { _, err := d.Problem(ctx, "p"); return err },
-		func() error { _, err := d.Result(ctx, "r"); return err },
-		func() error { return d.Lease(ctx, jobs.Job{ID: "j", Version: "v"}, now) },
-		func() error { return d.Reserve(ctx, "v", "l", 1) },
-		func() error {
-			_, err := d.RecoverLease(ctx, jobs.Job{ID: "lost", Version: "v", Status: jobs.Failed}, now)
-			return err
-		},
-		func() error { _, err := d.MarkSent(ctx, "j", now); return err },
-		func() error { return d.MarkAcked(ctx, []collector.Ack{{JobID: "j", At: now}}) },
-		func() error {
-			_, err := d.Settle(ctx, "j", jobs.Decision{Status: jobs.Failed}, nil, now)
-			return err
-		},
-		func() error { _, err := d.ChangeState(ctx, "v", "active", "expired", "", now); return err },
-	} {
-		if err := read(); err != nil && !errs.Is(err, errs.CodeNotFound) && !errs.Is(err, errs.CodeHookNotActive) {
-			t.Error(err)
-		}
-	}
 }
 
 func noError(t testing.TB, err error) {

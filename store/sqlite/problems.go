@@ -10,6 +10,7 @@ import (
 	"hookline/collector"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 const problemColumns = `id, fingerprint, package, executable, reports, first_seen, last_seen`
@@ -44,7 +45,7 @@ func (d *DB) Problem(ctx context.Context, id string) (collector.Problem, error) 
 // Problems lists problems, the one that was seen last first; after is
 // "<last_seen in ms>/<id>" of the last one of the page before.
 func (d *DB) Problems(ctx context.Context, after string, limit int) ([]collector.Problem, error) {
-	seen, id := int64(math.MaxInt64), last
+	seen, id := int64(math.MaxInt64), store.Last
 	if after != "" {
 		var err error
 		if seen, id, err = collector.ProblemCursor(after); err != nil {
@@ -52,7 +53,7 @@ func (d *DB) Problems(ctx context.Context, after string, limit int) ([]collector
 		}
 	}
 	return list(ctx, d.reader, scanProblem, `SELECT `+problemColumns+` FROM problems WHERE (last_seen, id) < (?, ?)
-		ORDER BY last_seen DESC, id DESC LIMIT ?`, seen, id, page(limit, maxPage))
+		ORDER BY last_seen DESC, id DESC LIMIT ?`, seen, id, store.Page(limit, store.MaxPage))
 }
 
 func scanProblem(s scanner) (collector.Problem, error) {

@@ -316,28 +316,3 @@ func fromMS(ms int64) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
-
-// Page sizes: what a person's list may ask for, and what repairs may.
-const (
-	maxPage   = 200
-	maxRepair = 10_000
-)
-
-// page clamps a wish for rows to 1..most; no wish means 50.
-func page(limit, most int) int {
-	if limit <= 0 {
-		return min(50, most)
-	}
-	return min(limit, most)
-}
-
-// last sorts after every id, so that a list's first page is a search too.
-const last = "\U0010ffff"
-
-// before is the upper end of a newest-first list.
-func before(after string) string {
-	if after == "" {
-		return last
-	}
-	return after
-}

@@ -10,12 +10,13 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // Leases lists the leases that are out, by id, those above after.
 func (d *DB) Leases(ctx context.Context, after string, limit int) ([]collector.Lease, error) {
 	return list(ctx, d.reader, scanLease, `SELECT id, version, reserved, taken_at FROM leases WHERE id > ? ORDER BY id LIMIT ?`,
-		after, page(limit, maxRepair))
+		after, store.Page(limit, store.MaxRepair))
 }
 
 func scanLease(s scanner) (collector.Lease, error) {
@@ -70,21 +71,21 @@ func (d *DB) Mend(context.Context, time.Time, int) (int, error) { return 0, nil 
 // The deadline itself is too late, as everywhere.
 func (d *DB) Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error) {
 	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs
-		WHERE status = 'pending' AND id > ? AND deadline <= ? ORDER BY id LIMIT ?`, after, toMS(now), page(limit, maxRepair))
+		WHERE status = 'pending' AND id > ? AND deadline <= ? ORDER BY id LIMIT ?`, after, toMS(now), store.Page(limit, store.MaxRepair))
 }
 
 // ActivePast lists active activations past their deadline, the oldest deadline
 // first.
 func (d *DB) ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error) {
 	return list(ctx, d.reader, scanActivation, `SELECT `+activationColumns+` FROM activations
-		WHERE state = 'active' AND deadline <= ? ORDER BY deadline LIMIT ?`, toMS(now), page(limit, maxRepair))
+		WHERE state = 'active' AND deadline <= ? ORDER BY deadline LIMIT ?`, toMS(now), store.Page(limit, store.MaxRepair))
 }
 
 // Unacked lists a peer's pending hook jobs that it has not acknowledged,
 // oldest first.
 func (d *DB) Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job, error) {
 	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE peer_id = ? AND status = 'pending'
-		AND workload = 'hook' AND acked_at = 0 ORDER BY id LIMIT ?`, peerID, page(limit, maxRepair))
+		AND workload = 'hook' AND acked_at = 0 ORDER BY id LIMIT ?`, peerID, store.Page(limit, store.MaxRepair))
 }
 
 // Originals lists a peer's newest originals with one of the match keys, with
@@ -96,7 +97,7 @@ func (d *DB) Originals(ctx context.Context, peerID string, keys []string, limit 
 	}
 	var found []jobs.Job
 	err := d.reader.snapshot(ctx, func(q querier) error {
-		ids, err := newestOf(ctx, q, peerID, keys, page(limit, maxPage))
+		ids, err := newestOf(ctx, q, peerID, keys, store.Page(limit, store.MaxPage))
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"hookline/collector"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 const resultColumns = `id, job_id, hook, version, peer_id, problem_id, fields, bytes, created_at`
@@ -34,7 +35,7 @@ func (d *DB) Results(ctx context.Context, f collector.ResultFilter) ([]collector
 }
 
 func resultsQuery(f collector.ResultFilter) (string, []any) {
-	where, args := []string{"id < ?"}, []any{before(f.After)}
+	where, args := []string{"id < ?"}, []any{store.Before(f.After)}
 	for _, c := range []struct{ condition, value string }{
 		{"job_id = ?", f.JobID},
 		{"hook = ?", f.Hook},
@@ -46,7 +47,7 @@ func resultsQuery(f collector.ResultFilter) (string, []any) {
 		}
 	}
 	return `SELECT ` + resultColumns + ` FROM hook_results WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
-		append(args, page(f.Limit, maxPage))
+		append(args, store.Page(f.Limit, store.MaxPage))
 }
 
 func scanResult(s scanner) (collector.Result, error) {
