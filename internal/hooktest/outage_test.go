@@ -160,16 +160,23 @@ func (f *far) strike(x fault) {
 	for range x.cuts {
 		f.pause(300 * time.Millisecond)
 		f.proxy.Stop()
-		must(f.t, f.proxy.Start())
+		f.listenAgain()
 	}
 	f.pause(1500 * time.Millisecond)
 	if x.cut {
-		must(f.t, f.proxy.Start())
+		f.listenAgain()
 	}
 	if name != "" {
 		must(f.t, f.proxy.Toxics.RemoveToxic(context.Background(), name))
 	}
 	f.comesBack(x)
+}
+
+// listenAgain opens the way. A program that was just being started may still
+// hold the old listener: it inherits it until it runs.
+func (f *far) listenAgain() {
+	f.t.Helper()
+	eventually(f.t, 10*time.Second, f.proxy.Start)
 }
 
 // pause lets a random time pass in which things go on, from half of most to most.
