@@ -53,8 +53,10 @@ func cutTests() []test {
 }
 
 // cuts runs an intent whole, and then once for each command and each way to
-// lose it.
+// lose it. Each has a store of its own, and waits most of its time for a server
+// that is out of reach: so they go side by side.
 func cuts(k *kit, i intent) {
+	k.Parallel()
 	e := expected{intent: i, before: atRest(k, i, false), after: atRest(k, i, true)}
 	k.Run("whole", func(t *testing.T) { e.look(newKit(t, k.open), 0, "") })
 	if _, ok := k.Store.(Cutter); !ok {
