@@ -64,8 +64,10 @@ fmt: tools ## format the code
 fuzz: ## every fuzz target with FUZZ_INPUTS inputs (50,000)
 	@go run ./internal/tools/fuzzall -inputs $(FUZZ_INPUTS)
 
-bench: build ## speed, as ratios against the raw limit in the same run
+bench: build tools ## speed, as ratios against the raw limit in the same run; round trips to MongoDB
 	@HOOKLINE_BIN=$(CURDIR)/bin go run ./internal/tools/benchratio
+	echo "round trips of the store on MongoDB:"
+	HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb go test -count=1 -run TestRoundTrips -v ./store/mongo | sed -n 's/^ *|/|/p'
 
 soak: build tools ## long runs: 50 kills of the server, 1,000 schedules of several, longer fuzzing
 	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \

@@ -16,9 +16,9 @@ import (
 )
 
 // AddReport stores a report job, which says that it is to be counted, and then
-// counts it at its problem. It is idempotent by id, peer and the report itself:
-// a report that a stop left uncounted is counted when it comes again, or by
-// Mend. See counts.go for why each is counted once.
+// counts it at its problem. It is idempotent by id, peer and the report itself.
+// A report that a stop left uncounted is counted by Mend, whether or not it
+// comes again. See counts.go for why each is counted once.
 func (d *DB) AddReport(ctx context.Context, j jobs.Job, p collector.Problem) (bool, error) {
 	f, err := d.newFiling(j, p)
 	if err != nil {
@@ -67,15 +67,14 @@ func (f *filing) store(ctx context.Context) error {
 	return f.d.failed(err)
 }
 
-// again goes on with the report that is stored under the id, if it is this
-// one, from the time at which that was filed.
+// again is content with the report that is stored under the id, if it is this
+// one: whoever stored it counts it, or Mend does.
 func (f *filing) again(ctx context.Context) error {
+	f.doc.Todo = ""
 	stored, err := one[jobDoc](ctx, f.d, f.d.jobs, byID(f.doc.ID), options.FindOne().SetProjection(m{
 		{Key: "peer_id", Value: 1},
 		{Key: "workload", Value: 1},
 		{Key: "report_sha256", Value: 1},
-		{Key: "todo", Value: 1},
-		{Key: "created_at", Value: 1},
 	}))
 	switch {
 	case none(err): // the majority has not got it yet
@@ -85,8 +84,6 @@ func (f *filing) again(ctx context.Context) error {
 	case stored.PeerID != f.doc.PeerID, stored.Workload != jobs.WorkReport, !bytes.Equal(stored.ReportHash, f.doc.ReportHash):
 		return collector.ErrReportTaken(f.doc.ID)
 	}
-	f.doc.CreatedAt, f.doc.Todo = stored.CreatedAt, stored.Todo
-	f.problem.FirstSeen, f.problem.LastSeen = stored.CreatedAt, stored.CreatedAt
 	return nil
 }
 
@@ -95,7 +92,7 @@ func (f *filing) again(ctx context.Context) error {
 // that come on top are counted a little later, by Mend.
 const maxCounting = 5_000
 
-// count counts a report that is perhaps counted already. The upsert is refused
+// count counts the report that was stored now. The upsert is refused
 // (its insert meets the document that is there) where the condition does not
 // hold, and where two make a new problem's document at the same moment. The
 // second try does not insert, and finds the document, for none is ever taken
