@@ -354,8 +354,6 @@ func copyProgram(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(filepath.Dir(binary), name)
-	if err := os.WriteFile(path, b, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, path, b)
 	return path
 }

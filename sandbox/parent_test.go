@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,10 +18,20 @@ import (
 func stand(t *testing.T, script string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), sandbox.BinaryName)
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+	writeProgram(t, path, []byte("#!/bin/sh\n"+script+"\n"))
+	return path
+}
+
+// writeProgram writes a file that is run at once. No process may be started
+// meanwhile: it would inherit the open file until it runs its own program, and
+// a file that somebody writes to cannot be run ("text file busy").
+func writeProgram(t *testing.T, path string, b []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, b, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 // The parent keeps time and reason whatever its two processes do.

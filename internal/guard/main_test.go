@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"hookline/hooks"
@@ -61,6 +62,8 @@ func testProgram(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "guard.test")
+	syscall.ForkLock.RLock() // a process that is started meanwhile would inherit the open file, and keep it from being run
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, b, 0o755); err != nil {
 		t.Fatal(err)
 	}
