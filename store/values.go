@@ -1,6 +1,7 @@
 package store
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"hookline/internal/errs"
@@ -29,4 +30,12 @@ func CheckText(s string) error {
 		return nil
 	}
 	return errs.New(errs.CodeBadInput, "cannot use a text in the store: it is not UTF-8").WithHint("send texts in UTF-8")
+}
+
+// FirstOf is a time, or another one where there is none.
+func FirstOf(t, otherwise time.Time) time.Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
 }

@@ -10,6 +10,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // errOthers says that an activation was changed, or another one of its hook
@@ -93,7 +94,7 @@ func (d *DB) mayBegin(ctx context.Context, v hooks.Activation) (taker, error) {
 		options.FindOne().SetProjection(m{{Key: "state", Value: 1}}))
 	switch {
 	case none(err):
-		return nil, noVersion(v.Digest)
+		return nil, store.NoVersion(v.Digest)
 	case err != nil:
 		return nil, err
 	case version.State != hooks.StateApproved:

@@ -9,26 +9,15 @@ import (
 
 	"hookline/collector"
 	"hookline/hooks"
-	"hookline/internal/errs"
 	"hookline/store"
 )
-
-// maxKeys caps the match keys of one question; a report has two.
-const maxKeys = 2 * hooks.MaxFingerprints
 
 // withoutLeases reads an activation without what only leases need.
 func withoutLeases() m { return m{{Key: "leases", Value: 0}} }
 
-func checkKeys(keys []string) error {
-	if len(keys) > maxKeys {
-		return errs.New(errs.CodeTooLarge, "cannot match %d keys at once, at most %d", len(keys), maxKeys)
-	}
-	return nil
-}
-
 // ActiveByKeys finds the active activations with one of the match keys.
 func (d *DB) ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activation, error) {
-	if err := checkKeys(keys); err != nil || len(keys) == 0 {
+	if err := store.CheckKeys(keys); err != nil || len(keys) == 0 {
 		return nil, err
 	}
 	docs, err := list[activationDoc](ctx, d, d.activations,
@@ -50,7 +39,7 @@ func (d *DB) ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.
 func (d *DB) Activation(ctx context.Context, version string) (hooks.Activation, error) {
 	doc, err := one[activationDoc](ctx, d, d.activations, byID(version), options.FindOne().SetProjection(withoutLeases()))
 	if none(err) {
-		return hooks.Activation{}, noActivation(version)
+		return hooks.Activation{}, store.NoActivation(version)
 	}
 	return doc.activation(), err
 }
@@ -59,13 +48,9 @@ func (d *DB) Activation(ctx context.Context, version string) (hooks.Activation, 
 func (d *DB) activationDoc(ctx context.Context, version string) (activationDoc, error) {
 	doc, err := one[activationDoc](ctx, d, d.activations, byID(version))
 	if none(err) {
-		return doc, noActivation(version)
+		return doc, store.NoActivation(version)
 	}
 	return doc, err
-}
-
-func noActivation(version string) error {
-	return errs.New(errs.CodeNotFound, "there is no activation of version %s", version)
 }
 
 // ChangeState moves an activation from one state to another; ok is false

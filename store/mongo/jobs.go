@@ -8,7 +8,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/collector"
-	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/store"
 )
@@ -54,7 +53,7 @@ func (d *DB) MarkAcked(ctx context.Context, acks []collector.Ack) error {
 func (d *DB) hookJob(ctx context.Context, id string) (jobs.Job, error) {
 	doc, err := one[jobDoc](ctx, d, d.jobs, m{{Key: "_id", Value: id}, {Key: "workload", Value: jobs.WorkHook}}, jobAlone())
 	if none(err) {
-		return jobs.Job{}, noJob(id)
+		return jobs.Job{}, store.NoJob(id)
 	}
 	if err != nil {
 		return jobs.Job{}, err
@@ -66,7 +65,7 @@ func (d *DB) hookJob(ctx context.Context, id string) (jobs.Job, error) {
 func (d *DB) Job(ctx context.Context, id string) (jobs.Job, error) {
 	doc, err := one[jobDoc](ctx, d, d.jobs, byID(id), options.FindOne().SetProjection(m{{Key: "result", Value: 0}}))
 	if none(err) {
-		return jobs.Job{}, noJob(id)
+		return jobs.Job{}, store.NoJob(id)
 	}
 	if err != nil {
 		return jobs.Job{}, err
@@ -114,8 +113,4 @@ func (d *DB) jobList(ctx context.Context, filter, sort m, limit int, projection 
 		out = append(out, j)
 	}
 	return out, nil
-}
-
-func noJob(id string) error {
-	return errs.New(errs.CodeNotFound, "there is no job %s", id)
 }

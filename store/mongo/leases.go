@@ -103,13 +103,13 @@ func busy(version string) error {
 func (d *DB) whyNoLease(ctx context.Context, version, lease string, now time.Time) error {
 	doc, err := d.activationDoc(ctx, version)
 	if errs.Is(err, errs.CodeNotFound) {
-		return errs.New(errs.CodeHookNotActive, "version %s was never activated", version)
+		return store.NeverActivated(version)
 	}
 	if err == nil {
 		err = collector.WhyNoLease(doc.activation(), now)
 	}
 	if _, taken := doc.Leases[lease]; err == nil && taken {
-		return errs.New(errs.CodeConflict, "cannot take lease %s: the id is taken", lease)
+		return store.LeaseTaken(lease)
 	}
 	return err
 }
@@ -160,7 +160,7 @@ func (d *DB) whyNoJob(ctx context.Context, j jobs.Job) (stored bool, err error) 
 	case err == nil && sameAsked(there, j):
 		return true, nil
 	case err == nil:
-		return false, d.takeBack(ctx, j, errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID))
+		return false, d.takeBack(ctx, j, store.JobTaken(j.ID))
 	}
 	return false, d.obstacle(ctx, j)
 }
@@ -175,7 +175,7 @@ func sameAsked(there jobDoc, j jobs.Job) bool {
 func (d *DB) obstacle(ctx context.Context, j jobs.Job) error {
 	_, err := one[jobDoc](ctx, d, d.jobs, m{{Key: "slot", Value: slotOf(j)}}, jobAlone())
 	if err == nil {
-		return d.takeBack(ctx, j, errs.New(errs.CodeAlreadyAsked, "version %s was already asked for job %s", j.Version, j.OriginalID))
+		return d.takeBack(ctx, j, store.AlreadyAsked(j.Version, j.OriginalID))
 	}
 	if !none(err) {
 		return err
@@ -189,7 +189,7 @@ func (d *DB) obstacle(ctx context.Context, j jobs.Job) error {
 	if err != nil || len(in) < jobs.MaxHooksPerPeer {
 		return err
 	}
-	return d.takeBack(ctx, j, errs.New(errs.CodePeerBusy, "peer %s has %d hook jobs pending", j.PeerID, len(in)))
+	return d.takeBack(ctx, j, store.PeerBusy(j.PeerID, int64(len(in))))
 }
 
 // takeBack undoes a lease whose job was refused. One that was given up for
@@ -218,9 +218,9 @@ func (d *DB) takeBack(ctx context.Context, j jobs.Job, why error) error {
 func (d *DB) Reserve(ctx context.Context, version, lease string, n int64) error {
 	switch {
 	case n > hooks.MaxInteger || n < -hooks.MaxInteger:
-		return errs.New(errs.CodeBadInput, "cannot reserve %d bytes", n)
+		return store.NoReservation(n)
 	case !nameable(lease):
-		return noLease(lease)
+		return store.NoLease(lease)
 	}
 	for range maxTries {
 		if n >= 0 {
@@ -235,8 +235,6 @@ func (d *DB) Reserve(ctx context.Context, version, lease string, n int64) error 
 	}
 	return busy(version)
 }
-
-func noLease(id string) error { return errs.New(errs.CodeNotFound, "there is no lease %s", id) }
 
 // reserve counts n more bytes for a lease, where it meets the conditions;
 // none(err) where there is no such lease or no room.
@@ -271,7 +269,7 @@ func (d *DB) reserveExactly(ctx context.Context, version, lease string, n int64)
 	l, out := doc.Leases[lease]
 	switch {
 	case errs.Is(err, errs.CodeNotFound), err == nil && !out:
-		return false, noLease(lease)
+		return false, store.NoLease(lease)
 	case err != nil:
 		return false, err
 	case n > doc.Room:

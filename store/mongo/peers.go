@@ -6,7 +6,6 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -19,7 +18,7 @@ func (d *DB) AddPeer(ctx context.Context, p enroll.Peer) error {
 	}
 	there, err := one[peerDoc](ctx, d, d.peers, byID(p.ID))
 	if none(err) || err == nil && there.SPKI != p.SPKI {
-		return errs.New(errs.CodeConflict, "cannot add peer %s: the id or the key belongs to another peer", p.ID)
+		return store.PeerTaken(p.ID)
 	}
 	return err
 }
@@ -28,7 +27,7 @@ func (d *DB) AddPeer(ctx context.Context, p enroll.Peer) error {
 func (d *DB) Peer(ctx context.Context, id string) (enroll.Peer, error) {
 	doc, err := one[peerDoc](ctx, d, d.peers, byID(id))
 	if none(err) {
-		return enroll.Peer{}, noPeer(id)
+		return enroll.Peer{}, store.NoPeer(id)
 	}
 	return doc.peer(), err
 }
@@ -63,7 +62,7 @@ func (d *DB) notConnected(ctx context.Context, id string) error {
 	if _, err := d.Peer(ctx, id); err != nil {
 		return err
 	}
-	return errs.New(errs.CodeConflict, "peer %s has a newer stream", id)
+	return store.NewerStream(id)
 }
 
 // Disconnect clears the peer's server where the epoch is still the same: the
@@ -78,10 +77,6 @@ func (d *DB) Peers(ctx context.Context, after string, limit int) ([]enroll.Peer,
 	docs, err := list[peerDoc](ctx, d, d.peers, m{{Key: "_id", Value: m{{Key: "$gt", Value: after}}}},
 		m{{Key: "_id", Value: 1}}, store.Page(limit, store.MaxPage), nil)
 	return all(docs, err, peerDoc.peer)
-}
-
-func noPeer(id string) error {
-	return errs.New(errs.CodeNotFound, "there is no peer %s", id)
 }
 
 func newFactsDoc(f hooks.Facts) factsDoc {

@@ -7,7 +7,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/collector"
-	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -20,7 +19,7 @@ func withoutCounting() m {
 func (d *DB) Problem(ctx context.Context, id string) (collector.Problem, error) {
 	doc, err := one[problemDoc](ctx, d, d.problems, byID(id), options.FindOne().SetProjection(withoutCounting()))
 	if none(err) {
-		return collector.Problem{}, errs.New(errs.CodeNotFound, "there is no problem %s", id)
+		return collector.Problem{}, store.NoProblem(id)
 	}
 	return doc.problem(), err
 }

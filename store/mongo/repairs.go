@@ -7,7 +7,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"hookline/collector"
-	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/store"
 )
@@ -51,7 +50,7 @@ func (d *DB) jobOfLease(ctx context.Context, lost jobs.Job) (jobDoc, error) {
 		return doc, err
 	}
 	if lost.Status != jobs.Failed {
-		return doc, errs.New(errs.CodeBadInput, "cannot recover lease %s: a lost job has failed, not %q", lost.ID, lost.Status)
+		return doc, store.NotLost(lost.ID, lost.Status)
 	}
 	out, err := d.giveUp(ctx, lost)
 	if err != nil {
@@ -67,7 +66,7 @@ func (d *DB) jobOfLease(ctx context.Context, lost jobs.Job) (jobDoc, error) {
 	}
 	doc, err = one[jobDoc](ctx, d, d.jobs, filter) // its sender came first
 	if none(err) {
-		return doc, errs.New(errs.CodeConflict, "cannot recover lease %s: the id is taken", lost.ID)
+		return doc, store.LostJobTaken(lost.ID)
 	}
 	return doc, err
 }
@@ -107,7 +106,7 @@ func (d *DB) Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job,
 // Originals lists a peer's newest originals with one of the match keys, with
 // their reports, newest first.
 func (d *DB) Originals(ctx context.Context, peerID string, keys []string, limit int) ([]jobs.Job, error) {
-	if err := checkKeys(keys); err != nil || len(keys) == 0 {
+	if err := store.CheckKeys(keys); err != nil || len(keys) == 0 {
 		return nil, err
 	}
 	return d.jobList(ctx, m{{Key: "peer_id", Value: peerID}, {Key: "keys", Value: m{{Key: "$in", Value: keys}}}},

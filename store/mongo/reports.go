@@ -13,6 +13,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // AddReport stores a report job, which says that it is to be counted, and then
@@ -109,7 +110,7 @@ func (f *filing) count(ctx context.Context) error {
 		{Key: "swept", Value: m{{Key: "$not", Value: m{{Key: "$gt", Value: f.doc.CreatedAt}}}}},
 		{Key: "counting." + strconv.Itoa(maxCounting-1), Value: m{{Key: "$exists", Value: false}}},
 	}
-	change := counted(f.problem, []string{f.doc.ID}, firstOf(f.problem.FirstSeen, f.doc.CreatedAt), firstOf(f.problem.LastSeen, f.doc.CreatedAt))
+	change := counted(f.problem, []string{f.doc.ID}, store.FirstOf(f.problem.FirstSeen, f.doc.CreatedAt), store.FirstOf(f.problem.LastSeen, f.doc.CreatedAt))
 	_, err := f.d.problems.UpdateOne(ctx, filter, change, options.UpdateOne().SetUpsert(true))
 	if duplicate(err) {
 		_, err = f.d.change(ctx, f.d.problems, filter, change)
@@ -129,11 +130,4 @@ func counted(p collector.Problem, ids []string, first, last time.Time) m {
 		{Key: "$min", Value: m{{Key: "first_seen", Value: first}}},
 		{Key: "$max", Value: m{{Key: "last_seen", Value: last}}},
 	}
-}
-
-func firstOf(t, otherwise time.Time) time.Time {
-	if t.IsZero() {
-		return otherwise
-	}
-	return t
 }

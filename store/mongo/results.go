@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"hookline/collector"
-	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -12,7 +11,7 @@ import (
 func (d *DB) Result(ctx context.Context, id string) (collector.Result, error) {
 	doc, err := one[resultDoc](ctx, d, d.results, byID(id))
 	if none(err) {
-		return collector.Result{}, errs.New(errs.CodeNotFound, "there is no result of job %s", id)
+		return collector.Result{}, store.NoResult(id)
 	}
 	return doc.result(), err
 }

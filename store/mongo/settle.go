@@ -10,6 +10,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 // Settle decides a job. A result goes through four updates, in this order: its
@@ -63,7 +64,7 @@ func (s *settling) unlessOver(next step) step {
 // has done so before, and is not repeated for ever.
 func (s *settling) reserve(ctx context.Context) error {
 	if !nameable(s.id) {
-		return noJob(s.id)
+		return store.NoJob(s.id)
 	}
 	doc, err := s.d.reserveToSettle(ctx, s.result.Version, s.id, s.result.Bytes,
 		condition{Key: leaseField(s.id, "reserved"), Value: m{{Key: "$lte", Value: s.result.Bytes}}})

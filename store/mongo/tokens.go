@@ -8,7 +8,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/internal/auth"
-	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -17,19 +16,15 @@ func (d *DB) AddToken(ctx context.Context, k auth.Token, g auth.Grant) error {
 	return d.audited(ctx, g, where(d.tokens, k.ID), func(ctx context.Context, entry string) error {
 		doc := newTokenDoc(k)
 		doc.Audit = entry
-		return d.add(ctx, d.tokens, doc, k.ID, entry, tokenTaken(k.ID))
+		return d.add(ctx, d.tokens, doc, k.ID, entry, store.TokenTaken(k.ID))
 	})
-}
-
-func tokenTaken(id string) *errs.Error {
-	return errs.New(errs.CodeConflict, "cannot add token %s: it exists", id)
 }
 
 // TokenByHash finds a token by the SHA-256 of its secret; errs.CodeNotFound.
 func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error) {
 	doc, err := one[tokenDoc](ctx, d, d.tokens, m{{Key: "hash", Value: hash[:]}})
 	if none(err) {
-		return auth.Token{}, errs.New(errs.CodeNotFound, "there is no such token")
+		return auth.Token{}, store.NoToken()
 	}
 	return doc.token(), err
 }
@@ -45,7 +40,7 @@ func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error)
 func (d *DB) SpendToken(ctx context.Context, id string, replacement auth.Token) error {
 	old, err := d.markSpent(ctx, id, replacement.ID)
 	if none(err) {
-		return errs.New(errs.CodeNotFound, "there is no such token, or it was used already")
+		return store.NoTokenToSpend()
 	}
 	if err != nil {
 		return err
@@ -59,7 +54,7 @@ func (d *DB) SpendToken(ctx context.Context, id string, replacement auth.Token) 
 		_, _ = d.tokens.DeleteOne(ctx, byID(id)) // it is dead; PurgeTokens would find it too
 		return nil
 	case err == nil:
-		err = tokenTaken(replacement.ID)
+		err = store.TokenTaken(replacement.ID)
 	}
 	_, _ = d.change(ctx, d.tokens, m{{Key: "_id", Value: id}, {Key: "spent", Value: replacement.ID}}, m{
 		{Key: "$set", Value: m{{Key: "hash", Value: old.Hash}}},

@@ -60,7 +60,7 @@ func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.Stat
 		for range maxRounds {
 			v, err := one[versionDoc](ctx, d, d.versions, byID(r.Version))
 			if none(err) {
-				return noVersion(r.Version)
+				return store.NoVersion(r.Version)
 			}
 			if err != nil || v.Audit == entry { // sent twice
 				return err
@@ -89,7 +89,7 @@ func mayReview(v versionDoc, r review.Review, from, to hooks.State) error {
 	}
 	approved := r.Verdict == review.VerdictApprove && slices.Contains(v.Approvers, r.Person)
 	if approved || slices.ContainsFunc(v.Reviews, func(have reviewDoc) bool { return have.ID == r.ID }) {
-		return errs.New(errs.CodeConflict, "cannot add review: %q has approved this version already", r.Person)
+		return store.ApprovedAlready(r.Person)
 	}
 	v.State = to
 	v.Reviews = append(v.Reviews, newReviewDoc(r))
@@ -123,16 +123,12 @@ func versionNotIn(v versionDoc, from hooks.State) error {
 		WithHint("look at it again and repeat the action if it still applies")
 }
 
-func noVersion(digest string) error {
-	return errs.New(errs.CodeNotFound, "there is no version %s", digest)
-}
-
 // Life reads a version with its signature files, reviews and activation;
 // errs.CodeNotFound.
 func (d *DB) Life(ctx context.Context, digest string) (review.Life, error) {
 	lives, err := d.lives(ctx, []string{digest})
 	if err == nil && len(lives) == 0 {
-		err = noVersion(digest)
+		err = store.NoVersion(digest)
 	}
 	if err != nil {
 		return review.Life{}, err

@@ -12,22 +12,20 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/store"
 )
 
 const activationColumns = `digest, hook, state, reason, keys, quantity, deadline, max_bytes, percent, per_minute,
 	issued, leased, received, empty, failed, refused, deferred, cancelled, timed_out, bytes, reserved,
 	created_at, changed_at`
 
-// maxKeys caps the match keys of one question; a report has two.
-const maxKeys = 2 * hooks.MaxFingerprints
-
 // ActiveByKeys finds the active activations with one of the match keys.
 func (d *DB) ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activation, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	if len(keys) > maxKeys {
-		return nil, errs.New(errs.CodeTooLarge, "cannot match %d keys at once, at most %d", len(keys), maxKeys)
+	if err := store.CheckKeys(keys); err != nil {
+		return nil, err
 	}
 	args := make([]any, len(keys))
 	for i, key := range keys {
@@ -52,7 +50,7 @@ func takeLease(ctx context.Context, t *tx, version, lease string, now time.Time)
 	n, err = t.exec(`INSERT INTO leases (id, version, reserved, taken_at) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING`,
 		lease, version, toMS(now))
 	if err == nil && n == 0 {
-		return errs.New(errs.CodeConflict, "cannot take lease %s: the id is taken", lease)
+		return store.LeaseTaken(lease)
 	}
 	return err
 }
@@ -61,7 +59,7 @@ func takeLease(ctx context.Context, t *tx, version, lease string, now time.Time)
 func whyNoLease(ctx context.Context, t *tx, version string, now time.Time) error {
 	a, err := activation(ctx, t, version)
 	if errs.Is(err, errs.CodeNotFound) {
-		return errs.New(errs.CodeHookNotActive, "version %s was never activated", version)
+		return store.NeverActivated(version)
 	}
 	if err != nil {
 		return err
@@ -77,12 +75,12 @@ func whyNoLease(ctx context.Context, t *tx, version string, now time.Time) error
 // reserved, at most all of it.
 func (d *DB) Reserve(ctx context.Context, version, lease string, n int64) error {
 	if n > hooks.MaxInteger || n < -hooks.MaxInteger {
-		return errs.New(errs.CodeBadInput, "cannot reserve %d bytes", n)
+		return store.NoReservation(n)
 	}
 	return d.write(ctx, func(t *tx) error {
 		have, err := one(ctx, t, scanInt, `SELECT reserved FROM leases WHERE id = ? AND version = ?`, lease, version)
 		if errors.Is(err, sql.ErrNoRows) {
-			return errs.New(errs.CodeNotFound, "there is no lease %s", lease)
+			return store.NoLease(lease)
 		}
 		if err != nil {
 			return err
@@ -224,7 +222,7 @@ func (d *DB) Activation(ctx context.Context, version string) (hooks.Activation, 
 func activation(ctx context.Context, q querier, version string) (hooks.Activation, error) {
 	a, err := one(ctx, q, scanActivation, `SELECT `+activationColumns+` FROM activations WHERE digest = ?`, version)
 	if errors.Is(err, sql.ErrNoRows) {
-		return a, errs.New(errs.CodeNotFound, "there is no activation of version %s", version)
+		return a, store.NoActivation(version)
 	}
 	return a, err
 }

@@ -86,7 +86,7 @@ func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.Stat
 			return err
 		}
 		if n == 0 {
-			return errs.New(errs.CodeConflict, "cannot add review: %q has approved this version already", r.Person)
+			return store.ApprovedAlready(r.Person)
 		}
 		if r.Signature == nil {
 			return nil
@@ -122,7 +122,7 @@ func roomForReview(ctx context.Context, t *tx, r review.Review) error {
 func versionNotIn(ctx context.Context, t *tx, digest string, from hooks.State) error {
 	state, err := one(ctx, t, scanText, `SELECT state FROM hook_versions WHERE digest = ?`, digest)
 	if errors.Is(err, sql.ErrNoRows) {
-		return noVersion(digest)
+		return store.NoVersion(digest)
 	}
 	if err != nil {
 		return err
@@ -234,7 +234,7 @@ func activationNotIn(ctx context.Context, t *tx, digest string, from hooks.State
 func (d *DB) Life(ctx context.Context, digest string) (review.Life, error) {
 	lives, err := d.lives(ctx, `SELECT `+versionColumns+` FROM hook_versions v WHERE v.digest = ?`, digest)
 	if err == nil && len(lives) == 0 {
-		err = noVersion(digest)
+		err = store.NoVersion(digest)
 	}
 	if err != nil {
 		return review.Life{}, err
@@ -304,10 +304,6 @@ func lifeOf(ctx context.Context, q querier, v review.Version) (review.Life, erro
 		return l, err
 	}
 	return l, nil
-}
-
-func noVersion(digest string) error {
-	return errs.New(errs.CodeNotFound, "there is no version %s", digest)
 }
 
 func scanVersion(s scanner) (review.Version, error) {

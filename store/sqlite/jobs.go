@@ -12,7 +12,6 @@ import (
 
 	"hookline/collector"
 	"hookline/hooks"
-	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/store"
 )
@@ -106,11 +105,11 @@ func hookJobFits(ctx context.Context, t *tx, j jobs.Job) error {
 	case err != nil:
 		return err
 	case o.id != 0:
-		return errs.New(errs.CodeConflict, "cannot store job: the id %s is taken", j.ID)
+		return store.JobTaken(j.ID)
 	case o.slot != 0:
-		return errs.New(errs.CodeAlreadyAsked, "version %s was already asked for job %s", j.Version, j.OriginalID)
+		return store.AlreadyAsked(j.Version, j.OriginalID)
 	case o.pending >= jobs.MaxHooksPerPeer:
-		return errs.New(errs.CodePeerBusy, "peer %s has %d hook jobs pending", j.PeerID, o.pending)
+		return store.PeerBusy(j.PeerID, o.pending)
 	}
 	return nil
 }
@@ -202,7 +201,7 @@ func decide(ctx context.Context, t *tx, id string, c jobs.Decision, r *collector
 func hookJob(ctx context.Context, t *tx, id string) (jobs.Job, error) {
 	j, err := one(ctx, t, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND workload = 'hook'`, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return j, noJob(id)
+		return j, store.NoJob(id)
 	}
 	return j, err
 }
@@ -211,7 +210,7 @@ func hookJob(ctx context.Context, t *tx, id string) (jobs.Job, error) {
 func (d *DB) Job(ctx context.Context, id string) (jobs.Job, error) {
 	j, err := one(ctx, d.reader, scanWholeJob, `SELECT `+jobColumns+`, report FROM jobs WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return j, noJob(id)
+		return j, store.NoJob(id)
 	}
 	return j, err
 }
@@ -240,10 +239,6 @@ func jobsQuery(f jobs.Filter) (string, []any) {
 	}
 	return `SELECT ` + jobColumns + ` FROM jobs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
 		append(args, store.Page(f.Limit, store.MaxPage))
-}
-
-func noJob(id string) error {
-	return errs.New(errs.CodeNotFound, "there is no job %s", id)
 }
 
 func scanJob(s scanner) (jobs.Job, error) { return scanJobAnd(s) }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -27,7 +26,7 @@ func (d *DB) AddPeer(ctx context.Context, p enroll.Peer) error {
 		}
 		_, err = one(ctx, t, scanInt, `SELECT 1 FROM peers WHERE id = ? AND spki = ?`, p.ID, p.SPKI)
 		if errors.Is(err, sql.ErrNoRows) {
-			return errs.New(errs.CodeConflict, "cannot add peer %s: the id or the key belongs to another peer", p.ID)
+			return store.PeerTaken(p.ID)
 		}
 		return err
 	})
@@ -37,7 +36,7 @@ func (d *DB) AddPeer(ctx context.Context, p enroll.Peer) error {
 func (d *DB) Peer(ctx context.Context, id string) (enroll.Peer, error) {
 	p, err := one(ctx, d.reader, scanPeer, `SELECT `+peerColumns+` FROM peers WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return p, noPeer(id)
+		return p, store.NoPeer(id)
 	}
 	return p, err
 }
@@ -64,12 +63,12 @@ func (d *DB) Connect(ctx context.Context, id, server string, h enroll.Hello, now
 func notConnected(t *tx, id string) error {
 	_, err := one(context.Background(), t, scanInt, `SELECT 1 FROM peers WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return noPeer(id)
+		return store.NoPeer(id)
 	}
 	if err != nil {
 		return err
 	}
-	return errs.New(errs.CodeConflict, "peer %s has a newer stream", id)
+	return store.NewerStream(id)
 }
 
 // Disconnect clears the peer's server where the epoch is still the same: the
@@ -88,10 +87,6 @@ func (d *DB) Disconnect(ctx context.Context, id string, epoch int64, now time.Ti
 func (d *DB) Peers(ctx context.Context, after string, limit int) ([]enroll.Peer, error) {
 	return list(ctx, d.reader, scanPeer, `SELECT `+peerColumns+` FROM peers WHERE id > ? ORDER BY id LIMIT ?`,
 		after, store.Page(limit, store.MaxPage))
-}
-
-func noPeer(id string) error {
-	return errs.New(errs.CodeNotFound, "there is no peer %s", id)
 }
 
 func scanPeer(s scanner) (enroll.Peer, error) {

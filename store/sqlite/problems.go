@@ -5,10 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"math"
-	"time"
 
 	"hookline/collector"
-	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/store"
 )
@@ -18,7 +16,7 @@ const problemColumns = `id, fingerprint, package, executable, reports, first_see
 // countProblem counts one more report of a problem. The first report names
 // it; the times are the reports' own where p has none.
 func countProblem(t *tx, j jobs.Job, p collector.Problem) error {
-	first, end := firstOf(p.FirstSeen, j.CreatedAt), firstOf(p.LastSeen, j.CreatedAt)
+	first, end := store.FirstOf(p.FirstSeen, j.CreatedAt), store.FirstOf(p.LastSeen, j.CreatedAt)
 	_, err := t.exec(`INSERT INTO problems (`+problemColumns+`) VALUES (?, ?, ?, ?, 1, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET reports = reports + 1,
 		first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)`,
@@ -26,18 +24,11 @@ func countProblem(t *tx, j jobs.Job, p collector.Problem) error {
 	return err
 }
 
-func firstOf(t, otherwise time.Time) time.Time {
-	if t.IsZero() {
-		return otherwise
-	}
-	return t
-}
-
 // Problem reads a problem; errs.CodeNotFound.
 func (d *DB) Problem(ctx context.Context, id string) (collector.Problem, error) {
 	p, err := one(ctx, d.reader, scanProblem, `SELECT `+problemColumns+` FROM problems WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return p, errs.New(errs.CodeNotFound, "there is no problem %s", id)
+		return p, store.NoProblem(id)
 	}
 	return p, err
 }

@@ -54,12 +54,12 @@ func (d *DB) RecoverLease(ctx context.Context, lost jobs.Job, now time.Time) (s 
 // addLost stores the failed job of a lease that has none.
 func addLost(t *tx, lost jobs.Job) error {
 	if lost.Status != jobs.Failed {
-		return errs.New(errs.CodeBadInput, "cannot recover lease %s: a lost job has failed, not %q", lost.ID, lost.Status)
+		return store.NotLost(lost.ID, lost.Status)
 	}
 	lost.Workload, lost.Slot = jobs.WorkHook, lost.ID
 	n, err := insertJob(t, lost, nil, nil)
 	if err == nil && n == 0 {
-		return errs.New(errs.CodeConflict, "cannot recover lease %s: the id is taken", lost.ID)
+		return store.LostJobTaken(lost.ID)
 	}
 	return err
 }
@@ -92,8 +92,8 @@ func (d *DB) Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job,
 // their reports, newest first. Each key costs one page of its index, however
 // many reports the peer has filed.
 func (d *DB) Originals(ctx context.Context, peerID string, keys []string, limit int) ([]jobs.Job, error) {
-	if len(keys) > maxKeys {
-		return nil, errs.New(errs.CodeTooLarge, "cannot match %d keys at once, at most %d", len(keys), maxKeys)
+	if err := store.CheckKeys(keys); err != nil {
+		return nil, err
 	}
 	var found []jobs.Job
 	err := d.reader.snapshot(ctx, func(q querier) error {

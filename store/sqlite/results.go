@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"hookline/collector"
-	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -23,7 +22,7 @@ func addResult(t *tx, r collector.Result) error {
 func (d *DB) Result(ctx context.Context, id string) (collector.Result, error) {
 	r, err := one(ctx, d.reader, scanResult, `SELECT `+resultColumns+` FROM hook_results WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return r, errs.New(errs.CodeNotFound, "there is no result of job %s", id)
+		return r, store.NoResult(id)
 	}
 	return r, err
 }

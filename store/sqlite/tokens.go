@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"hookline/internal/auth"
-	"hookline/internal/errs"
+	"hookline/store"
 )
 
 const tokenColumns = `id, kind, hash, user, name, created_at, expires_at, session_until` //nolint:gosec // names
@@ -22,7 +22,7 @@ func insertToken(t *tx, k auth.Token) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		k.ID, string(k.Kind), k.Hash[:], k.User, k.Name, toMS(k.CreatedAt), toMS(k.ExpiresAt), toMS(k.SessionUntil))
 	if err == nil && n == 0 {
-		return errs.New(errs.CodeConflict, "cannot add token %s: it exists", k.ID)
+		return store.TokenTaken(k.ID)
 	}
 	return err
 }
@@ -32,7 +32,7 @@ func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error)
 	k, err := one(ctx, d.reader, scanToken, `SELECT `+tokenColumns+`
 		FROM tokens WHERE hash = ?`, hash[:])
 	if errors.Is(err, sql.ErrNoRows) {
-		return k, errs.New(errs.CodeNotFound, "there is no such token")
+		return k, store.NoToken()
 	}
 	return k, err
 }
@@ -46,7 +46,7 @@ func (d *DB) SpendToken(ctx context.Context, id string, replacement auth.Token) 
 			return err
 		}
 		if n == 0 {
-			return errs.New(errs.CodeNotFound, "there is no such token, or it was used already")
+			return store.NoTokenToSpend()
 		}
 		return insertToken(t, replacement)
 	})

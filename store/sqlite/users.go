@@ -7,7 +7,6 @@ import (
 	"errors"
 
 	"hookline/internal/auth"
-	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -23,7 +22,7 @@ func (d *DB) AddUser(ctx context.Context, u auth.User, g auth.Grant) error {
 		n, err := t.exec(`INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
 			u.Name, roles, toMS(u.CreatedAt))
 		if err == nil && n == 0 {
-			return errs.New(errs.CodeConflict, "cannot add user %q: the name is taken", u.Name)
+			return store.UserTaken(u.Name)
 		}
 		return err
 	})
@@ -33,7 +32,7 @@ func (d *DB) AddUser(ctx context.Context, u auth.User, g auth.Grant) error {
 func (d *DB) User(ctx context.Context, name string) (auth.User, error) {
 	u, err := one(ctx, d.reader, scanUser, `SELECT `+userColumns+` FROM users WHERE name = ?`, name)
 	if errors.Is(err, sql.ErrNoRows) {
-		return u, errs.New(errs.CodeNotFound, "there is no user %q", name)
+		return u, store.NoUser(name)
 	}
 	return u, err
 }
