@@ -124,6 +124,26 @@ func NeverActivated(version string) *errs.Error {
 	return errs.New(errs.CodeHookNotActive, "version %s was never activated", version)
 }
 
+// NoLonger is errs.CodeConflict: a version, or its activation, is in another
+// state than an action asks for.
+func NoLonger(version string, is, from hooks.State) *errs.Error {
+	return errs.New(errs.CodeConflict, "version %s is %s, no longer %s", version, is, from).
+		WithHint("look at it again and repeat the action if it still applies")
+}
+
+// VersionTaken is errs.CodeVersionTaken.
+func VersionTaken(hook string, number int64) *errs.Error {
+	return errs.New(errs.CodeVersionTaken, "cannot add version %d of hook %q: the number, or the same statement, is there", number, hook).
+		WithHint("ask for the latest number and submit again with the next one")
+}
+
+// QuantityBelow is errs.CodeBoundExceeded: bound results are there or on their
+// way.
+func QuantityBelow(bound, quantity int64) *errs.Error {
+	return errs.New(errs.CodeBoundExceeded, "cannot activate: %d results are there or on their way, more than %d", bound, quantity).
+		At("quantity").WithHint("activate with a quantity of at least %d", bound)
+}
+
 // MaxKeys caps the match keys of one question; a report has two.
 const MaxKeys = 2 * hooks.MaxFingerprints
 

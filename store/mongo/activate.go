@@ -129,8 +129,7 @@ func (d *DB) mayGoOn(ctx context.Context, v hooks.Activation, from hooks.State) 
 		return nil, activationNotIn(old, from)
 	}
 	if bound := old.Ledger.Received + old.Ledger.Leased; v.Quantity < bound {
-		return nil, errs.New(errs.CodeBoundExceeded, "cannot activate: %d results are there or on their way, more than %d", bound, v.Quantity).
-			At("quantity").WithHint("activate with a quantity of at least %d", bound)
+		return nil, store.QuantityBelow(bound, v.Quantity)
 	}
 	same := m{
 		{Key: "_id", Value: v.Digest},
@@ -248,6 +247,5 @@ func (d *DB) Disable(ctx context.Context, digest string, from hooks.State, reaso
 
 // activationNotIn says that an activation's state is another one.
 func activationNotIn(v hooks.Activation, from hooks.State) error {
-	return errs.New(errs.CodeConflict, "version %s is %s, no longer %s", v.Digest, v.State, from).
-		WithHint("look at it again and repeat the action if it still applies")
+	return store.NoLonger(v.Digest, v.State, from)
 }

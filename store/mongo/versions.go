@@ -18,8 +18,7 @@ import (
 // AddVersion stores a new version with the author's signature file.
 // errs.CodeVersionTaken: the hook has that number, or there is this digest.
 func (d *DB) AddVersion(ctx context.Context, v review.Version, g auth.Grant) error {
-	taken := errs.New(errs.CodeVersionTaken, "cannot add version %d of hook %q: the number, or the same statement, is there", v.Number, v.Hook).
-		WithHint("ask for the latest number and submit again with the next one")
+	taken := store.VersionTaken(v.Hook, v.Number)
 	return d.audited(ctx, g, where(d.versions, v.Digest), func(ctx context.Context, entry string) error {
 		doc := newVersionDoc(v)
 		doc.Audit, doc.Todo = entry, todoList
@@ -119,8 +118,7 @@ func reviewed(r review.Review, to hooks.State, entry string) m {
 
 // versionNotIn says that a version's state is another one.
 func versionNotIn(v versionDoc, from hooks.State) error {
-	return errs.New(errs.CodeConflict, "version %s is %s, no longer %s", v.Digest, v.State, from).
-		WithHint("look at it again and repeat the action if it still applies")
+	return store.NoLonger(v.Digest, v.State, from)
 }
 
 // Life reads a version with its signature files, reviews and activation;

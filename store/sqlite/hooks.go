@@ -37,8 +37,7 @@ func (d *DB) AddVersion(ctx context.Context, v review.Version, g auth.Grant) err
 			return err
 		}
 		if n == 0 {
-			return errs.New(errs.CodeVersionTaken, "cannot add version %d of hook %q: the number, or the same statement, is there", v.Number, v.Hook).
-				WithHint("ask for the latest number and submit again with the next one")
+			return store.VersionTaken(v.Hook, v.Number)
 		}
 		for _, file := range v.Signatures {
 			if err := addSignature(t, v.Digest, file); err != nil {
@@ -127,8 +126,7 @@ func versionNotIn(ctx context.Context, t *tx, digest string, from hooks.State) e
 	if err != nil {
 		return err
 	}
-	return errs.New(errs.CodeConflict, "version %s is %s, no longer %s", digest, state, from).
-		WithHint("look at it again and repeat the action if it still applies")
+	return store.NoLonger(digest, hooks.State(state), from)
 }
 
 // Activate makes the activation of an approved version, or makes the one in
@@ -198,8 +196,7 @@ func reactivate(ctx context.Context, t *tx, a hooks.Activation, from hooks.State
 		return activationNotIn(ctx, t, a.Digest, from)
 	}
 	if bound := old.Ledger.Received + old.Ledger.Leased; a.Quantity < bound {
-		return errs.New(errs.CodeBoundExceeded, "cannot activate: %d results are there or on their way, more than %d", bound, a.Quantity).
-			At("quantity").WithHint("activate with a quantity of at least %d", bound)
+		return store.QuantityBelow(bound, a.Quantity)
 	}
 	_, err = t.exec(`UPDATE activations SET state = 'active', reason = '', quantity = ?, deadline = ?, percent = ?,
 		per_minute = ?, changed_at = ? WHERE digest = ? AND state = ?`,
@@ -225,8 +222,7 @@ func activationNotIn(ctx context.Context, t *tx, digest string, from hooks.State
 	if err != nil {
 		return err
 	}
-	return errs.New(errs.CodeConflict, "version %s is %s, no longer %s", digest, a.State, from).
-		WithHint("look at it again and repeat the action if it still applies")
+	return store.NoLonger(digest, a.State, from)
 }
 
 // Life reads a version with its signature files, reviews and activation;
