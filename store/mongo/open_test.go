@@ -168,7 +168,7 @@ func TestServersThatAreRefused(t *testing.T) {
 					c.options = "?authMechanism=PLAIN&authSource=$external"
 				}
 			}
-			code, text := refusal(t, "mongodb://"+user+f.address+"/"+c.options, Options{Timeout: time.Second})
+			code, text := refusal(t, "mongodb://"+user+f.address+"/"+c.options, Options{Timeout: 5*time.Second})
 			if code != errs.CodeUnavailable && code != errs.CodeStorageFull || !strings.Contains(text, c.want) {
 				t.Errorf("%s: %s, want unavailable with %q", code, text, c.want)
 			}
@@ -242,7 +242,7 @@ func TestUnwiseServersAreReported(t *testing.T) {
 	} {
 		var log bytes.Buffer
 		f := newFake(t, hello, nil)
-		opened(t, "mongodb://"+f.address, Options{Timeout: time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		opened(t, "mongodb://"+f.address, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if got := log.String(); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
@@ -317,7 +317,7 @@ func TestReadyAfterADrop(t *testing.T) {
 
 func TestReady(t *testing.T) {
 	f := newFake(t, wire(21), nil)
-	d := opened(t, "mongodb://"+f.address+"/?retryReads=false&retryWrites=false", Options{Timeout: time.Second})
+	d := opened(t, "mongodb://"+f.address+"/?retryReads=false&retryWrites=false", Options{})
 	noError(t, d.Ready(t.Context()))
 	f.on("update", failure(10107, "NotWritablePrimary", "not primary"))
 	noError(t, d.Ready(t.Context())) // nothing has failed, so it does not write
