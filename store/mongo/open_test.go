@@ -168,7 +168,7 @@ func TestServersThatAreRefused(t *testing.T) {
 					c.options = "?authMechanism=PLAIN&authSource=$external"
 				}
 			}
-			code, text := refusal(t, "mongodb://"+user+f.address+"/"+c.options, Options{Timeout: 5*time.Second})
+			code, text := refusal(t, "mongodb://"+user+f.address+"/"+c.options, Options{Timeout: 5 * time.Second})
 			if code != errs.CodeUnavailable && code != errs.CodeStorageFull || !strings.Contains(text, c.want) {
 				t.Errorf("%s: %s, want unavailable with %q", code, text, c.want)
 			}
