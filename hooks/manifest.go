@@ -72,7 +72,7 @@ func ParseManifest(b []byte) (Manifest, error) {
 		}
 		return Manifest{}, err
 	}
-	written := m.lists()
+	written := m.inOrder()
 	key, problem := m.normalise()
 	if problem == nil {
 		key, problem = m.check()
@@ -87,25 +87,44 @@ func ParseManifest(b []byte) (Manifest, error) {
 }
 
 // lists are the lists whose order means nothing to an author, by key.
-func (m Manifest) lists() map[string][]string {
-	return map[string][]string{
-		"match.fingerprints":   slices.Clone(m.Match.Fingerprints),
-		"capabilities.fs.read": slices.Clone(m.Capabilities.FSRead),
+func (m *Manifest) lists() map[string]*[]string {
+	c := &m.Capabilities
+	lists := map[string]*[]string{
+		"match.fingerprints": &m.Match.Fingerprints, "capabilities.fs.read": &c.FSRead,
+		"capabilities.fs.list": &c.FSList, "capabilities.fs.stat": &c.FSStat,
 	}
+	for i := range c.CmdRun {
+		at := fmt.Sprintf("capabilities.cmd.run[%d].", i)
+		lists[at+"paths"], lists[at+"reads"] = &c.CmdRun[i].Paths, &c.CmdRun[i].Reads
+	}
+	return lists
+}
+
+// inOrder is what is in the lists, as the author wrote it.
+func (m *Manifest) inOrder() map[string][]string {
+	written := map[string][]string{}
+	for key, list := range m.lists() {
+		written[key] = slices.Clone(*list)
+	}
+	return written
 }
 
 // asWritten splits the key of an entry in a sorted list into the list's key
 // and the entry's key in the file, the last of several equal ones. Any other
 // key is both.
-func (m Manifest) asWritten(key string, written map[string][]string) (name, entry string) {
-	list, rest, _ := strings.Cut(key, "[")
+func (m *Manifest) asWritten(key string, written map[string][]string) (name, entry string) {
+	at := strings.LastIndexByte(key, '[')
+	if at < 0 {
+		return key, key
+	}
+	list := key[:at]
 	sorted, ok := m.lists()[list]
-	i, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
-	if !ok || err != nil || i >= len(sorted) {
+	i, err := strconv.Atoi(strings.TrimSuffix(key[at+1:], "]"))
+	if !ok || err != nil || i >= len(*sorted) {
 		return key, key
 	}
 	for j, v := range slices.Backward(written[list]) {
-		if v == sorted[i] {
+		if v == (*sorted)[i] {
 			return list, fmt.Sprintf("%s[%d]", list, j)
 		}
 	}
@@ -113,22 +132,37 @@ func (m Manifest) asWritten(key string, written map[string][]string) (name, entr
 }
 
 // normalise sorts the lists and gives defaults: as service, and empty lists
-// for those that are absent.
+// for those that are absent. The commands keep the author's order here, so
+// that refusals point at the right one; canonical sorts them.
 func (m *Manifest) normalise() (string, *errs.Error) {
 	if m.As == "" {
 		m.As = AsService
 	}
-	for _, l := range []struct {
-		key  string
-		list *[]string
-	}{{"match.fingerprints", &m.Match.Fingerprints}, {"capabilities.fs.read", &m.Capabilities.FSRead}} {
-		if *l.list == nil {
-			*l.list = []string{}
+	lists := m.lists()
+	for _, key := range slices.Sorted(maps.Keys(lists)) {
+		list := lists[key]
+		if *list == nil {
+			*list = []string{}
 		}
-		slices.Sort(*l.list)
-		for i := 1; i < len(*l.list); i++ {
-			if v := (*l.list)[i]; v == (*l.list)[i-1] {
-				return fmt.Sprintf("%s[%d]", l.key, i), malformed("", "lists %q twice", clip(v))
+		if i := sortedUnique(*list); i >= 0 {
+			return fmt.Sprintf("%s[%d]", key, i), malformed("", "lists %q twice", clip((*list)[i]))
+		}
+	}
+	return m.normaliseCommands()
+}
+
+func (m *Manifest) normaliseCommands() (string, *errs.Error) {
+	commands := m.Capabilities.CmdRun
+	if commands == nil {
+		m.Capabilities.CmdRun = []Command{}
+	}
+	for i := range commands {
+		if commands[i].Args == nil {
+			commands[i].Args = []string{}
+		}
+		for _, before := range commands[:i] {
+			if before.Name == commands[i].Name {
+				return fmt.Sprintf("capabilities.cmd.run[%d].name", i), malformed("", "lists %q twice", clip(before.Name))
 			}
 		}
 	}
@@ -198,6 +232,13 @@ func (m Manifest) keyOf(field string, p Predicate) string {
 		}
 		return "fields." + p.Fields[i].Name + member
 	}
+	const command = "capabilities.cmd.run["
+	if n, _ := fmt.Sscanf(field, command+"%d]", &i); n == 1 && i < len(p.Capabilities.CmdRun) {
+		_, member, _ := strings.Cut(field, "]")
+		name := p.Capabilities.CmdRun[i].Name
+		at := slices.IndexFunc(m.Capabilities.CmdRun, func(c Command) bool { return c.Name == name })
+		return fmt.Sprintf("%s%d]%s", command, at, member)
+	}
 	return field
 }
 
@@ -211,7 +252,7 @@ func (m Manifest) predicate(b Binding) Predicate {
 	notBefore := max(b.Now.Unix(), 0)
 	return Predicate{
 		Deployment: b.Deployment, Hook: m.Hook, Version: b.Version, Author: b.Author,
-		Level: m.Level, Match: m.Match, Capabilities: m.Capabilities, As: m.As, Fields: fields,
+		Level: m.Level, Match: m.Match, Capabilities: m.Capabilities.canonical(), As: m.As, Fields: fields,
 		NotBefore: notBefore, NotAfter: notBefore + int64(m.Limits.Lifetime/time.Second),
 		MaxReports: m.Limits.MaxReports, MaxRunsPerPeer: m.Limits.MaxRunsPerPeer, MaxPercent: m.Limits.MaxPercent,
 		MaxBytes: m.Limits.MaxBytes, MaxResultBytes: m.Limits.MaxResultBytes,

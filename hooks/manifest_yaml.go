@@ -27,9 +27,7 @@ func (m Manifest) YAML() []byte {
 	w.line("# or root. Policy and peer owners may ask for more, or refuse.")
 	w.line("as: %s", m.As)
 	w.line("")
-	w.line(`# Paths that fs.read may open: exact, "/dir/*" (one level) or "/dir/**" (any depth).`)
-	w.line("capabilities:")
-	w.list("  ", "fs.read", m.Capabilities.FSRead)
+	m.writeCapabilities(w)
 	w.line("")
 	m.writeFields(w)
 	w.line("")
@@ -51,6 +49,31 @@ func (m Manifest) writeMatch(w *yamlWriter) {
 	w.line("level: %s", quote(string(m.Level)))
 	w.line("match:")
 	w.list("  ", "fingerprints", m.Match.Fingerprints)
+}
+
+func (m Manifest) writeCapabilities(w *yamlWriter) {
+	c := m.Capabilities
+	w.line(`# What fs.read opens, fs.list lists and fs.stat looks at: exact, "/dir/*" (one level), "/dir/**"`)
+	w.line(`# (any depth), or "/proc/{pid}/name" for a process of the user who filed the report.`)
+	w.line("capabilities:")
+	w.list("  ", "fs.read", c.FSRead)
+	w.list("  ", "fs.list", c.FSList)
+	w.list("  ", "fs.stat", c.FSStat)
+	w.line("  # Programs for cmd.run(name, {args}): args are exact, or {package}, {pid}, {path} alone; paths is what")
+	w.line("  # {path} may be, reads what the program may read (files, or folders with all below: /dir/**).")
+	if len(c.CmdRun) == 0 {
+		w.line("  cmd.run: []")
+		return
+	}
+	w.line("  cmd.run:")
+	for _, cmd := range c.CmdRun {
+		w.line("    - name: %s", quote(cmd.Name))
+		w.line("      program: %s", quote(cmd.Program))
+		w.list("      ", "args", cmd.Args)
+		w.list("      ", "paths", cmd.Paths)
+		w.list("      ", "reads", cmd.Reads)
+		w.line("      syslog: %t # may read the kernel's log", cmd.Syslog)
+	}
 }
 
 func (m Manifest) writeFields(w *yamlWriter) {

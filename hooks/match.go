@@ -119,24 +119,3 @@ func versionText(s string) error {
 	}
 	return nil
 }
-
-// Reads reports whether the capability covers a clean absolute path: "/a/b"
-// itself, "/a/*" what is directly in /a, "/a/**" what is at any depth under /a.
-// The folder itself is covered by neither pattern.
-func (c Capabilities) Reads(p string) bool {
-	return slices.ContainsFunc(c.FSRead, func(pattern string) bool { return Covers(pattern, p) })
-}
-
-// Covers reports whether one pattern of a capability covers a clean absolute
-// path, see Capabilities.Reads.
-func Covers(pattern, p string) bool {
-	if dir, ok := strings.CutSuffix(pattern, "/**"); ok {
-		rest, ok := strings.CutPrefix(p, dir+"/")
-		return ok && rest != ""
-	}
-	if dir, ok := strings.CutSuffix(pattern, "/*"); ok {
-		rest, ok := strings.CutPrefix(p, dir+"/")
-		return ok && rest != "" && !strings.Contains(rest, "/")
-	}
-	return pattern == p
-}

@@ -113,7 +113,7 @@ func TestCovers(t *testing.T) {
 		{"/a/**", "/a", false},
 		{"/a/**", "/ab", false},
 	} {
-		if got := (hooks.Capabilities{FSRead: []string{"/zzz", tc.pattern}}).Reads(tc.path); got != tc.want {
+		if got := hooks.ReadingOnly("/zzz", tc.pattern).Reads(tc.path); got != tc.want {
 			t.Errorf("%s covers %s: %v", tc.pattern, tc.path, got)
 		}
 	}

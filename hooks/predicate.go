@@ -2,7 +2,7 @@ package hooks
 
 import (
 	"fmt"
-	"path"
+	"slices"
 	"strings"
 
 	"hookline/internal/errs"
@@ -127,52 +127,6 @@ func validPackage(s string) bool {
 	return true
 }
 
-func (p Predicate) checkCapabilities() *errs.Error {
-	paths := p.Capabilities.FSRead
-	if paths == nil {
-		return malformed("capabilities.fs.read", "must be a list")
-	}
-	if len(paths) > MaxPaths {
-		return malformed("capabilities.fs.read", "must list at most %d paths", MaxPaths)
-	}
-	for i, s := range paths {
-		field := fmt.Sprintf("capabilities.fs.read[%d]", i)
-		if problem := checkPath(s); problem != "" {
-			return malformed(field, "%s", problem)
-		}
-		if i > 0 && paths[i-1] >= s {
-			return malformed(field, "the list must be sorted, each entry once")
-		}
-	}
-	return nil
-}
-
-// checkPath says what is wrong with a capability's path, "" for nothing.
-func checkPath(s string) string {
-	base, deep := strings.CutSuffix(s, "/**")
-	if !deep {
-		base = strings.TrimSuffix(s, "/*")
-	}
-	if strings.Contains(base, "*") {
-		return `may have a "*" only as "/*" or "/**" at its end`
-	}
-	switch {
-	case len(s) > MaxPathLength:
-		return fmt.Sprintf("is longer than %d bytes", MaxPathLength)
-	case !printable(s, true):
-		return "must be printable ASCII"
-	case s == "":
-		return "is empty"
-	case base == "":
-		return "must not open the whole file system"
-	case !strings.HasPrefix(base, "/"):
-		return "must be absolute"
-	case path.Clean(base) != base || base == "/":
-		return `must be clean, without "//", "." or ".."`
-	}
-	return ""
-}
-
 type limit struct {
 	key        string
 	value, cap int64
@@ -247,9 +201,7 @@ func (f DeclaredField) check(at string, maxResult int64) *errs.Error {
 	default:
 		return malformed(at+".type", "must be text, int, number, bool or json, not %q", clip(string(f.Type)))
 	}
-	switch f.Class {
-	case ClassTechnical, ClassConfig, ClassLog, ClassNetwork, ClassPersonal:
-	default:
+	if !slices.Contains(FieldClasses(), f.Class) {
 		return malformed(at+".class", "must be technical, config, log, network or personal, not %q", clip(string(f.Class)))
 	}
 	return limit{at + ".max_bytes", f.MaxBytes, maxResult}.check()

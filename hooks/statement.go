@@ -52,6 +52,11 @@ const (
 	ClassPersonal  FieldClass = "personal"  // may tell something about a person
 )
 
+// FieldClasses lists every class.
+func FieldClasses() []FieldClass {
+	return []FieldClass{ClassTechnical, ClassConfig, ClassLog, ClassNetwork, ClassPersonal}
+}
+
 // Statement is the one object that author and reviewers sign: an in-toto
 // Statement v1 with exactly one subject, the script. Its canonical JSON has
 // every key, in the order of the struct, printable ASCII only, integers below
@@ -103,12 +108,6 @@ type Match struct {
 	Package      string   `json:"package" yaml:"package"`
 	From         string   `json:"from" yaml:"from"`   // Debian version, inclusive; "" is no bound
 	Below        string   `json:"below" yaml:"below"` // Debian version, exclusive; "" is no bound
-}
-
-// Capabilities are what a hook may do beyond reading its report and the
-// facts of the peer. An empty list grants nothing.
-type Capabilities struct {
-	FSRead []string `json:"fs.read" yaml:"fs.read"` // sorted: "/a/b", "/a/*" (one level), "/a/**" (any depth)
 }
 
 // DeclaredField is one field that a hook may bring back.

@@ -54,7 +54,7 @@ func task(script string, read ...string) sandbox.Task {
 	return sandbox.Task{
 		Script: []byte(script),
 		Predicate: hooks.Predicate{
-			Capabilities: hooks.Capabilities{FSRead: read},
+			Capabilities: hooks.ReadingOnly(read...),
 			As:           hooks.AsService,
 			Fields: []hooks.DeclaredField{
 				field("Bool", hooks.TypeBool), field("Int", hooks.TypeInt), field("JSON", hooks.TypeJSON),

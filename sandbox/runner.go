@@ -27,6 +27,7 @@ type Runner struct {
 	Deny     []string         // folders and files of the peer itself: never read, whatever was signed
 	Service  Credential       // who the broker is for hooks.AsService, when started as root
 	Reporter Credential       // who the broker is for hooks.AsReporter, when started as root
+	Without  []string         // layers of the confinement that the owner accepts to miss: LayerLandlock, LayerNamespaces
 	Now      func() time.Time // nil is time.Now; only for Stats.Wall
 }
 

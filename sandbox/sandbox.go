@@ -34,6 +34,25 @@ const (
 	LintRuntime     = 5 * time.Second
 )
 
+// Limits of fs.list and of commands.
+const (
+	MaxListed           = 4096                    // names of one fs.list
+	MaxCommandRuns      = 100                     // of one run
+	MaxOutputBytes      = 256 << 10               // stdout, and stderr, of one command
+	CommandRuntime      = 1500 * time.Millisecond // wall clock of one command
+	MaxCommandDataBytes = 128 << 20               // RLIMIT_DATA of one command
+	CommandCPUSeconds   = 2
+	MaxTraceBytes       = 1 << 20 // of one traced trial run
+)
+
+// The layers of the confinement that a kernel or a container can lack and
+// that an owner may accept to do without; see package sandbox/confine. The
+// others (seccomp, resource limits, no_new_privs, the user) never.
+const (
+	LayerLandlock   = "landlock"
+	LayerNamespaces = "namespaces"
+)
+
 // Task is one run. The script and predicate are what was verified, or, for a
 // trial run, what would be signed.
 type Task struct {
@@ -43,6 +62,40 @@ type Task struct {
 	Facts     hooks.Facts
 	Redact    Redaction
 	Now       time.Time // what time.now() starts from
+	Filer     Filer     // who filed the report
+	Trace     bool      // tell each line as it runs; trial runs only
+}
+
+// Filer is who filed the report. The zero value is somebody unknown: no
+// process is theirs, and they are not root.
+type Filer struct {
+	UID   uint32 `json:"uid"`
+	Known bool   `json:"known"`
+}
+
+// Trusted reports whether what the report says may choose what a hook that
+// runs as root looks at: only root's own word may.
+func (f Filer) Trusted() bool { return f.Known && f.UID == 0 }
+
+// Steered reports whether the run must be kept from following the report:
+// it runs as root, and somebody else wrote what it works on.
+func (t Task) Steered() bool { return t.Predicate.As == hooks.AsRoot && !t.Filer.Trusted() }
+
+// CommandTask is what the shim of a command gets: the program, what it may
+// read, and who it is.
+type CommandTask struct {
+	Program string   `json:"program"`
+	Args    []string `json:"args"`  // without the program's own name
+	Reads   []string `json:"reads"` // files, and folders with all below ("/a/**")
+	UID     uint32   `json:"uid"`
+	GID     uint32   `json:"gid"`
+	Syslog  bool     `json:"syslog"`
+}
+
+// CommandOutput is how a command ended.
+type CommandOutput struct {
+	Stdout, Stderr []byte // at most MaxOutputBytes each
+	Exit           int    // 128 and the signal where one ended it
 }
 
 // BrokerTask is what a broker process gets: the task, and the paths of the
@@ -50,6 +103,28 @@ type Task struct {
 type BrokerTask struct {
 	Task Task     `json:"task"`
 	Deny []string `json:"deny"`
+}
+
+// FromBroker is the head of what a broker says to the guard: it asks for a
+// command to be started, or hands the outcome of the run over, which ends it.
+type FromBroker struct {
+	Command *CommandCall `json:"command,omitempty"`
+	Outcome *Outcome     `json:"outcome,omitempty"`
+}
+
+// CommandCall is one call of cmd.run that the broker has checked.
+type CommandCall struct {
+	Name string   `json:"name"`
+	Args []string `json:"args"`
+}
+
+// CommandAnswer is the head of the guard's answer to a CommandCall; its tail
+// is the output, stdout first.
+type CommandAnswer struct {
+	Code  string `json:"code,omitempty"` // errs code of a refusal, or of a limit that was hit
+	Error string `json:"error,omitempty"`
+	Exit  int    `json:"exit,omitempty"`
+	Split int    `json:"split,omitempty"` // bytes of the tail that are stdout
 }
 
 // Redaction names what text fields must not show; see internal/redact.
@@ -60,22 +135,24 @@ type Redaction struct {
 
 // Outcome is how a run ended. Code is "" for a run that ended well.
 type Outcome struct {
-	Code   string       `json:"code"`   // errs code: hook-error, limit-time, limit-memory, limit-calls, limit-result, sandbox-crash, bad-script, …
-	Error  string       `json:"error"`  // at most MaxErrorBytes, redacted
-	Line   int          `json:"line"`   // of the script, 0 where unknown
-	Fields hooks.Fields `json:"fields"` // the new fields; empty unless Code is ""
-	Calls  []Call       `json:"calls"`  // brokered calls, at most 200 kept
-	Denied int          `json:"denied"` // calls refused by the broker
-	Log    []string     `json:"log"`    // what the hook logged or printed, capped
+	Code   string       `json:"code"`            // errs code: hook-error, limit-time, limit-memory, limit-calls, limit-result, sandbox-crash, bad-script, …
+	Error  string       `json:"error"`           // at most MaxErrorBytes, redacted
+	Line   int          `json:"line"`            // of the script, 0 where unknown
+	Fields hooks.Fields `json:"fields"`          // the new fields; empty unless Code is ""
+	Calls  []Call       `json:"calls"`           // brokered calls, at most 200 kept
+	Denied int          `json:"denied"`          // calls refused by the broker
+	Log    []string     `json:"log"`             // what the hook logged or printed, capped
+	Trace  []string     `json:"trace,omitempty"` // lines with their locals, of a traced run
 	Stats  Stats        `json:"stats"`
 }
 
 // Call is one brokered call, for the record.
 type Call struct {
-	Name  string `json:"name"` // "fs.read"
-	Arg   string `json:"arg"`  // first argument, at most 200 bytes
-	Code  string `json:"code"` // "" allowed; denied, limit-read, call-failed
-	Bytes int    `json:"bytes"`
+	Name  string        `json:"name"` // "fs.read"
+	Arg   string        `json:"arg"`  // first argument, or the command line; at most 200 bytes
+	Code  string        `json:"code"` // "" allowed; denied, limit-read, call-failed, …
+	Bytes int           `json:"bytes"`
+	Took  time.Duration `json:"took"`
 }
 
 // Stats is what the run used.
@@ -84,5 +161,8 @@ type Stats struct {
 	Instructions int64         `json:"instructions"`
 	PeakHeap     int64         `json:"peak_heap"` // bytes, 0 where unknown
 	Calls        int           `json:"calls"`
-	Traffic      int64         `json:"traffic"` // bytes over the pipes
+	Traffic      int64         `json:"traffic"`     // bytes over the pipes
+	BytesRead    int64         `json:"bytes_read"`  // of files and commands
+	Commands     int           `json:"commands"`    // programs started
+	PeakMemory   int64         `json:"peak_memory"` // resident bytes of the worker, as the kernel counts; 0 where unknown
 }

@@ -105,7 +105,7 @@ func (k *team) predicate() hooks.Predicate {
 		Author:       string(k.alice.Public().ID),
 		Level:        hooks.LevelPackage,
 		Match:        hooks.Match{Fingerprints: []string{}, Package: "nginx"},
-		Capabilities: hooks.Capabilities{FSRead: []string{"/proc/meminfo"}},
+		Capabilities: hooks.ReadingOnly("/proc/meminfo"),
 		As:           hooks.AsService,
 		Fields: []hooks.DeclaredField{
 			{Name: "Answer", Type: hooks.TypeText, Class: hooks.ClassTechnical, MaxBytes: 64},

@@ -26,6 +26,10 @@ const MaxLifetime = 14 * 24 * time.Hour
 // The capabilities that a policy can name in needs and forbidden.
 const (
 	CapFSRead     = "fs.read"     // reads files
+	CapFSList     = "fs.list"     // lists folders
+	CapFSStat     = "fs.stat"     // looks at sizes, times and owners
+	CapCmdRun     = "cmd.run"     // runs programs
+	CapSyslog     = "syslog"      // runs a program that reads the kernel's log
 	CapAsReporter = "as.reporter" // runs as the user who owns the report
 	CapAsRoot     = "as.root"     // runs as root
 	CapRaw        = "raw"         // brings back text that was not redacted
@@ -34,25 +38,33 @@ const (
 // Roles lists every role in the order in which policies print them.
 func Roles() []Role { return []Role{RoleAuthor, RoleReviewer, RoleOperator, RoleRevoker} }
 
-// CapabilityNames lists what needs and forbidden may name.
-func CapabilityNames() []string { return []string{CapFSRead, CapAsReporter, CapAsRoot, CapRaw} }
+// classPrefix starts the names of the capabilities to bring a class of fields
+// back: "class.personal".
+const classPrefix = "class."
 
-// CapabilitiesOf lists what a statement uses, under the names of the policy.
+// CapabilityNames lists what needs and forbidden may name.
+func CapabilityNames() []string {
+	names := []string{CapFSRead, CapFSList, CapFSStat, CapCmdRun, CapSyslog, CapAsReporter, CapAsRoot, CapRaw}
+	for _, class := range hooks.FieldClasses() {
+		names = append(names, classPrefix+string(class))
+	}
+	return names
+}
+
+// CapabilitiesOf lists what a statement uses, under the names of the policy
+// and in their order.
 func CapabilitiesOf(p hooks.Predicate) []string {
-	var used []string
-	if len(p.Capabilities.FSRead) > 0 {
-		used = append(used, CapFSRead)
+	c := p.Capabilities
+	uses := map[string]bool{
+		CapFSRead: len(c.FSRead) > 0, CapFSList: len(c.FSList) > 0, CapFSStat: len(c.FSStat) > 0, CapCmdRun: len(c.CmdRun) > 0,
+		CapSyslog:     slices.ContainsFunc(c.CmdRun, func(cmd hooks.Command) bool { return cmd.Syslog }),
+		CapAsReporter: p.As == hooks.AsReporter, CapAsRoot: p.As == hooks.AsRoot,
 	}
-	switch p.As {
-	case hooks.AsReporter:
-		used = append(used, CapAsReporter)
-	case hooks.AsRoot:
-		used = append(used, CapAsRoot)
+	for _, f := range p.Fields {
+		uses[classPrefix+string(f.Class)] = true
+		uses[CapRaw] = uses[CapRaw] || f.Raw
 	}
-	if slices.ContainsFunc(p.Fields, func(f hooks.DeclaredField) bool { return f.Raw }) {
-		used = append(used, CapRaw)
-	}
-	return used
+	return slices.DeleteFunc(CapabilityNames(), func(name string) bool { return !uses[name] })
 }
 
 // Has reports whether the person holds the role.

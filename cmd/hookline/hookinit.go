@@ -115,7 +115,7 @@ func initialManifest(o initOptions, report hooks.Report) (hooks.Manifest, error)
 		Hook:         o.Name,
 		Description:  "memory and kernel taint when the problem was reported",
 		As:           hooks.AsService,
-		Capabilities: hooks.Capabilities{FSRead: []string{"/proc/meminfo", "/proc/sys/kernel/tainted"}},
+		Capabilities: hooks.ReadingOnly("/proc/meminfo", "/proc/sys/kernel/tainted"),
 		Fields:       map[string]hooks.ManifestField{},
 		Limits: hooks.Limits{
 			Lifetime: 7 * 24 * time.Hour, MaxReports: 20, MaxRunsPerPeer: 3, MaxPercent: 100,

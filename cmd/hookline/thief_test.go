@@ -159,7 +159,7 @@ func (s *stage) statement(change func(*hooks.Predicate)) []byte {
 	p := hooks.Predicate{
 		Deployment: "d-" + strings.Repeat("1", 32), Hook: "answer", Version: 4, Author: string(s.alice.Public().ID),
 		Level: hooks.LevelPackage, Match: hooks.Match{Fingerprints: []string{}, Package: "nginx"},
-		Capabilities: hooks.Capabilities{FSRead: []string{"/proc/meminfo"}}, As: hooks.AsService,
+		Capabilities: hooks.ReadingOnly("/proc/meminfo"), As: hooks.AsService,
 		Fields:    []hooks.DeclaredField{{Name: "A", Type: hooks.TypeInt, Class: hooks.ClassTechnical, MaxBytes: 8}},
 		NotBefore: time.Now().Unix(), NotAfter: time.Now().Add(time.Hour).Unix(),
 		MaxReports: 3, MaxRunsPerPeer: 1, MaxPercent: 100, MaxBytes: 100, MaxResultBytes: 100, MaxRuntimeMS: 100,
@@ -279,7 +279,7 @@ func TestThiefGetsNoSignature(t *testing.T) {
 // what the server says beside it.
 func TestShownIsWhatIsSigned(t *testing.T) {
 	s := newStage(t)
-	lie := hooks.Predicate{Hook: "harmless", As: hooks.AsService, Capabilities: hooks.Capabilities{FSRead: []string{}}}
+	lie := hooks.Predicate{Hook: "harmless", As: hooks.AsService, Capabilities: hooks.ReadingOnly()}
 	s.setVersion(s.statement(func(p *hooks.Predicate) { p.As = hooks.AsRoot }))
 	s.thief.version.Predicate, s.thief.version.Hook, s.thief.version.Number = &lie, lie.Hook, 9
 	for _, args := range [][]string{{"review", "show"}, {"hook", "show"}} {

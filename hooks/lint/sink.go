@@ -92,7 +92,7 @@ func (c *checker) checkText(kind, text string, line int) {
 	}
 	covered := false
 	for _, pattern := range c.p.Capabilities.FSRead {
-		if hooks.Covers(pattern, text) {
+		if hooks.Cover([]string{pattern}, text) != hooks.NotCovered {
 			c.used[pattern], covered = true, true
 		}
 	}

@@ -63,9 +63,8 @@ func (c Config) validate() error {
 	if !slices.Contains([]string{HooksNo, HooksAsk, HooksYes}, c.AllowHooks) {
 		return errs.New(errs.CodeBadInput, "allow_hooks is %.40q, it must be no, ask or yes", c.AllowHooks).At("allow_hooks")
 	}
-	known := []hooks.FieldClass{hooks.ClassTechnical, hooks.ClassConfig, hooks.ClassLog, hooks.ClassNetwork, hooks.ClassPersonal}
 	for _, class := range c.Ceilings.Classes {
-		if !slices.Contains(known, hooks.FieldClass(class)) {
+		if !slices.Contains(hooks.FieldClasses(), hooks.FieldClass(class)) {
 			return errs.New(errs.CodeBadInput, "unknown field class %.40q", class).At("ceilings.classes").
 				WithHint("the classes are technical, config, log, network, personal")
 		}

@@ -181,7 +181,7 @@ func (k *kit) predicate() hooks.Predicate {
 	return hooks.Predicate{
 		Deployment: deployment, Hook: "answer", Version: 1, Author: string(k.alice.Public().ID),
 		Level: hooks.LevelPackage, Match: hooks.Match{Fingerprints: []string{}, Package: "nginx"},
-		Capabilities: hooks.Capabilities{FSRead: []string{"/proc/meminfo"}}, As: hooks.AsService,
+		Capabilities: hooks.ReadingOnly("/proc/meminfo"), As: hooks.AsService,
 		Fields: []hooks.DeclaredField{
 			{Name: "Answer", Type: hooks.TypeText, Class: hooks.ClassTechnical, MaxBytes: 64},
 			{Name: "Package", Type: hooks.TypeText, Class: hooks.ClassTechnical, MaxBytes: 64},

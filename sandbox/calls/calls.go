@@ -31,6 +31,13 @@ type Host interface {
 	// rules; a link on the way may be followed once, to a path that passes
 	// them as well. Errors are *Error where the caller may know the reason.
 	ReadFile(path string, rules Rules) ([]byte, error)
+	// List returns the names in a folder, sorted, at most sandbox.MaxListed.
+	List(dir string, rules Rules) ([]string, error)
+	// Stat looks at a path; a link in the last place is itself looked at.
+	Stat(path string, rules Rules) (wire.FileInfo, error)
+	// Run starts a command whose name and arguments have passed the rules, and
+	// waits for its end.
+	Run(name string, args []string) (sandbox.CommandOutput, error)
 }
 
 // Serve answers one worker over r and w until it ends, and returns how the

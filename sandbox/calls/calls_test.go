@@ -35,7 +35,7 @@ func newTask() sandbox.Task {
 	return sandbox.Task{
 		Script: []byte("x"),
 		Predicate: hooks.Predicate{
-			Capabilities:   hooks.Capabilities{FSRead: []string{"/data/*"}},
+			Capabilities:   hooks.ReadingOnly("/data/*"),
 			Fields:         []hooks.DeclaredField{{Name: "Text", Type: hooks.TypeText, MaxBytes: 100}, {Name: "JSON", Type: hooks.TypeJSON, MaxBytes: 200}},
 			MaxResultBytes: 250,
 			MaxRuntimeMS:   1000,
@@ -211,7 +211,7 @@ func FuzzRules(f *testing.F) {
 	for _, p := range []string{"/proc/self/environ", "/proc/1/mem", "/data/../etc/shadow", "/dev/mem", "/a/.ssh/x", "/etc/shadow"} {
 		f.Add(p)
 	}
-	rules := calls.NewRules(hooks.Capabilities{FSRead: []string{"/data/**", "/dev/**", "/etc/**", "/proc/**", "/root/**"}}, []string{"/data/own", "/", "relative"})
+	rules := calls.NewRules(hooks.ReadingOnly("/data/**", "/dev/**", "/etc/**", "/proc/**", "/root/**"), []string{"/data/own", "/", "relative"})
 	f.Fuzz(func(t *testing.T, p string) {
 		if rules.Check(p) != nil {
 			return

@@ -8,6 +8,7 @@ import (
 	"hookline/internal/strict"
 	"hookline/sandbox"
 	"hookline/sandbox/calls"
+	"hookline/sandbox/wire"
 )
 
 // MaxFixtureBytes caps a fixtures file.
@@ -68,4 +69,16 @@ func (h host) ReadFile(path string, _ calls.Rules) ([]byte, error) {
 		return nil, calls.Failed("no such file")
 	}
 	return nil, calls.Failed("not recorded: add it to the fixtures, under files or missing")
+}
+
+func (h host) List(string, calls.Rules) ([]string, error) {
+	return nil, calls.Failed("not recorded")
+}
+
+func (h host) Stat(string, calls.Rules) (wire.FileInfo, error) {
+	return wire.FileInfo{}, calls.Failed("not recorded")
+}
+
+func (h host) Run(string, []string) (sandbox.CommandOutput, error) {
+	return sandbox.CommandOutput{}, calls.Failed("not recorded")
 }

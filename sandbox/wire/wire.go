@@ -35,9 +35,13 @@ const (
 	OpNames       = "report.names" // → tail JSON array
 	OpSet         = "report.set"   // Arg name, tail JSON value
 	OpRead        = "fs.read"      // Arg path → tail content
+	OpList        = "fs.list"      // Arg folder → tail JSON array of names, sorted
+	OpStat        = "fs.stat"      // Arg path → tail JSON, FileInfo
+	OpRun         = "cmd.run"      // Arg the command's name, tail JSON array of arguments → Exit, Split, tail stdout and stderr
+	OpTrace       = "trace"        // tail text of one line; no reply; only in a traced run
 	OpLog         = "log"          // tail text; no reply
 	OpEnd         = "end"          // Code, Error, Line and what was used; no reply
-	OpUnavailable = "unavailable"  // Arg name of a call that this version does not have
+	OpUnavailable = "unavailable"  // Arg name of a call that there is none of
 )
 
 // Request is the head of a frame of the worker.
@@ -57,6 +61,7 @@ type Start struct {
 	RuntimeMS int64       `json:"runtime_ms"`
 	NowMS     int64       `json:"now_ms"` // Unix milliseconds
 	Facts     hooks.Facts `json:"facts"`
+	Trace     bool        `json:"trace,omitempty"`
 }
 
 // Response is the head of the answer to one call. Nil says that the thing
@@ -65,6 +70,19 @@ type Response struct {
 	Code  string `json:"code,omitempty"`
 	Error string `json:"error,omitempty"`
 	Nil   bool   `json:"nil,omitempty"`
+	Exit  int    `json:"exit,omitempty"`  // of a command
+	Split int    `json:"split,omitempty"` // bytes of the tail that are a command's stdout; the rest is stderr
+}
+
+// FileInfo is what fs.stat tells, a link in the last place not followed.
+type FileInfo struct {
+	Type    string `json:"type"` // file, directory, link, fifo, socket, device
+	Size    int64  `json:"size"` // bytes
+	Mode    uint32 `json:"mode"` // permission bits
+	UID     uint32 `json:"uid"`
+	GID     uint32 `json:"gid"`
+	Links   uint64 `json:"links"`
+	ModTime int64  `json:"mtime"` // Unix seconds
 }
 
 // LintTask is the head of the one frame that the lint mode hears; its tail is

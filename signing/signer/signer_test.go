@@ -149,7 +149,7 @@ func statement(t *testing.T, author string) []byte {
 		Predicate: hooks.Predicate{
 			Deployment: "d-" + strings.Repeat("0", 32), Hook: "h", Version: 1, Author: author,
 			Level: hooks.LevelPackage, Match: hooks.Match{Fingerprints: []string{}, Package: "nginx"},
-			Capabilities: hooks.Capabilities{FSRead: []string{}}, As: hooks.AsService,
+			Capabilities: hooks.ReadingOnly(), As: hooks.AsService,
 			Fields:    []hooks.DeclaredField{{Name: "A", Type: hooks.TypeInt, Class: hooks.ClassTechnical, MaxBytes: 8}},
 			NotBefore: from.Unix(), NotAfter: from.Add(time.Hour).Unix(),
 			MaxReports: 1, MaxRunsPerPeer: 1, MaxPercent: 100, MaxBytes: 100, MaxResultBytes: 100, MaxRuntimeMS: 100,
