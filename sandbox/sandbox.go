@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hookline/hooks"
+	"hookline/sandbox/wire"
 )
 
 // Limits that hold for every run; measured to stop the hostile corpus.
@@ -64,6 +65,7 @@ type Task struct {
 	Now       time.Time // what time.now() starts from
 	Filer     Filer     // who filed the report
 	Trace     bool      // tell each line as it runs; trial runs only
+	Record    bool      // keep what the machine answered, for fixtures; trial runs only
 }
 
 // Filer is who filed the report. The zero value is somebody unknown: no
@@ -101,8 +103,11 @@ type CommandOutput struct {
 // BrokerTask is what a broker process gets: the task, and the paths of the
 // peer itself, which are refused whatever was signed.
 type BrokerTask struct {
-	Task Task     `json:"task"`
-	Deny []string `json:"deny"`
+	Task    Task     `json:"task"`
+	Deny    []string `json:"deny"`
+	UID     uint32   `json:"uid"` // who the broker becomes, where it was started as root
+	GID     uint32   `json:"gid"`
+	Without []string `json:"without"` // layers that may be missing
 }
 
 // FromBroker is the head of what a broker says to the guard: it asks for a
@@ -144,6 +149,26 @@ type Outcome struct {
 	Log    []string     `json:"log"`             // what the hook logged or printed, capped
 	Trace  []string     `json:"trace,omitempty"` // lines with their locals, of a traced run
 	Stats  Stats        `json:"stats"`
+
+	Recording *Recording `json:"recording,omitempty"` // of a run with Task.Record
+}
+
+// Recording is what a machine answered to the calls of one run.
+type Recording struct {
+	Files    map[string][]byte        `json:"files"`   // path → content
+	Folders  map[string][]string      `json:"folders"` // path → names
+	Stats    map[string]wire.FileInfo `json:"stats"`
+	Commands []RecordedCommand        `json:"commands"`
+	Missing  []string                 `json:"missing"` // paths of fs.read, fs.list and fs.stat that failed
+}
+
+// RecordedCommand is one command that ran.
+type RecordedCommand struct {
+	Name   string   `json:"name"`
+	Args   []string `json:"args"`
+	Stdout []byte   `json:"stdout"`
+	Stderr []byte   `json:"stderr"`
+	Exit   int      `json:"exit"`
 }
 
 // Call is one brokered call, for the record.

@@ -89,6 +89,7 @@ const (
 	CodeSandboxUnconfined Code = "sandbox-unconfined" // confinement could not be applied
 	CodeDenied            Code = "denied"             // a brokered call outside the signed capabilities
 	CodeLimitRead         Code = "limit-read"         // one read larger than its cap
+	CodeLimitOutput       Code = "limit-output"       // a command printed more than its cap
 	CodeCallFailed        Code = "call-failed"        // the allowed call itself failed (no such file)
 )
 

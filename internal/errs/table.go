@@ -79,6 +79,7 @@ func Table() []Info { //nolint:funlen // one list
 		{CodeSandboxUnconfined, Unavailable, "The sandbox could not confine itself, so nothing was run.", "Use a kernel with landlock and seccomp (Linux 5.13 or newer)."},
 		{CodeDenied, Forbidden, "The hook asked for something outside its signed capabilities.", "Declare it in hook.yaml if it is really needed."},
 		{CodeLimitRead, TooLarge, "One read is larger than its cap.", "Read a smaller file."},
+		{CodeLimitOutput, TooLarge, "A command printed more than its cap.", "Use options that print less."},
 		{CodeCallFailed, NotFound, "An allowed call failed, for example because the file does not exist.", "Handle the error with pcall."},
 		{CodePeerNotConnected, Unavailable, "The peer had no stream when the job was made.", "None: the peer is asked again when it says hello."},
 		{CodeTimedOut, Unavailable, "The job was pending past its deadline.", "Look at the peer: `hookline peer show`."},
