@@ -33,14 +33,12 @@ func binding() hooks.Binding {
 // manifest is a valid one of level problem.
 func manifest() hooks.Manifest {
 	return hooks.Manifest{
-		Hook:        "kernel-taint",
-		Description: "kernel taint flags beside the crash",
-		Level:       hooks.LevelProblem,
-		Match:       hooks.Match{Fingerprints: []string{"/usr/bin/app:11:a:b:c", "/usr/bin/app:6:x:y:z"}},
-		As:          hooks.AsService,
-		Capabilities: hooks.Capabilities{
-			FSRead: []string{"/proc/pressure/*", "/proc/sys/kernel/tainted", "/sys/class/dmi/**"},
-		},
+		Hook:         "kernel-taint",
+		Description:  "kernel taint flags beside the crash",
+		Level:        hooks.LevelProblem,
+		Match:        hooks.Match{Fingerprints: []string{"/usr/bin/app:11:a:b:c", "/usr/bin/app:6:x:y:z"}},
+		As:           hooks.AsService,
+		Capabilities: hooks.ReadingOnly("/proc/pressure/*", "/proc/sys/kernel/tainted", "/sys/class/dmi/**"),
 		Fields: map[string]hooks.ManifestField{
 			"KernelTaint": {Type: hooks.TypeText, Class: hooks.ClassTechnical, MaxBytes: 1024},
 			"Pressure":    {Type: hooks.TypeJSON, Class: hooks.ClassTechnical, MaxBytes: 4096, Raw: true},
@@ -50,6 +48,20 @@ func manifest() hooks.Manifest {
 			MaxBytes: 1 << 20, MaxResultBytes: 8192, MaxRuntime: 2 * time.Second,
 		},
 	}
+}
+
+// commandManifest asks for every capability.
+func commandManifest() hooks.Manifest {
+	m := packageManifest()
+	m.Capabilities = hooks.Capabilities{
+		FSRead: []string{"/proc/{pid}/limits"}, FSList: []string{"/proc/{pid}/fd"}, FSStat: []string{"/var/lib/app/**"},
+		CmdRun: []hooks.Command{
+			{Name: "disk", Program: "/bin/df", Args: []string{"-k", "{path}"}, Paths: []string{"/var/lib/app/**"}, Reads: []string{}},
+			{Name: "kernel-log", Program: "/usr/bin/dmesg", Args: []string{"--kernel"}, Paths: []string{}, Reads: []string{}, Syslog: true},
+			{Name: "verify", Program: "/usr/bin/dpkg", Args: []string{"--verify", "{package}"}, Paths: []string{}, Reads: []string{"/usr/**", "/var/lib/dpkg/**"}},
+		},
+	}
+	return m
 }
 
 func packageManifest() hooks.Manifest {

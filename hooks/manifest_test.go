@@ -105,7 +105,7 @@ func TestManifestYAMLRoundTrips(t *testing.T) {
 	bare := packageManifest()
 	bare.Match.From, bare.Match.Below = "", "1.10"
 	bare.Capabilities.FSRead = []string{}
-	for name, m := range map[string]hooks.Manifest{"problem": manifest(), "package": packageManifest(), "odd": odd, "bare": bare} {
+	for name, m := range map[string]hooks.Manifest{"problem": manifest(), "package": packageManifest(), "odd": odd, "bare": bare, "commands": commandManifest()} {
 		b := m.YAML()
 		got, err := hooks.ParseManifest(b)
 		if err != nil {

@@ -94,6 +94,7 @@ func validStatements(t *testing.T) []named {
 		{"no-capabilities", "a hook that reads its report only", change(func(m *hooks.Manifest) {
 			m.Capabilities.FSRead = []string{}
 		})},
+		{"commands", "lists, looks, and commands with each placeholder", canonical(t, statement(t, commandManifest()))},
 		{"as-root", "every identity has its own digest", change(func(m *hooks.Manifest) { m.As = hooks.AsRoot })},
 		{"escapes", "quotes, backslashes and HTML's marks in a fingerprint", change(func(m *hooks.Manifest) {
 			m.Match.Fingerprints = []string{`/a:11:op<int>&:"q"\:%C3%A9`}
@@ -157,7 +158,48 @@ func invalidStatements(t *testing.T) []named {
 		{"level", "a level that is none", swap(base, `"level":"problem"`, `"level":"global"`)},
 		{"window", "not_after before not_before", swap(base, `"not_before":1770000000`, `"not_before":1990000000`)},
 	}
-	return append(out, invalidMembers(base, pkg, swap)...)
+	out = append(out, invalidCommands(string(canonical(t, statement(t, commandManifest()))), swap)...)
+	out = append(out, invalidMembers(base, pkg, swap)...)
+	sortNamed(out)
+	return out
+}
+
+func invalidCommands(base string, swap func(in, old, with string) []byte) []named {
+	const df, reads = `["-k","{path}"]`, `"/usr/**","/var/lib/dpkg/**"`
+	program := func(p string) []byte { return swap(base, `"/bin/df"`, `"`+p+`"`) }
+	out := []named{
+		{"list-missing", "no fs.list", swap(base, `"fs.list":["/proc/{pid}/fd"],`, "")},
+		{"list-null", "null for a list", swap(base, `"fs.list":["/proc/{pid}/fd"]`, `"fs.list":null`)},
+		{"stat-unsorted", "paths out of order", swap(base, `"fs.stat":[`, `"fs.stat":["/z",`)},
+		{"pid-folder", "a placeholder in a folder", swap(base, `"/proc/{pid}/fd"`, `"/proc/{pid}/*"`)},
+		{"pid-elsewhere", "a placeholder outside of /proc", swap(base, `"/proc/{pid}/fd"`, `"/run/{pid}/fd"`)},
+		{"pid-alone", "a process without a file", swap(base, `"/proc/{pid}/fd"`, `"/proc/{pid}"`)},
+		{"path-placeholder", "another placeholder in a path", swap(base, `"/proc/{pid}/fd"`, `"/proc/{path}/fd"`)},
+		{"command-name", "a command's name with a slash", swap(base, `"name":"disk"`, `"name":"a/b"`)},
+		{"commands-unsorted", "commands out of order", swap(base, `"name":"disk"`, `"name":"z"`)},
+		{"commands-twice", "a command twice", swap(base, `"name":"disk"`, `"name":"kernel-log"`)},
+		{"command-null", "no arguments at all", swap(base, df, "null")},
+		{"command-member", "a member less", swap(base, `,"syslog":true`, "")},
+		{"argument-part", "a placeholder as a part of an argument", swap(base, df, `["--path={path}"]`)},
+		{"argument-unknown", "a placeholder that is none", swap(base, df, `["{user}","{path}"]`)},
+		{"argument-empty", "an empty argument", swap(base, df, `["","{path}"]`)},
+		{"argument-long", "an argument of 257 bytes", swap(base, df, `["`+strings.Repeat("a", 257)+`","{path}"]`)},
+		{"arguments-many", "33 arguments", swap(base, df, `["{path}"`+strings.Repeat(`,"a"`, 32)+`]`)},
+		{"paths-missing", "{path} without what it may be", swap(base, `"paths":["/var/lib/app/**"]`, `"paths":[]`)},
+		{"paths-vain", "paths without {path}", swap(base, df, `["-k"]`)},
+		{"paths-pid", "{pid} in the paths of an argument", swap(base, `"paths":["/var/lib/app/**"]`, `"paths":["/proc/{pid}/fd"]`)},
+		{"reads-one-level", "one level, which the kernel cannot hold a program to", swap(base, reads, `"/usr/*"`)},
+	}
+	for name, p := range map[string]string{"relative": "df", "pattern": "/bin/*", "placeholder": "/proc/{pid}/exe", "self": "/proc/self/exe", "key": "/etc/ssl/private/df"} {
+		out = append(out, named{"program-" + name, "a program that is none: " + p, program(p)})
+	}
+	for name, p := range map[string]string{
+		"etc": "/etc/**", "ssh": "/etc/ssh/**", "home": "/home/**", "home-of": "/home/alice/**", "var": "/var/**", "var-lib": "/var/lib/**", "proc": "/proc/**",
+		"dev": "/dev/**", "run": "/run/systemd/**", "shadow": "/etc/shadow", "environ": "/proc/1/environ", "process": "/proc/1/limits", "keys": "/opt/app/secrets/**",
+	} {
+		out = append(out, named{"reads-" + name, "what no program may read: " + p, swap(base, reads, `"`+p+`"`)})
+	}
+	return out
 }
 
 func swapString(in, old, with string) string { return strings.Replace(in, old, with, 1) }
@@ -205,6 +247,5 @@ func invalidMembers(base, pkg string, swap func(in, old, with string) []byte) []
 			out = append(out, named{"limit-missing-" + key, "a limit that is absent", swap(base, line+",", "")})
 		}
 	}
-	sortNamed(out)
 	return out
 }
