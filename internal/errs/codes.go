@@ -86,6 +86,7 @@ const (
 	CodeLimitCalls        Code = "limit-calls"        // brokered calls, bytes, frames
 	CodeLimitResult       Code = "limit-result"       // field or result size
 	CodeSandboxCrash      Code = "sandbox-crash"      // the worker died
+	CodeSandboxKilled     Code = "sandbox-killed"     // the worker or broker was killed from outside
 	CodeSandboxUnconfined Code = "sandbox-unconfined" // confinement could not be applied
 	CodeDenied            Code = "denied"             // a brokered call outside the signed capabilities
 	CodeLimitRead         Code = "limit-read"         // one read larger than its cap
