@@ -18,6 +18,15 @@ import (
 // worker is gone.
 const brokerGrace = time.Second
 
+// Wanted is what must be known of a run to start its processes.
+type Wanted struct {
+	As      hooks.Identity
+	Runtime time.Duration // of the hook
+}
+
+// Wanted is what t needs of its processes.
+func (t Task) Wanted() Wanted { return Wanted{As: t.Predicate.As, Runtime: t.Runtime()} }
+
 // Run runs one task and waits for its end. The outcome tells how the hook
 // ended; an error means that the run could not be set up or confined, and
 // then no Lua ran. What the worker says about itself is not asked for: the
@@ -26,21 +35,62 @@ func (r *Runner) Run(ctx context.Context, t Task) (Outcome, error) {
 	if out, ok := Refused(t); ok {
 		return out, nil
 	}
-	who, err := r.identity(t.Predicate.As)
+	p, err := r.Prepare(t.Wanted())
 	if err != nil {
 		return Outcome{}, err
 	}
-	began := r.now()
-	p, err := r.start(t.Runtime(), who)
+	defer p.Close()
+	return p.Run(ctx, t)
+}
+
+// Prepare starts the processes of one run before it is decided: they wait,
+// confined as far as they can be without the task. Close ends them, also
+// after Run.
+func (r *Runner) Prepare(w Wanted) (*Prepared, error) {
+	who, err := r.identity(w.As)
 	if err != nil {
-		return Outcome{}, errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot start the sandbox")
+		return nil, err
 	}
-	defer p.close()
-	out, err := p.run(ctx, t, r.denied())
+	pair, err := r.start(w.Runtime)
+	if err != nil {
+		return nil, errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot start the sandbox")
+	}
+	return &Prepared{runner: r, wanted: w, who: who, pair: pair}, nil
+}
+
+// Prepared is the processes of one run, which is used once.
+type Prepared struct {
+	runner *Runner
+	wanted Wanted
+	who    Credential
+	pair   *pair
+}
+
+// Close ends the processes and waits for them. It may be called twice.
+func (p *Prepared) Close() {
+	if p.pair != nil {
+		p.pair.close()
+		p.pair = nil
+	}
+}
+
+// Run is Runner.Run in these processes. The task must want what they were
+// prepared for.
+func (p *Prepared) Run(ctx context.Context, t Task) (Outcome, error) {
+	if out, ok := Refused(t); ok {
+		return out, nil
+	}
+	if p.pair == nil || t.Wanted() != p.wanted {
+		return Outcome{}, errs.New(errs.CodeInternal, "the processes were prepared for another run")
+	}
+	defer p.Close()
+	began := p.runner.now()
+	r := run{pair: p.pair, runner: p.runner, who: p.who, task: t}
+	out, err := r.wait(ctx)
 	if err != nil {
 		return Outcome{}, err
 	}
-	out.Stats.Wall = r.now().Sub(began)
+	out.Stats.Wall = p.runner.now().Sub(began)
 	return out, nil
 }
 
@@ -113,7 +163,7 @@ type pair struct {
 }
 
 // start starts both at the same time, joined by two pipes that stay only theirs.
-func (r *Runner) start(runtime time.Duration, who Credential) (*pair, error) {
+func (r *Runner) start(runtime time.Duration) (*pair, error) {
 	var files [8]*os.File
 	for i, mine := range []spawn.End{spawn.Neither, spawn.Neither, spawn.Writing, spawn.Reading} {
 		in, out, err := spawn.Pipe(mine)
@@ -133,9 +183,7 @@ func (r *Runner) start(runtime time.Duration, who Credential) (*pair, error) {
 		failed <- err
 	}()
 	var err error
-	p.broker, err = spawn.Start(r.Binary, []string{
-		"broker", strconv.Itoa(cpu), strconv.Itoa(int(who.UID)), strconv.Itoa(int(who.GID)),
-	}, limit, false, files[2], files[1], files[4], files[7])
+	p.broker, err = spawn.Start(r.Binary, []string{"broker", strconv.Itoa(cpu)}, limit, false, files[2], files[1], files[4], files[7])
 	if werr := <-failed; err == nil {
 		err = werr
 	}
@@ -157,26 +205,56 @@ func (p *pair) close() {
 	spawn.CloseAll(p.task, p.result)
 }
 
-// run hands the task to the broker and waits for its outcome.
-func (p *pair) run(ctx context.Context, t Task, deny []string) (Outcome, error) {
-	after := t.Runtime() + KillAfter
-	stop := spawn.Guard(ctx, p.worker, after, p.broker)
+// run is one run under way.
+type run struct {
+	*pair
+	runner   *Runner
+	who      Credential
+	task     Task
+	commands int
+}
+
+// wait hands the task to the broker, starts the commands that it asks for, and
+// waits for its outcome.
+func (r *run) wait(ctx context.Context) (Outcome, error) {
+	after := r.task.Runtime() + KillAfter
+	stop := spawn.Guard(ctx, r.worker, after, r.broker)
 	defer stop()
 	deadline := time.Now().Add(after + brokerGrace)
-	_ = p.task.SetWriteDeadline(deadline)
-	_ = p.result.SetReadDeadline(deadline)
-	var out Outcome
-	_, err := wire.Write(p.task, BrokerTask{Task: t, Deny: deny}, nil, MaxTaskBytes)
-	if err == nil {
-		_, _, err = wire.Read(p.result, &out, MaxTaskBytes)
-	}
+	_ = r.pair.task.SetWriteDeadline(deadline)
+	_ = r.result.SetReadDeadline(deadline)
+	out, err := r.talk(ctx, deadline)
 	if ctx.Err() != nil {
 		return Outcome{}, ctx.Err()
 	}
 	if err != nil {
-		return p.brokerLost(err)
+		return r.brokerLost(err)
 	}
-	return Conclude(out, p.worker, t)
+	return Conclude(out, r.worker, r.task)
+}
+
+// talk is the conversation with the broker.
+func (r *run) talk(ctx context.Context, deadline time.Time) (Outcome, error) {
+	head := BrokerTask{Task: r.task, Deny: r.runner.denied(), UID: r.who.UID, GID: r.who.GID, Without: r.runner.Without}
+	if _, err := wire.Write(r.pair.task, head, nil, MaxTaskBytes); err != nil {
+		return Outcome{}, err
+	}
+	for {
+		var said FromBroker
+		if _, _, err := wire.Read(r.result, &said, MaxTaskBytes); err != nil {
+			return Outcome{}, err
+		}
+		switch {
+		case said.Outcome != nil && said.Command == nil:
+			return *said.Outcome, nil
+		case said.Command == nil || said.Outcome != nil:
+			return Outcome{}, wire.ErrMalformed
+		}
+		answer, output := r.command(ctx, *said.Command, deadline)
+		if _, err := wire.Write(r.pair.task, answer, output, MaxFrameBytes); err != nil {
+			return Outcome{}, err
+		}
+	}
 }
 
 // brokerLost is the outcome when no word came from the broker.

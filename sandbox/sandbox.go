@@ -39,7 +39,7 @@ const (
 const (
 	MaxListed           = 4096                    // names of one fs.list
 	MaxCommandRuns      = 100                     // of one run
-	MaxOutputBytes      = 256 << 10               // stdout, and stderr, of one command
+	MaxOutputBytes      = 256 << 10               // stdout and stderr of one command together
 	CommandRuntime      = 1500 * time.Millisecond // wall clock of one command
 	MaxCommandDataBytes = 128 << 20               // RLIMIT_DATA of one command
 	CommandCPUSeconds   = 2
@@ -96,7 +96,7 @@ type CommandTask struct {
 
 // CommandOutput is how a command ended.
 type CommandOutput struct {
-	Stdout, Stderr []byte // at most MaxOutputBytes each
+	Stdout, Stderr []byte // at most MaxOutputBytes together
 	Exit           int    // 128 and the signal where one ended it
 }
 
@@ -173,11 +173,12 @@ type RecordedCommand struct {
 
 // Call is one brokered call, for the record.
 type Call struct {
-	Name  string        `json:"name"` // "fs.read"
-	Arg   string        `json:"arg"`  // first argument, or the command line; at most 200 bytes
-	Code  string        `json:"code"` // "" allowed; denied, limit-read, call-failed, …
-	Bytes int           `json:"bytes"`
-	Took  time.Duration `json:"took"`
+	Name   string        `json:"name"`   // "fs.read"
+	Arg    string        `json:"arg"`    // first argument, or the command line; at most 200 bytes
+	Code   string        `json:"code"`   // "" allowed; denied, limit-read, call-failed, …
+	Reason string        `json:"reason"` // of a code; redacted, at most 200 bytes
+	Bytes  int           `json:"bytes"`
+	Took   time.Duration `json:"took"`
 }
 
 // Stats is what the run used.

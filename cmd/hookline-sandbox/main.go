@@ -3,7 +3,7 @@
 // and trial runs. One process serves one run.
 //
 //	hookline-sandbox worker CPU-SECONDS
-//	hookline-sandbox broker CPU-SECONDS UID GID
+//	hookline-sandbox broker CPU-SECONDS
 //	hookline-sandbox lint CPU-SECONDS
 //
 // A worker speaks frames (package wire) over its standard input and output. A
@@ -64,8 +64,8 @@ func runBroker(in, out wire.FD, numbers []uint64) int {
 	if task.Block() != nil || result.Block() != nil {
 		return exitUnconfined
 	}
-	return status(broker.Main(task, result, in, out, func(paths []string) error {
-		return confine.Broker(uint32(numbers[1]), uint32(numbers[2]), paths, 5, numbers[0])
+	return status(broker.Main(task, result, in, out, func(o broker.Opened) error {
+		return confine.Broker(o.UID, o.GID, o.Read, 5, numbers[0])
 	}))
 }
 
@@ -84,7 +84,7 @@ func unconfined(out wire.FD, err error) {
 
 // parse reads mode and numbers, all of them given.
 func parse(args []string) (mode string, numbers []uint64, ok bool) {
-	want := map[string]int{"worker": 1, "lint": 1, "broker": 3}
+	want := map[string]int{"worker": 1, "lint": 1, "broker": 1}
 	if len(args) == 0 || len(args)-1 != want[args[0]] {
 		return "", nil, false
 	}

@@ -10,13 +10,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hookline/internal/errs"
 	"hookline/sandbox"
 	"hookline/sandbox/calls"
 )
 
-// Host reads files of this machine. It implements calls.Host.
-type Host struct{}
+// Host looks at this machine. It implements calls.Host.
+type Host struct{ guard }
 
 // wellKnown are links that systems put in place of real files, with the
 // targets that are followed without a capability of their own: what is read
@@ -43,28 +42,36 @@ func wellKnown() map[string][]string {
 // is read is what was looked at. A file with several hard links is refused,
 // since it may be one from elsewhere.
 func (h *Host) ReadFile(p string, rules calls.Rules) ([]byte, error) {
-	fd, err := openPath(ownView(p))
+	fd, err := h.open(p, rules)
 	if err != nil {
 		return nil, err
-	}
-	target, err := linkTarget(fd, p)
-	if err == nil && target != "" {
-		shut(fd)
-		if err = checkTarget(p, target, rules); err != nil {
-			return nil, err
-		}
-		if fd, err = openPath(ownView(target)); err != nil {
-			return nil, err
-		}
 	}
 	defer shut(fd)
-	if err != nil {
-		return nil, err
-	}
 	if err := checkRegular(fd); err != nil {
 		return nil, err
 	}
 	return readThrough(fd)
+}
+
+// open opens a path as a path only, where a link in the last place is followed
+// once, to what the rules open as well.
+func (h *Host) open(p string, rules calls.Rules) (int, error) {
+	fd, err := openOwned(p, rules)
+	if err != nil {
+		return -1, err
+	}
+	target, err := linkTarget(fd, p)
+	if err == nil && target == "" {
+		return fd, nil
+	}
+	shut(fd)
+	if err == nil {
+		err = checkTarget(p, target, rules)
+	}
+	if err != nil {
+		return -1, err
+	}
+	return openOwned(target, rules)
 }
 
 // ownView maps the links of /proc into the reader's own entry to that entry.
@@ -90,12 +97,17 @@ func openPath(p string) (int, error) {
 		return -1, err
 	}
 	defer shut(root)
+	return openBeneath(root, p[1:])
+}
+
+// openBeneath is openPath for a path below a folder.
+func openBeneath(folder int, p string) (int, error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	}
 	for range 8 { // a renamed folder on the way asks for another try
-		fd, err := unix.Openat2(root, p[1:], &how)
+		fd, err := unix.Openat2(folder, p, &how)
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -169,17 +181,13 @@ func checkRegular(fd int) error {
 	case st.Nlink != 1:
 		return calls.Denied("the file has several names (hard links)")
 	case st.Size > sandbox.MaxReadBytes:
-		return tooLarge()
+		return calls.TooLarge()
 	}
 	return nil
 }
 
 // shut closes a descriptor that was only read: nothing can be lost.
 func shut(fd int) { _ = unix.Close(fd) }
-
-func tooLarge() error {
-	return &calls.Error{Code: errs.CodeLimitRead, Message: "the file is larger than 256 KiB"}
-}
 
 // readThrough opens what a path handle points at for reading, and reads it.
 func readThrough(fd int) ([]byte, error) {
@@ -203,7 +211,7 @@ func readThrough(fd int) ([]byte, error) {
 			return out, nil
 		}
 		if out = out[:len(out)+n]; len(out) > sandbox.MaxReadBytes {
-			return nil, tooLarge()
+			return nil, calls.TooLarge()
 		}
 	}
 }

@@ -8,10 +8,11 @@
 package calls
 
 import (
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -21,15 +22,21 @@ import (
 )
 
 const (
-	maxRecorded = 200 // calls kept in the outcome
-	maxArgument = 200 // bytes of a recorded argument
+	maxRecorded = 200     // calls kept in the outcome
+	maxArgument = 200     // bytes of a recorded argument
+	maxKept     = 4 << 20 // bytes of a recording
+
+	maxTraceLine = 4 << 10 // bytes of one line of a trace
 )
 
-// Host is what a run may see of a machine, or of its recording.
+const tooMuchTraffic = "more than 8 MiB went through calls"
+
+// Host is what a run may see of a machine, or of its recording. Paths have
+// passed the rules that come with them; a link on the way may be followed
+// once, to a path that passes them as well. Errors are *Error where the hook
+// may know the reason.
 type Host interface {
-	// ReadFile returns at most sandbox.MaxReadBytes. The path has passed the
-	// rules; a link on the way may be followed once, to a path that passes
-	// them as well. Errors are *Error where the caller may know the reason.
+	// ReadFile returns at most sandbox.MaxReadBytes.
 	ReadFile(path string, rules Rules) ([]byte, error)
 	// List returns the names in a folder, sorted, at most sandbox.MaxListed.
 	List(dir string, rules Rules) ([]string, error)
@@ -45,7 +52,7 @@ type Host interface {
 // without a word.
 func Serve(r io.Reader, w io.Writer, t sandbox.Task, h Host, deny []string) sandbox.Outcome {
 	s := &session{
-		task: t, host: h, rules: NewRules(t.Predicate.Capabilities, deny), r: r, w: w,
+		task: t, host: h, rules: newRuleBook(t, deny), r: r, w: w, now: time.Now,
 		fields: hooks.Fields{}, sizes: map[string]int{}, issued: map[errs.Code]bool{},
 		names: redact.Names{Hosts: t.Redact.Hosts, Users: t.Redact.Users},
 	}
@@ -59,8 +66,9 @@ func Serve(r io.Reader, w io.Writer, t sandbox.Task, h Host, deny []string) sand
 type session struct {
 	task    sandbox.Task
 	host    Host
-	rules   Rules
+	rules   ruleBook
 	names   redact.Names
+	now     func() time.Time // only for how long calls took
 	r       io.Reader
 	w       io.Writer
 	out     sandbox.Outcome
@@ -70,6 +78,8 @@ type session struct {
 	logged  int
 	started bool               // the worker is confined and has the script
 	issued  map[errs.Code]bool // codes that calls of this run were answered with
+	traced  int                // bytes
+	kept    int                // bytes of the recording
 }
 
 // start waits for a confined worker, then hands it the script.
@@ -87,6 +97,7 @@ func (s *session) start() bool {
 		RuntimeMS: s.task.Predicate.MaxRuntimeMS,
 		NowMS:     s.task.Now.UnixMilli(),
 		Facts:     s.task.Facts,
+		Trace:     s.task.Trace,
 	}
 	return s.send(head, s.task.Script)
 }
@@ -96,26 +107,31 @@ func (s *session) step() bool {
 	if !ok {
 		return false
 	}
-	switch req.Op {
-	case wire.OpEnd:
+	switch {
+	case req.Op == wire.OpEnd:
 		s.end(req)
 		return false
-	case wire.OpLog:
+	case req.Op == wire.OpLog:
 		s.log(string(tail))
+		return true
+	case req.Op == wire.OpTrace && s.task.Trace:
+		s.trace(string(tail))
 		return true
 	}
 	if s.out.Stats.Calls++; s.out.Stats.Calls > sandbox.MaxCalls {
-		return s.stop(errs.CodeLimitCalls, "more than 5000 calls")
+		return s.stop(errs.CodeLimitCalls, fmt.Sprintf("more than %d calls", sandbox.MaxCalls))
 	}
-	body, none, err := s.dispatch(req, tail)
-	head := wire.Response{Nil: none}
+	began := s.now()
+	a, err := s.dispatch(req, tail)
 	if err != nil {
-		head = wire.Response{Code: string(err.Code), Error: err.Message}
+		a = answer{head: wire.Response{Code: string(err.Code), Error: err.Message}}
 		s.issued[err.Code] = true
-		body = nil
 	}
-	s.record(req, len(body), err)
-	return s.send(head, body)
+	s.record(req, tail, a, err, s.now().Sub(began))
+	if s.kept > maxKept {
+		return s.stop(errs.CodeLimitCalls, "more than 4 MiB to record")
+	}
+	return s.send(a.head, a.body)
 }
 
 // receive reads one frame, or ends the run.
@@ -129,7 +145,7 @@ func (s *session) receive() (wire.Request, []byte, bool) {
 		return req, nil, s.stop(errs.CodeSandboxCrash, "the worker ended without a word")
 	}
 	if s.out.Stats.Traffic += int64(size); s.out.Stats.Traffic > sandbox.MaxTrafficBytes {
-		return req, nil, s.stop(errs.CodeLimitCalls, "more than 8 MiB went through calls")
+		return req, nil, s.stop(errs.CodeLimitCalls, tooMuchTraffic)
 	}
 	return req, tail, true
 }
@@ -140,7 +156,7 @@ func (s *session) send(head any, tail []byte) bool {
 		return s.stop(errs.CodeSandboxCrash, "the worker ended without a word")
 	}
 	if s.out.Stats.Traffic += int64(size); s.out.Stats.Traffic > sandbox.MaxTrafficBytes {
-		return s.stop(errs.CodeLimitCalls, "more than 8 MiB went through calls")
+		return s.stop(errs.CodeLimitCalls, tooMuchTraffic)
 	}
 	return true
 }
@@ -187,6 +203,14 @@ func (s *session) outcome() sandbox.Outcome {
 	return s.out
 }
 
+// trace keeps one line of a traced run.
+func (s *session) trace(text string) {
+	line := Clip(s.clean(text), maxTraceLine)
+	if s.traced += len(line) + 1; s.traced <= sandbox.MaxTraceBytes {
+		s.out.Trace = append(s.out.Trace, line)
+	}
+}
+
 func (s *session) clean(text string) string {
 	return redact.Text(Printable(text), s.names)
 }
@@ -201,113 +225,4 @@ func (s *session) log(text string) {
 		s.logged += len(line) + 1
 		s.out.Log = append(s.out.Log, line)
 	}
-}
-
-// record keeps what the owner wants to see: what was read of the machine, and
-// every call that was refused or failed.
-func (s *session) record(req wire.Request, size int, err *Error) {
-	call := sandbox.Call{Name: req.Op, Arg: Clip(Printable(Clip(req.Arg, 4*maxArgument)), maxArgument), Bytes: size}
-	if req.Op == wire.OpUnavailable {
-		call.Name, call.Arg = Clip(Printable(Clip(req.Arg, maxArgument)), 32), ""
-	}
-	if err != nil {
-		call.Code = string(err.Code)
-		if err.Code == errs.CodeDenied {
-			s.out.Denied++
-		}
-	}
-	if (err != nil || req.Op == wire.OpRead) && len(s.out.Calls) < maxRecorded {
-		s.out.Calls = append(s.out.Calls, call)
-	}
-}
-
-func (s *session) dispatch(req wire.Request, tail []byte) (body []byte, none bool, err *Error) {
-	switch req.Op {
-	case wire.OpGet:
-		return s.get(req.Arg)
-	case wire.OpNames:
-		body, jerr := encode(sortedKeys(s.task.Report))
-		if jerr != nil {
-			return nil, false, Failed("cannot list the names")
-		}
-		return body, false, nil
-	case wire.OpSet:
-		return nil, false, s.set(req.Arg, tail)
-	case wire.OpRead:
-		body, err := s.read(req.Arg)
-		return body, false, err
-	case wire.OpUnavailable:
-		return nil, false, Denied("not available in this version")
-	}
-	return nil, false, Denied("unknown call")
-}
-
-func (s *session) get(name string) (body []byte, none bool, err *Error) {
-	value, ok := s.task.Report[name]
-	if !ok {
-		return nil, true, nil
-	}
-	if len(value) > sandbox.MaxReadBytes {
-		return nil, false, &Error{Code: errs.CodeLimitRead, Message: "the field is larger than 256 KiB"}
-	}
-	return []byte(value), false, nil
-}
-
-func (s *session) read(p string) ([]byte, *Error) {
-	if err := s.rules.Check(p); err != nil {
-		return nil, err
-	}
-	body, err := s.host.ReadFile(p, s.rules)
-	var known *Error
-	switch {
-	case errors.As(err, &known):
-		return nil, known
-	case err != nil:
-		return nil, Failed("cannot read the file")
-	case len(body) > sandbox.MaxReadBytes:
-		return nil, &Error{Code: errs.CodeLimitRead, Message: "the file is larger than 256 KiB"}
-	}
-	return body, nil
-}
-
-// set takes one new field, after every check that the peer makes on results.
-func (s *session) set(name string, raw []byte) *Error {
-	i := declared(s.task.Predicate.Fields, name)
-	if i < 0 {
-		return &Error{Code: errs.CodeResultUndeclared, Message: "no such field is declared"}
-	}
-	if _, ok := s.task.Report[name]; ok {
-		return &Error{Code: errs.CodeResultFieldExists, Message: "the original has this field already"}
-	}
-	value, size, err := newField(raw, s.task.Predicate.Fields[i], s.names)
-	if err != nil {
-		return err
-	}
-	// {} around all fields, and one comma less than fields.
-	total := s.total - s.sizes[name] + size
-	if int64(total)+1 > s.task.Predicate.MaxResultBytes {
-		return &Error{Code: errs.CodeLimitResult, Message: "the fields are larger than max_result_bytes"}
-	}
-	s.total, s.sizes[name], s.fields[name] = total, size, value
-	return nil
-}
-
-func declared(fields []hooks.DeclaredField, name string) int {
-	for i := range fields {
-		if fields[i].Name == name {
-			return i
-		}
-	}
-	return -1
-}
-
-// encode is the canonical JSON of the domain: no HTML escaping, sorted keys.
-func encode(v any) ([]byte, error) {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
 }

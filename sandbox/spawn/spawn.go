@@ -52,6 +52,25 @@ func Start(binary string, args []string, cpu time.Duration, isolate bool, files 
 	}
 	defer out.Close()
 	given := append([]*os.File{files[0], files[1], out}, files[2:]...)
+	p := &Process{stderr: in, cpu: cpu, ended: make(chan struct{})}
+	if err := p.begin(binary, args, isolate, given); err != nil {
+		_ = in.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// StartCommand is Start for the shim of a command: files are all its
+// descriptors, its standard error among them, and it is isolated.
+func StartCommand(binary string, args []string, cpu time.Duration, files ...*os.File) (*Process, error) {
+	p := &Process{cpu: cpu, ended: make(chan struct{})}
+	if err := p.begin(binary, args, true, files); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Process) begin(binary string, args []string, isolate bool, given []*os.File) error {
 	attr := &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
@@ -62,14 +81,9 @@ func Start(binary string, args []string, cpu time.Duration, isolate bool, files 
 		attr.Sys.Cloneflags = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC |
 			syscall.CLONE_NEWUTS | syscall.CLONE_NEWNS
 	}
-	p := &Process{stderr: in, cpu: cpu, ended: make(chan struct{})}
 	started := make(chan error, 1)
 	go p.live(started, binary, append([]string{"hookline-sandbox"}, args...), attr)
-	if err := <-started; err != nil {
-		_ = in.Close()
-		return nil, err
-	}
-	return p, nil
+	return <-started
 }
 
 // live starts the process and waits for its end, both on one thread that is
@@ -140,7 +154,25 @@ func (p *Process) endedWithin(d time.Duration) bool {
 }
 
 // Close frees what the process held, after Wait and Fate.
-func (p *Process) Close() { _ = p.stderr.Close() }
+func (p *Process) Close() { CloseAll(p.stderr) }
+
+// Late reports whether the process was killed because its time was over.
+func (p *Process) Late() bool { return p.late.Load() }
+
+// Ended returns how a process ended: its code, or the signal that ended it.
+// Call it after Wait; a process that hangs counts as killed.
+func (p *Process) Ended() (code int, signal syscall.Signal) {
+	select {
+	case <-p.ended:
+	default:
+		return 0, syscall.SIGKILL
+	}
+	status, _ := p.state.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return 0, status.Signal()
+	}
+	return status.ExitStatus(), 0
+}
 
 // Fate says why a process ended that did not say so itself. Call it after Wait.
 func (p *Process) Fate() (errs.Code, string) {
