@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 
 	"hookline/hooks"
 	"hookline/sandbox"
@@ -27,15 +30,60 @@ func (d disk) ReadFile(p string, rules calls.Rules) ([]byte, error) {
 		return []byte("content"), nil
 	case "/data/big":
 		return make([]byte, sandbox.MaxReadBytes+1), nil
+	case "/data/much":
+		return make([]byte, 10<<10), nil
 	}
 	return nil, errors.New("open /data/x: internal words")
+}
+
+func (d disk) List(p string, rules calls.Rules) ([]string, error) {
+	if err := rules.Check(p); err != nil {
+		d.t.Errorf("asked to list %q: %v", p, err)
+	}
+	switch p {
+	case "/folder":
+		return []string{"a", "b"}, nil
+	case "/folder/many":
+		return make([]string, sandbox.MaxListed+1), nil
+	case "/folder/long":
+		return slices.Repeat([]string{strings.Repeat("n", 255)}, sandbox.MaxListed), nil
+	}
+	return nil, calls.Failed("no such file")
+}
+
+func (d disk) Stat(p string, rules calls.Rules) (wire.FileInfo, error) {
+	if err := rules.Check(p); err != nil {
+		d.t.Errorf("asked to look at %q: %v", p, err)
+	}
+	return wire.FileInfo{Type: "file", Size: 7}, nil
+}
+
+func (d disk) Run(name string, args []string) (sandbox.CommandOutput, error) {
+	cmd, ok := newTask().Predicate.Capabilities.Command(name)
+	if !ok || cmd.Check(args) != nil {
+		d.t.Errorf("asked to run %s %q", name, args)
+	}
+	if name == "flood" {
+		return sandbox.CommandOutput{Stdout: make([]byte, sandbox.MaxOutputBytes), Stderr: []byte("x")}, nil
+	}
+	return sandbox.CommandOutput{Stdout: []byte("out " + strings.Join(args, " ")), Stderr: []byte("err"), Exit: 3}, nil
 }
 
 func newTask() sandbox.Task {
 	return sandbox.Task{
 		Script: []byte("x"),
+		Filer:  sandbox.Filer{UID: 1000, Known: true},
 		Predicate: hooks.Predicate{
-			Capabilities:   hooks.ReadingOnly("/data/*"),
+			Match: hooks.Match{Package: "nginx"},
+			Capabilities: hooks.Capabilities{
+				FSRead: []string{"/data/*", "/exact", "/proc/{pid}/environ", "/proc/{pid}/limits"},
+				FSList: []string{"/folder", "/folder/*", "/proc/{pid}/fd", "/proc/{pid}/task"}, FSStat: []string{"/data/*"},
+				CmdRun: []hooks.Command{
+					{Name: "disk", Program: "/bin/df", Args: []string{"{path}"}, Paths: []string{"/data/*", "/exact"}},
+					{Name: "flood", Program: "/bin/yes"},
+					{Name: "verify", Program: "/usr/bin/dpkg", Args: []string{"--verify", "{package}"}},
+				},
+			},
 			Fields:         []hooks.DeclaredField{{Name: "Text", Type: hooks.TypeText, MaxBytes: 100}, {Name: "JSON", Type: hooks.TypeJSON, MaxBytes: 200}},
 			MaxResultBytes: 250,
 			MaxRuntimeMS:   1000,
@@ -59,8 +107,14 @@ func say(t testing.TB, frames ...any) []byte {
 
 func serve(t testing.TB, said []byte) (sandbox.Outcome, []byte) {
 	t.Helper()
+	return serveTask(t, newTask(), said)
+}
+
+func serveTask(t testing.TB, task sandbox.Task, said []byte) (sandbox.Outcome, []byte) {
+	t.Helper()
 	var answers bytes.Buffer
-	return calls.Serve(bytes.NewReader(said), &answers, newTask(), disk{t}, []string{"/data/own"}), answers.Bytes()
+	out := calls.Serve(bytes.NewReader(said), &answers, task, disk{t}, []string{"/data/own"})
+	return out, answers.Bytes()
 }
 
 var ready = wire.Request{Op: wire.OpReady}
@@ -119,33 +173,150 @@ func TestAnswers(t *testing.T) {
 		{wire.OpSet, "Text", ``, "{field-type the value is not JSON}"},
 		{wire.OpSet, "Text", `"a" "b"`, "{field-type the value is not JSON}"},
 		{wire.OpSet, "Text", "\"\xff\"", "{field-type the value is not UTF-8}"},
-		{wire.OpUnavailable, "cmd.run", "", "{denied not available in this version}"},
+		{wire.OpUnavailable, "fs.write", "", "{denied there is no such call}"},
 		{"fs.write", "/data/ok", "", "{denied unknown call}"},
+		{wire.OpTrace, "", "x", "{denied unknown call}"}, // no traced run
+		{wire.OpList, "/folder", "", `["a","b"]`},
+		{wire.OpList, "/folder/gone", "", "{call-failed no such file}"},
+		{wire.OpList, "/folder/many", "", "{limit-read the folder has more than 4096 names, or 256 KiB of them}"},
+		{wire.OpList, "/folder/long", "", "{limit-read the folder has more than 4096 names, or 256 KiB of them}"},
+		{wire.OpList, "/root/.ssh", "", "{denied not within the signed capabilities}"},
+		{wire.OpList, "/data", "", "{denied not within the signed capabilities}"},
+		{wire.OpRead, "/folder", "", "{denied not within the signed capabilities}"},
+		{wire.OpList, "/proc/12/fd", "", "{call-failed no such file}"},
+		{wire.OpRead, "/proc/12/environ", "", "{denied memory, environment and open files of processes are never read}"},
+		{wire.OpStat, "/data/x", "", `{"type":"file","size":7,"mode":0,"uid":0,"gid":0,"links":0,"mtime":0}`},
+		{wire.OpStat, "/data/x.key", "", "{denied secrets and key files are never read}"},
+		{wire.OpStat, "/data/own", "", "{denied belongs to the peer itself}"},
+		{wire.OpRun, "verify", `["--verify","libc6"]`, "3:18:out --verify libc6err"},
+		{wire.OpRun, "verify", `["--verify","--admindir=/tmp"]`, `{denied argument 2 of verify: "--admindir=/tmp" is no package name}`},
+		{wire.OpRun, "verify", `["--verify"]`, "{denied verify takes 2 arguments, not 1}"},
+		{wire.OpRun, "verify", `["--verify",1]`, "{denied the arguments must be at most 32 texts}"},
+		{wire.OpRun, "verify", `{}`, "{denied the arguments must be at most 32 texts}"},
+		{wire.OpRun, "verify", ``, "{denied the arguments must be at most 32 texts}"},
+		{wire.OpRun, "flood", `[]`, "{limit-output the command printed more than 256 KiB}"},
+		{wire.OpRun, "sh", `["-c","id"]`, "{denied not among the signed commands}"},
+		{wire.OpRun, "disk", `["/data/x"]`, "3:11:out /data/xerr"},
+		{wire.OpRun, "disk", `["/data/own"]`, "{denied belongs to the peer itself}"},
+		{wire.OpRun, "disk", `["/data/id_rsa"]`, "{denied secrets and key files are never read}"},
+		{wire.OpRun, "disk", `["/etc/shadow"]`, `{denied argument 1 of disk: "/etc/shadow" is not within the signed paths}`},
 	} {
-		t.Run(tt.op+" "+calls.Clip(tt.arg, 20)+tt.tail, func(t *testing.T) {
+		t.Run(tt.op+" "+calls.Clip(tt.arg, 20)+calls.Clip(tt.tail, 40), func(t *testing.T) {
 			t.Parallel()
 			_, answers := serve(t, say(t, ready, "", wire.Request{Op: tt.op, Arg: tt.arg}, tt.tail))
-			r := bytes.NewReader(answers)
-			var start wire.Start
-			if _, _, err := wire.Read(r, &start, sandbox.MaxFrameBytes); err != nil {
-				t.Fatal(err)
-			}
-			var answer wire.Response
-			tail, _, err := wire.Read(r, &answer, sandbox.MaxFrameBytes)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := string(tail)
-			if answer.Nil {
-				got = "{nil}"
-			}
-			if answer.Code != "" {
-				got = fmt.Sprintf("{%s %s}", answer.Code, answer.Error)
-			}
-			if got != tt.want {
+			if got := secondAnswer(t, answers); got != tt.want {
 				t.Errorf("%s, expected %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// secondAnswer is what followed the start: the tail, "{nil}", "{code message}"
+// or, of a command, "exit:split:output".
+func secondAnswer(t *testing.T, answers []byte) string {
+	t.Helper()
+	r := bytes.NewReader(answers)
+	var start wire.Start
+	if _, _, err := wire.Read(r, &start, sandbox.MaxFrameBytes); err != nil {
+		t.Fatal(err)
+	}
+	var answer wire.Response
+	tail, _, err := wire.Read(r, &answer, sandbox.MaxFrameBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case answer.Nil:
+		return "{nil}"
+	case answer.Code != "":
+		return fmt.Sprintf("{%s %s}", answer.Code, answer.Error)
+	case answer.Exit != 0:
+		return fmt.Sprintf("%d:%d:%s", answer.Exit, answer.Split, tail)
+	}
+	return string(tail)
+}
+
+// A report that somebody other than root filed must not choose what a hook of
+// root looks at: only what was signed word by word is open, and files of the
+// filer's own processes.
+func TestForgedReportDoesNotSteerRoot(t *testing.T) {
+	t.Parallel()
+	const only = "{denied a hook that runs as root over a report that somebody else filed opens exact paths only}"
+	for _, tt := range []struct{ op, arg, tail, forged, trusted string }{
+		{wire.OpRead, "/data/ok", "", only, "content"},
+		{wire.OpRead, "/exact", "", "{call-failed cannot read the file}", "{call-failed cannot read the file}"},
+		{wire.OpRead, "/proc/12/limits", "", "{call-failed cannot read the file}", "{call-failed cannot read the file}"},
+		{wire.OpList, "/folder", "", `["a","b"]`, `["a","b"]`},
+		{wire.OpList, "/folder/x", "", only, "{call-failed no such file}"},
+		{wire.OpStat, "/data/ok", "", only, `{"type":"file","size":7,"mode":0,"uid":0,"gid":0,"links":0,"mtime":0}`},
+		{wire.OpRun, "flood", "[]", "{limit-output the command printed more than 256 KiB}", "{limit-output the command printed more than 256 KiB}"},
+		{wire.OpRun, "verify", `["--verify","libc6"]`, only, "3:18:out --verify libc6err"},
+		{wire.OpRun, "verify", `["--verify","nginx"]`, "3:18:out --verify nginxerr", "3:18:out --verify nginxerr"},
+		{wire.OpRun, "disk", `["/data/x"]`, only, "3:11:out /data/xerr"},
+		{wire.OpRun, "disk", `["/exact"]`, "3:10:out /exacterr", "3:10:out /exacterr"},
+	} {
+		for filer, want := range map[sandbox.Filer]string{{}: tt.forged, {UID: 1000, Known: true}: tt.forged, {UID: 0, Known: true}: tt.trusted} {
+			if filer == (sandbox.Filer{}) && strings.HasPrefix(tt.arg, "/proc/") {
+				want = "{denied it is not known who filed the report, so no process is theirs}"
+			}
+			task := newTask()
+			task.Predicate.As, task.Filer = hooks.AsRoot, filer
+			_, answers := serveTask(t, task, say(t, ready, "", wire.Request{Op: tt.op, Arg: tt.arg}, tt.tail))
+			if got := secondAnswer(t, answers); got != want {
+				t.Errorf("%s %s %s for %+v: %s, expected %s", tt.op, tt.arg, tt.tail, filer, got, want)
+			}
+		}
+	}
+}
+
+func TestRecording(t *testing.T) {
+	t.Parallel()
+	task := newTask()
+	task.Record, task.Trace = true, true
+	out, _ := serveTask(t, task, say(t, ready, "",
+		wire.Request{Op: wire.OpRead, Arg: "/data/ok"}, "",
+		wire.Request{Op: wire.OpRead, Arg: "/data/gone"}, "",
+		wire.Request{Op: wire.OpRead, Arg: "/data/gone"}, "",
+		wire.Request{Op: wire.OpRead, Arg: "/etc/passwd"}, "", // denied: nothing of the machine
+		wire.Request{Op: wire.OpList, Arg: "/folder"}, "",
+		wire.Request{Op: wire.OpStat, Arg: "/data/x"}, "",
+		wire.Request{Op: wire.OpRun, Arg: "verify"}, `["--verify","nginx"]`,
+		wire.Request{Op: wire.OpTrace}, "hook.lua:1 x=\x1b[31m",
+		wire.Request{Op: wire.OpEnd}, ""))
+	want := &sandbox.Recording{
+		Files: map[string][]byte{"/data/ok": []byte("content")}, Folders: map[string][]string{"/folder": {"a", "b"}},
+		Stats: map[string]wire.FileInfo{"/data/x": {Type: "file", Size: 7}}, Missing: []string{"/data/gone"},
+		Commands: []sandbox.RecordedCommand{{Name: "verify", Args: []string{"--verify", "nginx"}, Stdout: []byte("out --verify nginx"), Stderr: []byte("err"), Exit: 3}},
+	}
+	if diff := cmp.Diff(want, out.Recording); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"hook.lua:1 x= [31m"}, out.Trace); diff != "" || out.Stats.Commands != 1 || out.Stats.BytesRead != 28 {
+		t.Errorf("%+v, trace (-want +got):\n%s", out.Stats, diff)
+	}
+	var called []string
+	for _, c := range out.Calls {
+		called = append(called, c.Name+" "+c.Arg+" "+c.Code)
+	}
+	if diff := cmp.Diff([]string{
+		"fs.read /data/ok ", "fs.read /data/gone call-failed", "fs.read /data/gone call-failed", "fs.read /etc/passwd denied",
+		"fs.list /folder ", "fs.stat /data/x ", "cmd.run verify --verify nginx ",
+	}, called); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestRecordingIsBounded(t *testing.T) {
+	t.Parallel()
+	task := newTask()
+	task.Record = true
+	frames := []any{ready, ""}
+	for range 600 {
+		frames = append(frames, wire.Request{Op: wire.OpRead, Arg: "/data/much"}, "")
+	}
+	out, _ := serveTask(t, task, say(t, frames...))
+	if out.Code != "limit-calls" || !strings.Contains(out.Error, "record") {
+		t.Errorf("%s: %s", out.Code, out.Error)
 	}
 }
 
@@ -190,6 +361,9 @@ func TestRecordIsBounded(t *testing.T) {
 func FuzzServe(f *testing.F) {
 	f.Add(say(f, ready, "", wire.Request{Op: wire.OpRead, Arg: "/data/ok"}, "", wire.Request{Op: wire.OpEnd}, ""))
 	f.Add(say(f, ready, "", wire.Request{Op: wire.OpSet, Arg: "JSON"}, `{"a":[1,2.50,"alice"]}`, wire.Request{Op: wire.OpEnd}, ""))
+	f.Add(say(f, ready, "", wire.Request{Op: wire.OpRun, Arg: "disk"}, `["/data/x"]`, wire.Request{Op: wire.OpEnd}, ""))
+	f.Add(say(f, ready, "", wire.Request{Op: wire.OpRun, Arg: "verify"}, `["--verify","libc6"]`, wire.Request{Op: wire.OpStat, Arg: "/data/x"}, ""))
+	f.Add(say(f, ready, "", wire.Request{Op: wire.OpList, Arg: "/proc/12/fd"}, "", wire.Request{Op: wire.OpRead, Arg: "/proc/1/limits"}, ""))
 	f.Add(say(f, ready, "", wire.Request{Op: wire.OpLog}, "text", wire.Request{Op: wire.OpGet, Arg: "A"}, ""))
 	f.Add(say(f, ready, "", wire.Request{Op: wire.OpEnd, Code: "hook-error", Error: "x\x00", Line: -1, Instructions: -5}, ""))
 	f.Fuzz(func(t *testing.T, said []byte) {
@@ -211,7 +385,7 @@ func FuzzRules(f *testing.F) {
 	for _, p := range []string{"/proc/self/environ", "/proc/1/mem", "/data/../etc/shadow", "/dev/mem", "/a/.ssh/x", "/etc/shadow"} {
 		f.Add(p)
 	}
-	rules := calls.NewRules(hooks.ReadingOnly("/data/**", "/dev/**", "/etc/**", "/proc/**", "/root/**"), []string{"/data/own", "/", "relative"})
+	rules := calls.NewRules([]string{"/data/**", "/dev/**", "/etc/**", "/proc/**", "/root/**"}, sandbox.Task{}, []string{"/data/own", "/", "relative"})
 	f.Fuzz(func(t *testing.T, p string) {
 		if rules.Check(p) != nil {
 			return
