@@ -39,7 +39,7 @@ func Run(ctx context.Context, binary string, t sandbox.Task, f Fixtures) (sandbo
 	defer w.close()
 	stop := w.guard(ctx, t.Runtime()+sandbox.KillAfter)
 	defer stop()
-	out := calls.Serve(w.out, w.in, t, host{f}, nil)
+	out := calls.Serve(w.out, w.in, t, newHost(f), nil)
 	if ctx.Err() != nil {
 		return sandbox.Outcome{}, ctx.Err()
 	}

@@ -1,0 +1,87 @@
+package replay
+
+import (
+	"slices"
+	"strings"
+
+	"hookline/internal/errs"
+	"hookline/sandbox"
+	"hookline/sandbox/calls"
+	"hookline/sandbox/wire"
+)
+
+// host answers from fixtures. It implements calls.Host for one run.
+type host struct {
+	fixtures Fixtures
+	ran      map[string]int // how often each command line ran
+}
+
+func newHost(f Fixtures) *host { return &host{fixtures: f.canonical(), ran: map[string]int{}} }
+
+// ReadFile is the recorded content.
+func (h *host) ReadFile(path string, _ calls.Rules) ([]byte, error) {
+	content, ok := h.fixtures.Files[path]
+	switch {
+	case ok && len(content) > sandbox.MaxReadBytes:
+		return nil, &calls.Error{Code: errs.CodeLimitRead, Message: "the file is larger than 256 KiB"}
+	case ok:
+		return []byte(content), nil
+	}
+	return nil, h.absent(path, "files")
+}
+
+// List is the recorded names.
+func (h *host) List(dir string, _ calls.Rules) ([]string, error) {
+	names, ok := h.fixtures.Folders[dir]
+	switch {
+	case ok && len(names) > sandbox.MaxListed:
+		return nil, &calls.Error{Code: errs.CodeLimitRead, Message: "the folder has more than 4096 names"}
+	case ok:
+		return names, nil
+	}
+	return nil, h.absent(dir, "folders")
+}
+
+// Stat is the recorded facts about a path.
+func (h *host) Stat(path string, _ calls.Rules) (wire.FileInfo, error) {
+	if info, ok := h.fixtures.Stats[path]; ok {
+		return info, nil
+	}
+	return wire.FileInfo{}, h.absent(path, "stats")
+}
+
+// Run is the recorded output. A command line that was recorded several times
+// is answered in that order, the last answer then again.
+func (h *host) Run(name string, args []string) (sandbox.CommandOutput, error) {
+	line := name + "\x00" + strings.Join(args, "\x00")
+	turn := h.ran[line]
+	h.ran[line]++
+	var found *sandbox.RecordedCommand
+	for i, c := range h.fixtures.Commands {
+		if !sameLine(c, sandbox.RecordedCommand{Name: name, Args: args}) {
+			continue
+		}
+		if found = &h.fixtures.Commands[i]; turn == 0 {
+			break
+		}
+		turn--
+	}
+	switch {
+	case found == nil:
+		return sandbox.CommandOutput{}, notRecorded("commands")
+	case len(found.Stdout) > sandbox.MaxOutputBytes || len(found.Stderr) > sandbox.MaxOutputBytes:
+		return sandbox.CommandOutput{}, &calls.Error{Code: errs.CodeLimitOutput, Message: "the command printed more than 256 KiB"}
+	}
+	return sandbox.CommandOutput{Stdout: found.Stdout, Stderr: found.Stderr, Exit: found.Exit}, nil
+}
+
+func (h *host) absent(path, section string) *calls.Error {
+	if slices.Contains(h.fixtures.Missing, path) {
+		return calls.Failed("no such file")
+	}
+	return notRecorded(section)
+}
+
+func notRecorded(section string) *calls.Error {
+	return calls.Failed("not recorded in the fixtures, under " + section + ": hook test --record makes them")
+}

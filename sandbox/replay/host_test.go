@@ -1,0 +1,101 @@
+package replay
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"hookline/internal/errs"
+	"hookline/sandbox"
+	"hookline/sandbox/calls"
+	"hookline/sandbox/wire"
+)
+
+func TestRecordedHost(t *testing.T) {
+	t.Parallel()
+	big := strings.Repeat("x", sandbox.MaxOutputBytes+1)
+	many := make([]string, sandbox.MaxListed+1)
+	for i := range many {
+		many[i] = strings.Repeat("n", 1+i%200) + string(rune('a'+i%26)) + strings.Repeat("m", i/200)
+	}
+	h := newHost(Fixtures{
+		Files:   map[string]string{"/a": "x", "/big": big},
+		Folders: map[string][]string{"/d": {"b", "a"}, "/many": many},
+		Stats:   map[string]wire.FileInfo{"/a": {Type: "file", Size: 1}},
+		Commands: []sandbox.RecordedCommand{
+			{Name: "big", Stderr: []byte(big)}, {Name: "load", Stdout: []byte("1")}, {Name: "load", Stdout: []byte("2"), Exit: 3}, {Name: "load", Args: []string{"-a"}, Stdout: []byte("a")},
+		},
+		Missing: []string{"/gone"},
+	})
+	rules := calls.Rules{}
+	stat := func(p string) (string, error) { info, err := h.Stat(p, rules); return info.Type, err }
+	read := func(p string) (string, error) { b, err := h.ReadFile(p, rules); return string(b), err }
+	list := func(p string) (string, error) { names, err := h.List(p, rules); return strings.Join(names, " "), err }
+	run := func(line string) (string, error) {
+		words := strings.Fields(line)
+		out, err := h.Run(words[0], words[1:])
+		return string(out.Stdout) + strings.Repeat("!", out.Exit), err
+	}
+	for i, tt := range []struct {
+		ask       func(string) (string, error)
+		arg, want string
+		code      errs.Code
+	}{
+		{read, "/a", "x", ""},
+		{read, "/gone", "no such file", errs.CodeCallFailed},
+		{read, "/d", "under files: hook test --record", errs.CodeCallFailed},
+		{read, "/big", "larger than 256 KiB", errs.CodeLimitRead},
+		{list, "/d", "a b", ""},
+		{list, "/gone", "no such file", errs.CodeCallFailed},
+		{list, "/a", "under folders", errs.CodeCallFailed},
+		{list, "/many", "more than 4096 names", errs.CodeLimitRead},
+		{stat, "/a", "file", ""},
+		{stat, "/gone", "no such file", errs.CodeCallFailed},
+		{stat, "/d", "under stats", errs.CodeCallFailed},
+		{run, "load", "1", ""},
+		{run, "load -a", "a", ""},
+		{run, "load", "2!!!", ""},
+		{run, "load", "2!!!", ""},
+		{run, "load -b", "under commands", errs.CodeCallFailed},
+		{run, "big", "more than 256 KiB", errs.CodeLimitOutput},
+	} {
+		got, err := tt.ask(tt.arg)
+		if tt.code == "" {
+			if got != tt.want || err != nil {
+				t.Errorf("%d %s: %q, %v", i, tt.arg, got, err)
+			}
+			continue
+		}
+		var known *calls.Error
+		if !errors.As(err, &known) || known.Code != tt.code || !strings.Contains(known.Message, tt.want) || len(known.Message) > sandbox.MaxErrorBytes {
+			t.Errorf("%d %s: %v, expected %s %q", i, tt.arg, err, tt.code, tt.want)
+		}
+	}
+}
+
+// The last answer is given again, so that its repetition says nothing; an
+// earlier one does.
+func TestRepeatedCommands(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{"a": "a", "aab": "aab", "abb": "ab", "aaa": "a", "abba": "abba", "": ""} {
+		var f Fixtures
+		for _, c := range said {
+			f.Commands = append(f.Commands, sandbox.RecordedCommand{Name: "x", Stdout: []byte(string(c))})
+		}
+		f.Commands = append(f.Commands, sandbox.RecordedCommand{Name: "a", Stdout: []byte("a")})
+		var got []byte
+		for _, c := range f.canonical().Commands[1:] {
+			got = append(got, c.Stdout...)
+		}
+		if string(got) != want {
+			t.Errorf("%s: %s, expected %s", said, got, want)
+		}
+		h := newHost(f)
+		for i := range said {
+			if out, err := h.Run("x", nil); err != nil || !slices.Equal(out.Stdout, []byte(said[i:i+1])) {
+				t.Errorf("%s: answer %d is %s, %v", said, i, out.Stdout, err)
+			}
+		}
+	}
+}
