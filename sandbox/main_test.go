@@ -6,9 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
-	"hookline/hooks"
+	"hookline/internal/tools/hostile/corpus"
 	"hookline/sandbox"
 )
 
@@ -19,7 +18,11 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	if os.Getenv(childEnv) != "" {
-		return child()
+		if err := corpus.Serve(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
 	}
 	dir, err := os.MkdirTemp("", "hookline-sandbox-test")
 	if err != nil {
@@ -42,30 +45,4 @@ func testMain(m *testing.M) int {
 }
 
 // task is a run of script with the fields that the tests set.
-func task(script string, read ...string) sandbox.Task {
-	field := func(name string, t hooks.FieldType) hooks.DeclaredField {
-		return hooks.DeclaredField{Name: name, Type: t, Class: hooks.ClassTechnical, MaxBytes: 64 << 10}
-	}
-	raw := field("Raw", hooks.TypeText)
-	raw.Raw = true
-	if read == nil {
-		read = []string{}
-	}
-	return sandbox.Task{
-		Script: []byte(script),
-		Predicate: hooks.Predicate{
-			Capabilities: hooks.ReadingOnly(read...),
-			As:           hooks.AsService,
-			Fields: []hooks.DeclaredField{
-				field("Bool", hooks.TypeBool), field("Int", hooks.TypeInt), field("JSON", hooks.TypeJSON),
-				field("Number", hooks.TypeNumber), raw, field("Text", hooks.TypeText), field("k", hooks.TypeJSON),
-			},
-			MaxResultBytes: 128 << 10,
-			MaxRuntimeMS:   2000,
-		},
-		Report: hooks.Report{"Package": "nginx", "Signal": "6", "ExecutablePath": "/usr/sbin/nginx"},
-		Facts:  hooks.Facts{OS: "linux", Release: "Debian 12", Kernel: "6.1.0", Arch: "amd64"},
-		Redact: sandbox.Redaction{Hosts: []string{"web-7"}, Users: []string{"alice"}},
-		Now:    time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC),
-	}
-}
+func task(script string, read ...string) sandbox.Task { return corpus.Base(script, read...) }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hookline/sandbox"
+	"hookline/internal/tools/hostile/corpus"
 )
 
 // sons are the processes of the small binary that a process started, by mode.
@@ -43,18 +43,13 @@ func alive(proc string) bool {
 func TestKilledGuardLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	program := copyProgram(t, "orphans.test")
-	users := map[string]*syscall.SysProcAttr{"own user": nil}
+	t.Run("own user", func(t *testing.T) { killGuard(t, childCommand(program, false)) })
 	if os.Geteuid() == 0 {
-		users["ordinary user"] = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: sandbox.Nobody, Gid: sandbox.Nobody}}
-	}
-	for name, attr := range users {
-		t.Run(name, func(t *testing.T) { killGuard(t, program, attr) })
+		t.Run("ordinary user", func(t *testing.T) { killGuard(t, childCommand(program, true)) })
 	}
 }
 
-func killGuard(t *testing.T, program string, attr *syscall.SysProcAttr) {
-	cmd := exec.Command(program)
-	cmd.Env, cmd.SysProcAttr = []string{childEnv + "=" + binary}, attr
+func killGuard(t *testing.T, cmd *exec.Cmd) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +67,8 @@ func killGuard(t *testing.T, program string, attr *syscall.SysProcAttr) {
 	}()
 	work := task("while true do time.now() end")
 	work.Predicate.MaxRuntimeMS = 10_000
-	if err := json.NewEncoder(in).Encode(childTask{"orphans", work}); err != nil {
+	job := corpus.Job{Binary: binary, Without: withoutRoot(), Runs: []corpus.Run{{Name: "orphans", Task: work}}}
+	if err := json.NewEncoder(in).Encode(job); err != nil {
 		t.Fatal(err)
 	}
 	var found map[string]string
