@@ -170,7 +170,7 @@ func (w *world) carryOn(peer, id string) {
 func TestKilledWhileEnding(t *testing.T) {
 	for name, end := range map[string]func(w *world, j jobs.Job) error{
 		"finish": func(w *world, j jobs.Job) error {
-			_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, hooks.OutcomeFailed, "hook-error", "", "")
+			_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{Outcome: hooks.OutcomeFailed, Code: "hook-error"})
 			return err
 		},
 		"refused upload": func(w *world, j jobs.Job) error {

@@ -146,6 +146,9 @@ func (q *question) answer(e *Explanation) {
 	default:
 		e.Verdict = "it failed: " + reasonOf(j)
 	}
+	if j.Denied > 0 {
+		e.Verdict += fmt.Sprintf(" (calls denied: %d)", j.Denied)
+	}
 	step.Note = e.Verdict
 	e.Checks = append(e.Checks, step)
 }

@@ -3,6 +3,7 @@ package collector_test
 import (
 	"testing"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/errs"
 )
@@ -19,7 +20,7 @@ func TestExplainWhatThePeerSaid(t *testing.T) {
 		{func() {}, "", false},
 		{func() { w.ok(w.c.Acked(w.ctx, peer, j.ID)) }, "", false},
 		{func() {
-			_, err := w.c.Finish(w.ctx, peer, j.ID, hooks.OutcomeRefused, "version-rollback", "it has run version 2", "")
+			_, err := w.c.Finish(w.ctx, peer, j.ID, collector.End{Outcome: hooks.OutcomeRefused, Code: "version-rollback", Reason: "it has run version 2"})
 			w.ok(err)
 		}, "version-rollback", false},
 	} {

@@ -113,7 +113,7 @@ func TestRefusals(t *testing.T) {
 		"a refusal is no run": {
 			v: version{maxRuns: 1},
 			before: func(w *world, peer, _ string) {
-				_, err := w.c.Finish(w.ctx, peer, w.asked(peer).ID, hooks.OutcomeRefused, "owner-ceiling", "", "")
+				_, err := w.c.Finish(w.ctx, peer, w.asked(peer).ID, collector.End{Outcome: hooks.OutcomeRefused, Code: "owner-ceiling"})
 				w.ok(err)
 			},
 		},
@@ -187,7 +187,7 @@ func TestRolloutAsksItsShareOnly(t *testing.T) {
 func TestAskAgain(t *testing.T) {
 	finish := func(o hooks.Outcome, code string) func(w *world, j jobs.Job) {
 		return func(w *world, j jobs.Job) {
-			_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, o, code, "", "")
+			_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{Outcome: o, Code: code})
 			w.ok(err)
 		}
 	}
@@ -430,7 +430,7 @@ func TestABusyPeerIsAskedLater(t *testing.T) {
 		t.Fatalf("the peer got %d jobs", len(got))
 	}
 	w.ok(w.c.Sweep(w.ctx))
-	_, err := w.c.Finish(w.ctx, peer, got[0].ID, hooks.OutcomeEmpty, "", "", "")
+	_, err := w.c.Finish(w.ctx, peer, got[0].ID, collector.End{Outcome: hooks.OutcomeEmpty})
 	w.ok(err)
 	w.ok(w.c.Sweep(w.ctx))
 	if got := len(w.line.jobs(peer)); got != jobs.MaxHooksPerPeer+1 {

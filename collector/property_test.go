@@ -171,7 +171,7 @@ func (p *player) finishes(rt *rapid.T) {
 	if o == hooks.OutcomeEmpty {
 		code = ""
 	}
-	_, err := p.c.Finish(p.ctx, j.PeerID, j.ID, o, code, "", "")
+	_, err := p.c.Finish(p.ctx, j.PeerID, j.ID, collector.End{Outcome: o, Code: code})
 	p.may(err)
 }
 

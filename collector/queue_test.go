@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/jobs"
 )
@@ -62,7 +63,7 @@ func TestAcknowledgementsAreStampedInTheBackground(t *testing.T) {
 	for _, j := range []jobs.Job{a, b, a} {
 		w.ok(w.c.Acked(w.ctx, j.PeerID, j.ID))
 	}
-	_, err := w.c.Finish(w.ctx, b.PeerID, b.ID, hooks.OutcomeEmpty, "", "", "")
+	_, err := w.c.Finish(w.ctx, b.PeerID, b.ID, collector.End{Outcome: hooks.OutcomeEmpty})
 	w.ok(err)
 	w.clock.add(time.Second)
 	_, stop := w.running(t)

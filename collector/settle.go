@@ -17,17 +17,25 @@ import (
 const (
 	maxReasonBytes    = 500
 	maxHookErrorBytes = 200
+	maxDenied         = 5000 // as many calls as a run may make
 )
+
+// End is a peer's word on how a hook job ended without new fields.
+type End struct {
+	Outcome   hooks.Outcome // empty, failed, refused or deferred
+	Code      string        // kebab-case, of the last three
+	Reason    string
+	HookError string // where the hook itself failed
+	Denied    int64  // calls of the run that were refused
+}
 
 var kebab = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+){0,9}$`)
 
-// Finish takes the peer's word that a job ended without new fields: outcome
-// empty, failed, refused or deferred; the last three with a kebab-case code.
-// It is idempotent: a job that was decided before keeps that decision, which
+// Finish takes the peer's word that a job ended without new fields. It is idempotent: a job that was decided before keeps that decision, which
 // is what the answer shows. A job past its deadline has timed out, whatever
 // the peer says. errs.CodeNotFound for a job that is not this peer's.
-func (c *Collector) Finish(ctx context.Context, peerID, jobID string, o hooks.Outcome, code, reason, hookError string) (jobs.Job, error) {
-	if err := checkFinish(o, code); err != nil {
+func (c *Collector) Finish(ctx context.Context, peerID, jobID string, e End) (jobs.Job, error) {
+	if err := checkFinish(e.Outcome, e.Code); err != nil {
 		return jobs.Job{}, err
 	}
 	j, err := c.hookJob(ctx, peerID, jobID)
@@ -38,8 +46,8 @@ func (c *Collector) Finish(ctx context.Context, peerID, jobID string, o hooks.Ou
 		return c.end(ctx, j, timedOut())
 	}
 	return c.end(ctx, j, jobs.Decision{
-		Status: jobs.StatusOf(o), Outcome: o, Code: code,
-		Text: clean(reason, maxReasonBytes), HookError: clean(hookError, maxHookErrorBytes),
+		Status: jobs.StatusOf(e.Outcome), Outcome: e.Outcome, Code: e.Code,
+		Text: clean(e.Reason, maxReasonBytes), HookError: clean(e.HookError, maxHookErrorBytes), Denied: count(e.Denied),
 	})
 }
 
@@ -75,6 +83,9 @@ func clean(s string, n int) string {
 	}
 	return s
 }
+
+// count keeps what a peer counted within what a run can do.
+func count(denied int64) int64 { return max(0, min(denied, maxDenied)) }
 
 func timedOut() jobs.Decision {
 	return jobs.Decision{

@@ -24,6 +24,9 @@ const (
 // Commit; Abort in any case at the end (it does nothing after Commit). It is
 // for one goroutine. Nothing is stored before Commit.
 type Upload struct {
+	// Denied is how many calls of the run were refused; set it before Commit.
+	Denied int64
+
 	c      *Collector
 	ctx    context.Context // the stream's, for the whole upload
 	job    jobs.Job
@@ -254,6 +257,7 @@ func (u *Upload) Commit(ctx context.Context) (jobs.Job, error) {
 // settle ends the job. A refusal leaves it pending; after any other error
 // nobody knows.
 func (u *Upload) settle(d jobs.Decision, r *Result) error {
+	d.Denied = count(u.Denied)
 	j, err := u.c.settle(u.ctx, u.job.ID, d, r)
 	switch {
 	case err == nil:

@@ -41,10 +41,14 @@ func TestUploadIsJudged(t *testing.T) {
 			u, err := w.c.NewUpload(w.ctx, j.PeerID, j.ID)
 			w.ok(err)
 			w.ok(u.Write([]byte(c.bytes)))
+			u.Denied = 2
 			got, err := u.Commit(w.ctx)
 			w.ok(err)
 			if got.Status != c.status || got.Outcome != c.outcome || got.FailedCode != string(c.code) {
 				t.Fatalf("ended %s %q %q: %s", got.Status, got.Outcome, got.FailedCode, got.FailedText)
+			}
+			if got.Denied != 2 || w.job(j.ID).Denied != 2 {
+				t.Fatalf("%d calls denied", got.Denied)
 			}
 			w.wantJob(j.ID, c.status, c.outcome, c.code)
 			_, err = w.db.Result(w.ctx, j.ID)
@@ -88,7 +92,7 @@ func TestUploadIsRefused(t *testing.T) {
 		_, err := w.c.NewUpload(w.ctx, c.peer, c.job)
 		w.wantCode(err, errs.CodeNotFound)
 		texts = append(texts, err.Error())
-		_, err = w.c.Finish(w.ctx, c.peer, c.job, hooks.OutcomeEmpty, "", "", "")
+		_, err = w.c.Finish(w.ctx, c.peer, c.job, collector.End{Outcome: hooks.OutcomeEmpty})
 		w.wantCode(err, errs.CodeNotFound)
 		texts = append(texts, err.Error())
 		err = w.c.Acked(w.ctx, c.peer, c.job)
@@ -125,7 +129,7 @@ func TestASecondAnswerGetsTheFirstDecision(t *testing.T) {
 		if again.Outcome != hooks.OutcomeReceived || again.Bytes != first.Bytes {
 			t.Fatalf("again: %+v", again)
 		}
-		again, err = w.c.Finish(w.ctx, j.PeerID, j.ID, hooks.OutcomeFailed, "hook-error", "late", "")
+		again, err = w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{Outcome: hooks.OutcomeFailed, Code: "hook-error", Reason: "late"})
 		w.ok(err)
 		if again.Outcome != hooks.OutcomeReceived {
 			t.Fatalf("again: %+v", again)
@@ -138,7 +142,7 @@ func TestASecondAnswerGetsTheFirstDecision(t *testing.T) {
 	}
 
 	j = w.asked(w.peer())
-	_, err = w.c.Finish(w.ctx, j.PeerID, j.ID, hooks.OutcomeFailed, "limit-time", "it ran too long", "")
+	_, err = w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{Outcome: hooks.OutcomeFailed, Code: "limit-time", Reason: "it ran too long"})
 	w.ok(err)
 	again, err := w.upload(j, map[string]any{"Extra": "after all"}, 100)
 	w.ok(err)
@@ -159,7 +163,7 @@ func TestAnAnswerTooLateHasTimedOut(t *testing.T) {
 
 	_, err = w.upload(a, map[string]any{"Extra": "x"}, 100)
 	w.ok(err)
-	_, err = w.c.Finish(w.ctx, b.PeerID, b.ID, hooks.OutcomeEmpty, "", "", "")
+	_, err = w.c.Finish(w.ctx, b.PeerID, b.ID, collector.End{Outcome: hooks.OutcomeEmpty})
 	w.ok(err)
 	_, err = u.Commit(w.ctx)
 	w.ok(err)
@@ -188,14 +192,16 @@ func TestFinishIsChecked(t *testing.T) {
 		{hooks.OutcomeDeferred, "-x"},
 		{hooks.OutcomeFailed, strings.Repeat("a", 65)},
 	} {
-		_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, c.outcome, c.code, "", "")
+		_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{Outcome: c.outcome, Code: c.code})
 		w.wantCode(err, errs.CodeBadInput)
 	}
-	_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, hooks.OutcomeFailed, "hook-error",
-		"a\x1b[31mb\xff"+strings.Repeat("é", 400), "line 3\n"+strings.Repeat("é", 200))
+	_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{
+		Outcome: hooks.OutcomeFailed, Code: "hook-error", Reason: "a\x1b[31mb\xff" + strings.Repeat("é", 400),
+		HookError: "line 3\n" + strings.Repeat("é", 200), Denied: 1 << 40,
+	})
 	w.ok(err)
 	got := w.job(j.ID)
-	if len(got.FailedText) > 500 || len(got.HookError) > 200 ||
+	if got.Denied != 5000 || len(got.FailedText) > 500 || len(got.HookError) > 200 ||
 		strings.ContainsAny(got.FailedText+got.HookError, "\x1b\n") || !utf8.ValidString(got.FailedText+got.HookError) {
 		t.Fatalf("stored %q and %q", got.FailedText, got.HookError)
 	}
@@ -364,7 +370,7 @@ func TestTooManyFailuresPause(t *testing.T) {
 			t.Fatal("it is not paused")
 		}
 		j := w.asked(w.peer())
-		_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, hooks.OutcomeFailed, "hook-error", "", "")
+		_, err := w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{Outcome: hooks.OutcomeFailed, Code: "hook-error"})
 		w.ok(err)
 	}
 	if a := w.activation(v); a.State != hooks.StatePaused || a.Reason != string(errs.CodeErrorRate) || a.Ledger.Issued != 13 {
@@ -459,7 +465,7 @@ func TestOneAnswerOfMany(t *testing.T) {
 			if i%2 == 0 {
 				got, err = upload(w.ctx, w.c, j, map[string]any{"Number": i}, 3)
 			} else {
-				got, err = w.c.Finish(w.ctx, j.PeerID, j.ID, hooks.OutcomeFailed, "hook-error", "", "")
+				got, err = w.c.Finish(w.ctx, j.PeerID, j.ID, collector.End{Outcome: hooks.OutcomeFailed, Code: "hook-error"})
 			}
 			if errs.Is(err, errs.CodeUnavailable) {
 				return // another upload is under way

@@ -78,6 +78,7 @@ type Finish struct {
 	Outcome   hooks.Outcome `json:"outcome"`          // received, empty, failed, refused, deferred
 	Fields    []byte        `json:"fields,omitempty"` // canonical JSON, received only
 	HookError string        `json:"hook_error,omitempty"`
+	Denied    int           `json:"denied,omitempty"` // calls of the run that were refused
 }
 
 // Claim asks for a new job of a version for an original, after the owner's yes.

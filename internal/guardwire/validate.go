@@ -11,6 +11,7 @@ const (
 	MaxReasonBytes    = 1000
 	MaxSignatures     = 16
 	MaxSignatureBytes = 128 << 10
+	MaxDenied         = 5000 // as many calls as a run may make
 )
 
 // members says which parts a kind must have; every other part must be absent.
@@ -75,6 +76,8 @@ func (m Message) checkSizes() error {
 		return errs.New(errs.CodeBadInput, "must have 1 to %d bytes", MaxIDLength).At("file.id")
 	case m.File != nil && len(m.File.Report) > hooks.MaxReportFields:
 		return tooLarge("file.report", len(m.File.Report), hooks.MaxReportFields)
+	case m.Finish != nil && (m.Finish.Denied < 0 || m.Finish.Denied > MaxDenied):
+		return errs.New(errs.CodeBadInput, "must be 0 to %d", MaxDenied).At("finish.denied")
 	case m.Finish != nil && len(m.Finish.Fields) > hooks.MaxResultBytes:
 		return tooLarge("finish.fields", len(m.Finish.Fields), hooks.MaxResultBytes)
 	}

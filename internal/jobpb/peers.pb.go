@@ -543,6 +543,7 @@ type Finished struct {
 	Code          string                 `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	HookError     string                 `protobuf:"bytes,5,opt,name=hook_error,json=hookError,proto3" json:"hook_error,omitempty"`
+	Denied        uint32                 `protobuf:"varint,6,opt,name=denied,proto3" json:"denied,omitempty"` // calls of the run that were refused; 0 from peers that do not count them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -610,6 +611,13 @@ func (x *Finished) GetHookError() string {
 		return x.HookError
 	}
 	return ""
+}
+
+func (x *Finished) GetDenied() uint32 {
+	if x != nil {
+		return x.Denied
+	}
+	return 0
 }
 
 type Claim struct {
@@ -1276,6 +1284,7 @@ type UploadChunk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"` // first chunk only
 	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	Denied        uint32                 `protobuf:"varint,3,opt,name=denied,proto3" json:"denied,omitempty"` // first chunk only, as in Finished
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1322,6 +1331,13 @@ func (x *UploadChunk) GetData() []byte {
 		return x.Data
 	}
 	return nil
+}
+
+func (x *UploadChunk) GetDenied() uint32 {
+	if x != nil {
+		return x.Denied
+	}
+	return 0
 }
 
 type UploadReply struct {
@@ -1414,14 +1430,15 @@ const file_peers_proto_rawDesc = "" +
 	"\vallow_hooks\x18\x03 \x01(\tR\n" +
 	"allowHooks\"\x1c\n" +
 	"\x03Ack\x12\x15\n" +
-	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"\x86\x01\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"\x9e\x01\n" +
 	"\bFinished\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1d\n" +
 	"\n" +
-	"hook_error\x18\x05 \x01(\tR\thookError\"B\n" +
+	"hook_error\x18\x05 \x01(\tR\thookError\x12\x16\n" +
+	"\x06denied\x18\x06 \x01(\rR\x06denied\"B\n" +
 	"\x05Claim\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
 	"\voriginal_id\x18\x02 \x01(\tR\n" +
@@ -1467,10 +1484,11 @@ const file_peers_proto_rawDesc = "" +
 	"\x06report\x18\x02 \x01(\fR\x06report\"G\n" +
 	"\tFileReply\x12\x18\n" +
 	"\acreated\x18\x01 \x01(\bR\acreated\x12 \n" +
-	"\vfingerprint\x18\x02 \x01(\tR\vfingerprint\"8\n" +
+	"\vfingerprint\x18\x02 \x01(\tR\vfingerprint\"P\n" +
 	"\vUploadChunk\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\";\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x16\n" +
+	"\x06denied\x18\x03 \x01(\rR\x06denied\";\n" +
 	"\vUploadReply\x12\x18\n" +
 	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code2\xb5\x02\n" +

@@ -63,6 +63,7 @@ type Job struct {
 	HookError  string // at most 200 redacted bytes, where the hook itself failed: field HookError_<hook>
 	Slot       string // "<version>/<original>" while pending or succeeded, else the job's own id; unique
 	Bytes      int64  // of the result
+	Denied     int64  // calls of the run that were refused, as the peer counted them; of a run that ended well too
 }
 
 // OpenSlot is the slot of a hook job that is pending or succeeded.
@@ -75,6 +76,7 @@ type Decision struct {
 	Code      string
 	Text      string
 	HookError string
+	Denied    int64
 }
 
 // Filter narrows a list of jobs; zero members do not narrow.

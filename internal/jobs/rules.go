@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/errs"
 )
 
 // MaxAsks caps how often one peer is asked for one version and original job,
@@ -13,6 +14,9 @@ const MaxAsks = 5
 
 // Final reports whether the job has ended.
 func (j Job) Final() bool { return j.Status == Succeeded || j.Status == Failed }
+
+// Ending tells how a hook job ended, "" while it has not.
+func (j Job) Ending() hooks.Ending { return hooks.EndingOf(j.Outcome, errs.Code(j.FailedCode)) }
 
 // Overdue reports whether a pending job has passed its deadline. The deadline
 // itself is too late.

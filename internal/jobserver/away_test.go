@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
@@ -42,11 +43,11 @@ func (o *outage) Acked(ctx context.Context, peerID, jobID string) error {
 	return o.collecting.Acked(ctx, peerID, jobID)
 }
 
-func (o *outage) Finish(ctx context.Context, peerID, jobID string, out hooks.Outcome, code, reason, hookError string) (jobs.Job, error) {
+func (o *outage) Finish(ctx context.Context, peerID, jobID string, e collector.End) (jobs.Job, error) {
 	if err := o.err(); err != nil {
 		return jobs.Job{}, err
 	}
-	return o.collecting.Finish(ctx, peerID, jobID, out, code, reason, hookError)
+	return o.collecting.Finish(ctx, peerID, jobID, e)
 }
 
 func (o *outage) Claim(ctx context.Context, peerID, version, originalID string) error {

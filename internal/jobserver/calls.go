@@ -82,6 +82,7 @@ func (s *Server) Upload(g grpc.ClientStreamingServer[jobpb.UploadChunk, jobpb.Up
 	if err != nil {
 		return err
 	}
+	u.Denied = int64(first.GetDenied())
 	late, done := context.WithTimeout(context.WithoutCancel(ctx), s.Times.Upload+storeTime)
 	defer done()
 	defer u.Abort(late)

@@ -126,18 +126,21 @@ func TestNetworkSideFromReportToResult(t *testing.T) {
 		g.say(guardwire.Message{Kind: guardwire.KindAck, JobID: m.JobID})
 	}
 	g.say(guardwire.Message{Kind: guardwire.KindFinish, JobID: runs[0].JobID, Finish: &guardwire.Finish{
-		Outcome: hooks.OutcomeReceived, Fields: []byte(`{"Extra":"` + fmt.Sprintf("%0150000d", 7) + `"}`),
+		Outcome: hooks.OutcomeReceived, Fields: []byte(`{"Extra":"` + fmt.Sprintf("%0150000d", 7) + `"}`), Denied: 2,
 	}})
 	g.say(guardwire.Message{
 		Kind: guardwire.KindFinish, JobID: runs[1].JobID, Code: "hook-error", Reason: "line 1",
-		Finish: &guardwire.Finish{Outcome: hooks.OutcomeFailed, HookError: "attempt to index nil"},
+		Finish: &guardwire.Finish{Outcome: hooks.OutcomeFailed, HookError: "attempt to index nil", Denied: 3},
 	})
 	g.waitFor(guardwire.KindFinished, 2)
 	if got := r.results(); len(got) != 1 || got[0].ID != runs[0].JobID || got[0].Bytes != 150_012 {
 		t.Errorf("results %+v", got)
 	}
+	if got := r.job(runs[0].JobID); got.Denied != 2 || got.Ending() != hooks.EndingSucceeded {
+		t.Errorf("the job that brought something is %+v", got)
+	}
 	j := r.job(runs[1].JobID)
-	if j.Status != jobs.Failed || j.FailedCode != "hook-error" || j.HookError == "" || j.AckedAt.IsZero() {
+	if j.Status != jobs.Failed || j.FailedCode != "hook-error" || j.HookError == "" || j.Denied != 3 || j.AckedAt.IsZero() {
 		t.Errorf("the failed job is %+v", j)
 	}
 	// The guard did not hear it and says it again: it hears the same again.

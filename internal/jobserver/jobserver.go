@@ -68,7 +68,7 @@ type Collector interface {
 	// its recent originals, and returns at once.
 	Hello(peerID string)
 	Acked(ctx context.Context, peerID, jobID string) error
-	Finish(ctx context.Context, peerID, jobID string, o hooks.Outcome, code, reason, hookError string) (jobs.Job, error)
+	Finish(ctx context.Context, peerID, jobID string, e collector.End) (jobs.Job, error)
 	Claim(ctx context.Context, peerID, version, originalID string) error
 }
 

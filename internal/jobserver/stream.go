@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
@@ -256,8 +257,10 @@ func (s *Server) finished(st *stream, f *jobpb.Finished) (*jobpb.ServerMessage, 
 		return nil, errs.New(errs.CodeBadInput, "is longer than %d bytes", maxID).At("finished.job_id")
 	}
 	settled := &jobpb.Settled{JobId: f.GetJobId()}
-	j, err := s.Collector.Finish(st.ctx, st.peerID, f.GetJobId(), hooks.Outcome(f.GetOutcome()), f.GetCode(),
-		jobpb.Printable(f.GetReason(), maxReason), f.GetHookError())
+	j, err := s.Collector.Finish(st.ctx, st.peerID, f.GetJobId(), collector.End{
+		Outcome: hooks.Outcome(f.GetOutcome()), Code: f.GetCode(), Reason: jobpb.Printable(f.GetReason(), maxReason),
+		HookError: f.GetHookError(), Denied: int64(f.GetDenied()),
+	})
 	switch {
 	case err == nil:
 		settled.Outcome, settled.Code = string(j.Outcome), j.FailedCode

@@ -73,26 +73,26 @@ func (s *session) upload(ctx context.Context, m guardwire.Message) (guardwire.Me
 	defer cancel()
 	var code string
 	err := s.call(len(m.Finish.Fields), func(c jobpb.PeersClient, o ...grpc.CallOption) error {
-		reply, err := sendChunks(ctx, c, m.JobID, m.Finish.Fields, o)
+		reply, err := sendChunks(ctx, c, m.JobID, *m.Finish, o)
 		code = reply.GetCode()
 		return err
 	})
 	return outcome(guardwire.KindFinished, m.JobID, code, err)
 }
 
-func sendChunks(ctx context.Context, c jobpb.PeersClient, job string, fields []byte, o []grpc.CallOption) (*jobpb.UploadReply, error) {
+func sendChunks(ctx context.Context, c jobpb.PeersClient, job string, f guardwire.Finish, o []grpc.CallOption) (*jobpb.UploadReply, error) {
 	up, err := c.Upload(ctx, o...)
 	if err != nil {
 		return nil, err
 	}
-	chunks := slices.Collect(slices.Chunk(fields, jobpb.MaxChunk))
+	chunks := slices.Collect(slices.Chunk(f.Fields, jobpb.MaxChunk))
 	if len(chunks) == 0 {
 		chunks = [][]byte{nil}
 	}
 	for i, data := range chunks {
 		chunk := &jobpb.UploadChunk{Data: data}
 		if i == 0 {
-			chunk.JobId = job
+			chunk.JobId, chunk.Denied = job, uint32(f.Denied)
 		}
 		if err := up.Send(chunk); errors.Is(err, io.EOF) {
 			break // the server has answered already

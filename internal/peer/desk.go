@@ -104,7 +104,7 @@ func (d *desk) finish(m guardwire.Message) {
 	d.mu.Lock()
 	delete(d.running, m.JobID)
 	if m.Finish.Outcome != hooks.OutcomeReceived && d.ends[m.JobID] == nil && len(d.ends) < maxEnds {
-		d.ends[m.JobID] = &end{msg: finished(m.JobID, m.Finish.Outcome, m.Code, m.Reason, m.Finish.HookError)}
+		d.ends[m.JobID] = &end{msg: finished(m.JobID, m.Code, m.Reason, *m.Finish)}
 	}
 	d.mu.Unlock()
 	if m.Finish.Outcome == hooks.OutcomeReceived {
@@ -114,10 +114,10 @@ func (d *desk) finish(m guardwire.Message) {
 	d.wakeUp()
 }
 
-func finished(job string, o hooks.Outcome, code, reason, hookError string) *jobpb.PeerMessage {
+func finished(job, code, reason string, f guardwire.Finish) *jobpb.PeerMessage {
 	return &jobpb.PeerMessage{Body: &jobpb.PeerMessage_Finished{Finished: &jobpb.Finished{
-		JobId: job, Outcome: string(o), Code: code,
-		Reason: jobpb.Printable(reason, maxReason), HookError: hookError,
+		JobId: job, Outcome: string(f.Outcome), Code: code,
+		Reason: jobpb.Printable(reason, maxReason), HookError: f.HookError, Denied: uint32(f.Denied),
 	}}}
 }
 

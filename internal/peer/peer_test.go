@@ -258,7 +258,7 @@ func TestJobsThatNeverReachTheGuard(t *testing.T) {
 	r.run()
 	for _, c := range cases {
 		got := <-answers
-		if got.GetJobId() != c.msg.GetJob().GetId() || got.GetCode() != string(c.code) || got.GetOutcome() != "failed" {
+		if got.GetJobId() != c.msg.GetJob().GetId() || got.GetCode() != string(c.code) || got.GetOutcome() != "refused" {
 			t.Errorf("%s was answered %v", c.name, got)
 		}
 	}

@@ -252,5 +252,5 @@ func (s *session) deadline(j *jobpb.Job) time.Time {
 
 // answer ends a job that never reached the guard.
 func (s *session) answer(j *jobpb.Job, code errs.Code, reason string) {
-	s.desk.note(finished(j.GetId(), hooks.OutcomeFailed, string(code), reason, ""))
+	s.desk.note(finished(j.GetId(), string(code), reason, guardwire.Finish{Outcome: hooks.OutcomeRefused}))
 }

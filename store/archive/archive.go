@@ -14,7 +14,8 @@
 // escaped, times are UTC with milliseconds or null, bytes are base64. A reader
 // refuses every other, and with it keys that come twice. Every kind of Kinds
 // has its section, empty or not; kinds that a later version adds come after
-// them by name, and only where they have records. Fields and kinds that this
+// them by name, and only where they have records. So are fields that a later
+// version adds: one that is zero is left out. Fields and kinds that this
 // version does not know are kept and written again.
 package archive
 

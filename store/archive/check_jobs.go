@@ -10,7 +10,7 @@ import (
 )
 
 func (c *checker) job(j jobs.Job) error {
-	if err := atMost(j.Bytes); err != nil {
+	if err := atMost(j.Bytes, j.Denied); err != nil {
 		return err
 	}
 	switch j.Workload {

@@ -105,6 +105,7 @@ type jobData struct {
 	CompletedAt stamp         `json:"completed_at"`
 	CreatedAt   stamp         `json:"created_at"`
 	Deadline    stamp         `json:"deadline"`
+	Denied      int64         `json:"denied" archive:"later"`
 	FailedCode  string        `json:"failed_code"`
 	FailedText  string        `json:"failed_text"`
 	Fingerprint string        `json:"fingerprint"`

@@ -53,10 +53,17 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// later marks members that the first archives did not have: they are written
+// only where they say something, so that what had none keeps its one form.
+func later(v reflect.Value, i int) bool { return v.Type().Field(i).Tag.Get("archive") == "later" }
+
 // writeFields adds the members of a struct, each under the name in its tag.
 func writeFields(data any, to Extra) error {
 	v := reflect.ValueOf(data).Elem()
 	for i := range v.NumField() {
+		if later(v, i) && v.Field(i).IsZero() {
+			continue
+		}
 		if !validText(v.Field(i)) {
 			return fmt.Errorf("%s is not UTF-8", fieldName(v, i))
 		}
@@ -76,6 +83,9 @@ func readFields(from Extra, data any) error {
 	for i := range v.NumField() {
 		name := fieldName(v, i)
 		raw, ok := from[name]
+		if !ok && later(v, i) {
+			continue
+		}
 		if !ok {
 			return fmt.Errorf("the field %s is missing", name)
 		}

@@ -167,10 +167,19 @@ func addHookJob(m memory, n int, peer, version, original string, o hooks.Outcome
 	return j
 }
 
+// withDenied gives a hook job a count that older archives do not have.
+func withDenied(m memory, id string, n int64) {
+	i := slices.IndexFunc(m[archive.KindJob], func(r archive.Record) bool { return r.Key == id })
+	j := m[archive.KindJob][i].Value.(jobs.Job)
+	j.Denied = n
+	m[archive.KindJob][i].Value = j
+}
+
 // many is small with so many and so large reports that they need several
 // pages and batches.
 func many() memory {
 	m := small()
+	withDenied(m, id("hook", 2), 3)
 	peer := m[archive.KindPeer][0].Key
 	for i := range 260 {
 		m.add(archive.KindJob, id("many", i), jobs.Job{

@@ -191,7 +191,7 @@ func (d ledgerData) ledger() hooks.Ledger {
 func fromJob(j jobs.Job) jobData {
 	return jobData{
 		AckedAt: stamp(j.AckedAt), Bytes: j.Bytes, CompletedAt: stamp(j.CompletedAt), CreatedAt: stamp(j.CreatedAt),
-		Deadline: stamp(j.Deadline), FailedCode: j.FailedCode, FailedText: j.FailedText, Fingerprint: j.Fingerprint,
+		Deadline: stamp(j.Deadline), Denied: j.Denied, FailedCode: j.FailedCode, FailedText: j.FailedText, Fingerprint: j.Fingerprint,
 		Hook: j.Hook, HookError: j.HookError, OriginalID: j.OriginalID, Outcome: j.Outcome, PeerID: j.PeerID,
 		ProblemID: j.ProblemID, Report: j.Report, SentAt: stamp(j.SentAt), Status: j.Status, TriggeredBy: j.TriggeredBy,
 		Version: j.Version, Workload: j.Workload,
@@ -205,6 +205,7 @@ func toJob(key string, d jobData) (jobs.Job, error) {
 		AckedAt: time.Time(d.AckedAt), CompletedAt: time.Time(d.CompletedAt), Outcome: d.Outcome,
 		FailedCode: d.FailedCode, FailedText: d.FailedText, Fingerprint: d.Fingerprint, ProblemID: d.ProblemID,
 		Report: d.Report, OriginalID: d.OriginalID, Hook: d.Hook, Version: d.Version, HookError: d.HookError, Bytes: d.Bytes,
+		Denied: d.Denied,
 	}
 	if j.Workload == jobs.WorkHook {
 		j.Slot = jobs.SlotOf(j)

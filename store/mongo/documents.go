@@ -198,6 +198,7 @@ type jobDoc struct {
 	Slot        string        `bson:"slot"`  // unique: slotOf
 	Place       string        `bson:"place"` // unique: placeOf
 	Bytes       int64         `bson:"bytes"`
+	Denied      int64         `bson:"denied,omitempty"`
 	Report      []byte        `bson:"report,omitempty"` // canonical JSON, for its keys may have dots and dollars
 	ReportHash  []byte        `bson:"report_sha256,omitempty"`
 	Keys        []string      `bson:"keys,omitempty"`   // match keys of an original
@@ -304,7 +305,7 @@ func newJobDoc(j jobs.Job, n int) jobDoc {
 		Deadline: j.Deadline, SentAt: j.SentAt, AckedAt: j.AckedAt, CompletedAt: j.CompletedAt, Outcome: j.Outcome,
 		FailedCode: j.FailedCode, FailedText: j.FailedText, Fingerprint: j.Fingerprint, ProblemID: j.ProblemID,
 		OriginalID: j.OriginalID, Hook: j.Hook, Version: j.Version, HookError: j.HookError, Slot: slotOf(j),
-		Place: placeOf(j, n), Bytes: j.Bytes,
+		Place: placeOf(j, n), Bytes: j.Bytes, Denied: j.Denied,
 	}
 }
 
@@ -315,6 +316,7 @@ func (d jobDoc) job() (jobs.Job, error) {
 		Deadline: d.Deadline, SentAt: d.SentAt, AckedAt: d.AckedAt, CompletedAt: d.CompletedAt, Outcome: d.Outcome,
 		FailedCode: d.FailedCode, FailedText: d.FailedText, Fingerprint: d.Fingerprint, ProblemID: d.ProblemID,
 		OriginalID: d.OriginalID, Hook: d.Hook, Version: d.Version, HookError: d.HookError, Bytes: d.Bytes,
+		Denied: d.Denied,
 	}
 	if j.Workload == jobs.WorkHook {
 		j.Slot = jobs.SlotOf(j)

@@ -136,6 +136,9 @@ func (s *settling) decide(ctx context.Context) error {
 	if s.decision.Status == jobs.Failed {
 		set = append(set, condition{Key: "slot", Value: "job/" + s.id})
 	}
+	if s.decision.Denied > 0 {
+		set = append(set, condition{Key: "denied", Value: s.decision.Denied})
+	}
 	if s.result != nil {
 		set = append(set, condition{Key: "bytes", Value: s.result.Bytes}, condition{Key: "todo", Value: todoShow},
 			condition{Key: "result", Value: newResultDoc(*s.result)})
@@ -158,6 +161,7 @@ func (s *settling) decide(ctx context.Context) error {
 func (s *settling) decided(was jobDoc) (jobs.Job, error) {
 	was.Status, was.Outcome, was.CompletedAt = s.decision.Status, s.decision.Outcome, s.now.UTC().Truncate(time.Millisecond)
 	was.FailedCode, was.FailedText, was.HookError = s.decision.Code, s.decision.Text, s.decision.HookError
+	was.Denied = s.decision.Denied
 	if s.result != nil {
 		was.Bytes = s.result.Bytes
 	}

@@ -37,7 +37,7 @@ func rowsOf(k archive.Kind) (r rows, ok bool) {
 	case archive.KindActivation:
 		return rows{"activations", activationColumns, "digest", keyed(scanArchived, func(v archive.Activation) string { return v.Digest })}, true
 	case archive.KindJob:
-		return rows{"jobs", jobColumns + ", report", "id", keyed(scanWholeJob, func(v jobs.Job) string { return v.ID })}, true
+		return rows{"jobs", jobValues + ", report", "id", keyed(scanWholeJob, func(v jobs.Job) string { return v.ID })}, true
 	case archive.KindProblem:
 		return rows{"problems", problemColumns, "id", keyed(scanProblem, func(v collector.Problem) string { return v.ID })}, true
 	case archive.KindResult:

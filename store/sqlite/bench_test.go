@@ -162,7 +162,7 @@ func newRawLoop(b *testing.B, path string) *rawLoop {
 		conn: conn, queue: make(chan rawOp, 1024),
 		take:   prepare(`UPDATE activations SET issued = issued + 1, leased = leased + 1 WHERE digest = 'v'`),
 		lease:  prepare(`INSERT INTO leases (id, version, reserved, taken_at)` + values(4)),
-		job:    prepare(`INSERT INTO jobs (` + jobColumns + `, report_sha256, report)` + values(23)),
+		job:    prepare(`INSERT INTO jobs (` + jobColumns + `, report_sha256, report)` + values(24)),
 		decide: prepare(`UPDATE jobs SET status = 'succeeded', outcome = 'received', bytes = ?, completed_at = ? WHERE id = ?`),
 		result: prepare(`INSERT INTO hook_results (` + resultColumns + `)` + values(9)),
 		settle: prepare(`UPDATE activations SET leased = leased - 1, received = received + 1, bytes = bytes + ? WHERE digest = 'v'`),

@@ -16,8 +16,14 @@ import (
 	"hookline/store"
 )
 
-// jobColumns are a job without its report.
-const jobColumns = `id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at,
+// jobColumns are a job without its report, as they are written.
+const jobColumns = jobsOwn + `, denied`
+
+// jobValues are jobColumns as they are read: of a row with a report, denied
+// lies behind all the pages of that.
+const jobValues = jobsOwn + `, iif(workload = 'hook', denied, 0)`
+
+const jobsOwn = `id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at,
 	outcome, failed_code, failed_text, fingerprint, problem_id, original_id, hook, version, hook_error, slot, bytes`
 
 // AddReport stores a report job, its match keys and its problem's count in
@@ -117,11 +123,11 @@ func hookJobFits(ctx context.Context, t *tx, j jobs.Job) error {
 // insertJob returns 0 where the id is taken.
 func insertJob(t *tx, j jobs.Job, digest, report []byte) (int64, error) {
 	return t.exec(`INSERT INTO jobs (`+jobColumns+`, report_sha256, report)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		j.ID, j.PeerID, string(j.Workload), string(j.Status), j.TriggeredBy,
 		toMS(j.CreatedAt), toMS(j.Deadline), toMS(j.SentAt), toMS(j.AckedAt), toMS(j.CompletedAt),
 		string(j.Outcome), j.FailedCode, j.FailedText, j.Fingerprint, j.ProblemID,
-		j.OriginalID, j.Hook, j.Version, j.HookError, j.Slot, j.Bytes, digest, report)
+		j.OriginalID, j.Hook, j.Version, j.HookError, j.Slot, j.Bytes, j.Denied, digest, report)
 }
 
 // MarkSent stamps a pending job sent; first is true for one caller only, and
@@ -184,9 +190,9 @@ func decide(ctx context.Context, t *tx, id string, c jobs.Decision, r *collector
 		size = r.Bytes
 	}
 	j, err = one(ctx, t, scanJob, `UPDATE jobs SET status = ?1, outcome = ?2, failed_code = ?3, failed_text = ?4, hook_error = ?5,
-		bytes = ?6, completed_at = ?7, slot = iif(?1 = 'failed', id, slot)
-		WHERE id = ?8 AND status = 'pending' AND workload = 'hook' RETURNING `+jobColumns,
-		string(c.Status), string(c.Outcome), c.Code, c.Text, c.HookError, size, toMS(now), id)
+		bytes = ?6, denied = ?7, completed_at = ?8, slot = iif(?1 = 'failed', id, slot)
+		WHERE id = ?9 AND status = 'pending' AND workload = 'hook' RETURNING `+jobValues,
+		string(c.Status), string(c.Outcome), c.Code, c.Text, c.HookError, size, c.Denied, toMS(now), id)
 	if errors.Is(err, sql.ErrNoRows) {
 		j, err = hookJob(ctx, t, id)
 		return j, false, err
@@ -199,7 +205,7 @@ func decide(ctx context.Context, t *tx, id string, c jobs.Decision, r *collector
 
 // hookJob reads a hook job inside the writer.
 func hookJob(ctx context.Context, t *tx, id string) (jobs.Job, error) {
-	j, err := one(ctx, t, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND workload = 'hook'`, id)
+	j, err := one(ctx, t, scanJob, `SELECT `+jobValues+` FROM jobs WHERE id = ? AND workload = 'hook'`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, store.NoJob(id)
 	}
@@ -208,7 +214,7 @@ func hookJob(ctx context.Context, t *tx, id string) (jobs.Job, error) {
 
 // Job reads a job with its report; errs.CodeNotFound.
 func (d *DB) Job(ctx context.Context, id string) (jobs.Job, error) {
-	j, err := one(ctx, d.reader, scanWholeJob, `SELECT `+jobColumns+`, report FROM jobs WHERE id = ?`, id)
+	j, err := one(ctx, d.reader, scanWholeJob, `SELECT `+jobValues+`, report FROM jobs WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, store.NoJob(id)
 	}
@@ -237,7 +243,7 @@ func jobsQuery(f jobs.Filter) (string, []any) {
 			where, args = append(where, c.condition), append(args, c.value)
 		}
 	}
-	return `SELECT ` + jobColumns + ` FROM jobs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
+	return `SELECT ` + jobValues + ` FROM jobs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
 		append(args, store.Page(f.Limit, store.MaxPage))
 }
 
@@ -252,7 +258,7 @@ func scanWholeJob(s scanner) (jobs.Job, error) {
 	return j, json.Unmarshal(report, &j.Report)
 }
 
-// scanJobAnd reads jobColumns and what follows them.
+// scanJobAnd reads jobValues and what follows them.
 func scanJobAnd(s scanner, more ...any) (jobs.Job, error) {
 	var j jobs.Job
 	var created, deadline, sent, acked, completed int64
@@ -260,7 +266,7 @@ func scanJobAnd(s scanner, more ...any) (jobs.Job, error) {
 		&j.ID, &j.PeerID, &j.Workload, &j.Status, &j.TriggeredBy,
 		&created, &deadline, &sent, &acked, &completed,
 		&j.Outcome, &j.FailedCode, &j.FailedText, &j.Fingerprint, &j.ProblemID,
-		&j.OriginalID, &j.Hook, &j.Version, &j.HookError, &j.Slot, &j.Bytes,
+		&j.OriginalID, &j.Hook, &j.Version, &j.HookError, &j.Slot, &j.Bytes, &j.Denied,
 	}, more...)...)
 	j.CreatedAt, j.Deadline, j.CompletedAt = fromMS(created), fromMS(deadline), fromMS(completed)
 	j.SentAt, j.AckedAt = fromMS(sent), fromMS(acked)

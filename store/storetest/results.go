@@ -7,6 +7,7 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/internal/jobs"
 )
 
 func resultTests() []test {
@@ -14,6 +15,7 @@ func resultTests() []test {
 		{"a result comes with its job's success", resultShows},
 		{"no other job has a result", noResult},
 		{"filters and pages", resultPages},
+		{"refused calls are counted with the decision", deniedCalls},
 	}
 }
 
@@ -41,6 +43,32 @@ func resultShows(k *kit) {
 	same(k, got, r)
 	same(k, k.shown(everyResult), []collector.Result{r})
 	same(k, k.job(j.ID).Bytes, r.Bytes)
+}
+
+func deniedCalls(k *kit) {
+	brought, failed, none := k.pending("p", "v", "brought"), k.pending("p", "v", "failed"), k.pending("p", "v", "none")
+	r := k.result(brought, "{}")
+	for _, c := range []struct {
+		j jobs.Job
+		o hooks.Outcome
+		r *collector.Result
+		n int64
+	}{{brought, hooks.OutcomeReceived, &r, 2}, {failed, hooks.OutcomeFailed, nil, 5000}, {none, hooks.OutcomeEmpty, nil, 0}} {
+		for i := range 2 { // the second decision is too late
+			d := k.decision(c.o)
+			d.Denied = c.n + int64(i)
+			s, err := k.Settle(k.ctx, c.j.ID, d, c.r, k.clock())
+			if err != nil || s.OK != (i == 0) || s.Job.Denied != c.n {
+				k.Errorf("decision %d of %s: %v, %d calls, %v", i+1, c.o, s.OK, s.Job.Denied, err)
+			}
+		}
+		same(k, k.job(c.j.ID).Denied, c.n)
+	}
+	list, err := k.Jobs(k.ctx, jobs.Filter{Workload: jobs.WorkHook, Limit: 10})
+	k.must(err)
+	for _, j := range list {
+		same(k, j, k.job(j.ID))
+	}
 }
 
 func noResult(k *kit) {
