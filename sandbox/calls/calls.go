@@ -8,6 +8,7 @@
 package calls
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ const (
 	maxKept     = 4 << 20 // bytes of a recording
 
 	maxTraceLine = 4 << 10 // bytes of one line of a trace
+
+	readAhead = 4 << 10 // bytes: most calls come whole at one read
 )
 
 const tooMuchTraffic = "more than 8 MiB went through calls"
@@ -36,7 +39,8 @@ const tooMuchTraffic = "more than 8 MiB went through calls"
 // once, to a path that passes them as well. Errors are *Error where the hook
 // may know the reason.
 type Host interface {
-	// ReadFile returns at most sandbox.MaxReadBytes.
+	// ReadFile returns at most sandbox.MaxReadBytes, which stay as they are
+	// until the next call.
 	ReadFile(path string, rules Rules) ([]byte, error)
 	// List returns the names in a folder, sorted, at most sandbox.MaxListed.
 	List(dir string, rules Rules) ([]string, error)
@@ -52,7 +56,7 @@ type Host interface {
 // without a word.
 func Serve(r io.Reader, w io.Writer, t sandbox.Task, h Host, deny []string) sandbox.Outcome {
 	s := &session{
-		task: t, host: h, rules: newRuleBook(t, deny), r: r, w: w, now: time.Now,
+		task: t, host: h, rules: newRuleBook(t, deny), r: bufio.NewReaderSize(r, readAhead), w: w, now: time.Now,
 		fields: hooks.Fields{}, sizes: map[string]int{}, issued: map[errs.Code]bool{},
 		names: redact.Names{Hosts: t.Redact.Hosts, Users: t.Redact.Users},
 	}
@@ -71,6 +75,7 @@ type session struct {
 	now     func() time.Time // only for how long calls took
 	r       io.Reader
 	w       io.Writer
+	frame   []byte // written last; its room is used again
 	out     sandbox.Outcome
 	fields  hooks.Fields
 	sizes   map[string]int // canonical bytes of each field, name included
@@ -151,11 +156,15 @@ func (s *session) receive() (wire.Request, []byte, bool) {
 }
 
 func (s *session) send(head any, tail []byte) bool {
-	size, err := wire.Write(s.w, head, tail, sandbox.MaxFrameBytes)
+	frame, err := wire.Append(s.frame[:0], head, tail, sandbox.MaxFrameBytes)
+	if err == nil {
+		_, err = s.w.Write(frame)
+	}
 	if err != nil {
 		return s.stop(errs.CodeSandboxCrash, "the worker ended without a word")
 	}
-	if s.out.Stats.Traffic += int64(size); s.out.Stats.Traffic > sandbox.MaxTrafficBytes {
+	s.frame = frame
+	if s.out.Stats.Traffic += int64(len(frame)); s.out.Stats.Traffic > sandbox.MaxTrafficBytes {
 		return s.stop(errs.CodeLimitCalls, tooMuchTraffic)
 	}
 	return true

@@ -74,7 +74,7 @@ func (s *session) read(p string) (answer, *Error) {
 		return answer{}, TooLarge()
 	}
 	s.out.Stats.BytesRead += int64(len(body))
-	s.keep(len(body), func(r *sandbox.Recording) { r.Files[p] = body })
+	s.keep(len(body), func(r *sandbox.Recording) { r.Files[p] = slices.Clone(body) })
 	return answer{body: body}, nil
 }
 

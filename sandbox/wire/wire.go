@@ -1,9 +1,10 @@
 // Package wire is what the processes of one sandbox run say to each other.
 //
 // A frame is a big-endian uint32, the number of bytes that follow; a uint32,
-// the length of the head; the head, a small JSON object; and the tail, raw
-// bytes that are the rest (a script, a file's content, a field's value as
-// JSON). Both lengths are checked against a cap before anything is allocated.
+// the length of the head; the head, a small object (JSON, but for those of
+// calls); and the tail, raw bytes that are the rest (a script, a file's
+// content, a field's value as JSON). Both lengths are checked against a cap
+// before anything is allocated.
 //
 // The worker speaks Request and hears Start, then one Response to each call.
 // It cannot be trusted: the broker treats every Request as hostile.
@@ -104,19 +105,24 @@ func Write(w io.Writer, head any, tail []byte, limit int) (int, error) {
 
 // Encode returns the bytes of one frame of at most limit bytes.
 func Encode(head any, tail []byte, limit int) ([]byte, error) {
-	text, err := json.Marshal(head)
+	return Append(make([]byte, 0, headerBytes+64+len(tail)), head, tail, limit)
+}
+
+// Append appends one frame of at most limit bytes to b, which must be empty:
+// it is there to be used again.
+func Append(b []byte, head any, tail []byte, limit int) ([]byte, error) {
+	frame, err := appendHead(append(b, make([]byte, headerBytes)...), head)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode a frame: %w", err)
 	}
-	size := headerBytes + len(text) + len(tail)
-	if size > limit {
+	length := len(frame) - headerBytes
+	if len(frame)+len(tail) > limit {
 		return nil, ErrTooBig
 	}
-	frame := make([]byte, headerBytes, size)
-	binary.BigEndian.PutUint32(frame, uint32(size-4))
-	binary.BigEndian.PutUint32(frame[4:], uint32(len(text)))
-	frame = append(frame, text...)
-	return append(frame, tail...), nil
+	frame = append(frame, tail...)
+	binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
+	binary.BigEndian.PutUint32(frame[4:], uint32(length))
+	return frame, nil
 }
 
 // Read reads one frame of at most limit bytes into head, which must decode
@@ -159,6 +165,13 @@ func decodeBody(body []byte, head any) ([]byte, error) {
 		return nil, ErrMalformed
 	}
 	text, tail := body[4:4+length], body[4+length:]
+	if c, ok := head.(compactInto); ok {
+		p := &parser{rest: text}
+		if c.parse(p); p.bad || len(p.rest) > 0 {
+			return nil, ErrMalformed
+		}
+		return tail, nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	dec.UseNumber()

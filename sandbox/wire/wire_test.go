@@ -41,11 +41,11 @@ func TestBadFrames(t *testing.T) {
 		"too big":          {"\xff\xff\xff\xff", wire.ErrTooBig},
 		"too short":        {"\x00\x00\x00\x03abc", wire.ErrMalformed},
 		"head beyond":      {"\x00\x00\x00\x06\x00\x00\x00\x09{}", wire.ErrMalformed},
-		"head is no JSON":  {"\x00\x00\x00\x06\x00\x00\x00\x02{{", wire.ErrMalformed},
-		"unknown key":      {"\x00\x00\x00\x0b\x00\x00\x00\x07{\"x\":1}", wire.ErrMalformed},
-		"two values":       {"\x00\x00\x00\x08\x00\x00\x00\x04{}{}", wire.ErrMalformed},
 		"an empty head":    {"\x00\x00\x00\x04\x00\x00\x00\x00", wire.ErrMalformed},
-		"head is a number": {"\x00\x00\x00\x05\x00\x00\x00\x011", wire.ErrMalformed},
+		"an unknown call":  {"\x00\x00\x00\x06\x00\x00\x00\x02\x60\x00", wire.ErrMalformed},
+		"half a head":      {"\x00\x00\x00\x06\x00\x00\x00\x02\x05\x02", wire.ErrMalformed},
+		"a huge text":      {"\x00\x00\x00\x0d\x00\x00\x00\x09\x05\xff\xff\xff\xff\xff\xff\xff\x7f", wire.ErrMalformed},
+		"more than a head": {"\x00\x00\x00\x0c\x00\x00\x00\x08\x05\x00\x00\x00\x00\x00\x00\x00", wire.ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,10 +60,43 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
+// The heads that are JSON are decoded strictly.
+func TestBadHeads(t *testing.T) {
+	t.Parallel()
+	for name, frame := range map[string]string{
+		"head is no JSON":  "\x00\x00\x00\x06\x00\x00\x00\x02{{",
+		"unknown key":      "\x00\x00\x00\x0b\x00\x00\x00\x07{\"x\":1}",
+		"two values":       "\x00\x00\x00\x08\x00\x00\x00\x04{}{}",
+		"an empty head":    "\x00\x00\x00\x04\x00\x00\x00\x00",
+		"head is a number": "\x00\x00\x00\x05\x00\x00\x00\x011",
+	} {
+		var head wire.Start
+		if _, _, err := wire.Read(bytes.NewReader([]byte(frame)), &head, limit); !errors.Is(err, wire.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAnswersRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, want := range []wire.Response{{}, {Nil: true}, {Code: "denied", Error: "no"}, {Exit: -1, Split: 7}, {Exit: 255, Error: "x"}} {
+		frame, err := wire.Encode(want, []byte("tail"), limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got wire.Response
+		if tail, _, err := wire.Read(bytes.NewReader(frame), &got, limit); err != nil || got != want || string(tail) != "tail" {
+			t.Errorf("%+v became %+v, %q: %v", want, got, tail, err)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	frame, _ := wire.Encode(wire.Request{Op: wire.OpRead, Arg: "/proc/meminfo"}, []byte("x"), limit)
 	f.Add(frame)
 	f.Add([]byte("\x00\x00\x00\x06\x00\x00\x00\x02{}"))
+	other, _ := wire.Encode(wire.Request{Op: "fs.write", Arg: "x", Error: "e", Heap: -1}, nil, limit)
+	f.Add(other)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var head wire.Request
 		tail, size, err := wire.Read(bytes.NewReader(b), &head, limit)
