@@ -77,7 +77,7 @@ type bench struct {
 	runner       *sandbox.Runner
 }
 
-const readsPerRun = 200
+const readsPerRun = 1000
 
 func (b *bench) measure() error {
 	sets := task(`for i = 1, 100 do report.set("N", i) end`)
