@@ -125,12 +125,18 @@ func result(e guard.Entry) string {
 		text := []rune(e.Reason)
 		return string(text[:min(len(text), 60)])
 	}
-	return e.Decision + e.Outcome + sentFields(e)
+	if e.Kind == guard.KindOutcome {
+		return endingText(e) + sentFields(e)
+	}
+	return e.Decision + e.Outcome
 }
+
+// endingText is how a run ended: "succeeded, 2 calls denied".
+func endingText(e guard.Entry) string { return e.How().Words(int64(e.Denied)) }
 
 // sentFields names the fields that left.
 func sentFields(e guard.Entry) string {
-	if e.Kind != guard.KindOutcome || len(e.Fields) == 0 {
+	if len(e.Fields) == 0 {
 		return ""
 	}
 	return ": " + strings.Join(fieldNames(e.Fields), ", ")
@@ -171,8 +177,15 @@ func (a *app) explain(e guard.Entry) {
 	if e.Digest != "" {
 		say("    version %s%s", e.Digest, signers(e))
 	}
+	for _, may := range mayDo(e) {
+		say("    may %s", may)
+	}
 	for _, r := range e.Reads {
-		say("    %s %s%s", r.Name, r.Arg, readEnd(r))
+		say("    %s%s", strings.TrimRight(r.Name+" "+r.Arg, " "), readEnd(r))
+	}
+	if u := e.Used; u != nil {
+		say("    used %s, %d instructions, %d calls, %d bytes read, %d programs", time.Duration(u.WallMS)*time.Millisecond,
+			u.Instructions, u.Calls, u.BytesRead, u.Commands)
 	}
 	if e.Kind == guard.KindOutcome && len(e.Fields) > 0 {
 		say("    what left: %s", e.Fields)
@@ -193,11 +206,31 @@ func headline(e guard.Entry) string {
 	case guard.KindDecision:
 		return "job " + e.JobID + ", hook " + dash(hookText(e)) + ": " + e.Decision
 	case guard.KindOutcome:
-		return "job " + e.JobID + ", hook " + dash(hookText(e)) + " ended: " + e.Outcome
+		return "job " + e.JobID + ", hook " + dash(hookText(e)) + " ended: " + endingText(e)
 	case guard.KindOwner:
 		return "the owner answered " + e.Decision + " for hook " + dash(hookText(e))
 	}
 	return e.Kind
+}
+
+// mayDo lists what a run that was let happen, or waits, may do.
+func mayDo(e guard.Entry) []string {
+	if e.May == nil {
+		return nil
+	}
+	may := []string{"run as " + e.As}
+	for _, l := range []struct {
+		verb  string
+		paths []string
+	}{{"read", e.May.FSRead}, {"list", e.May.FSList}, {"look at", e.May.FSStat}} {
+		if len(l.paths) > 0 {
+			may = append(may, l.verb+" "+strings.Join(l.paths, ", "))
+		}
+	}
+	for _, c := range e.May.CmdRun {
+		may = append(may, "start "+commandText(c))
+	}
+	return may
 }
 
 func signers(e guard.Entry) string {

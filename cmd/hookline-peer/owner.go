@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"hookline/hooks"
 	"hookline/internal/cli"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
@@ -40,17 +42,64 @@ func (a *app) showPending(p guardwire.Pending) {
 	if reviewers == "" {
 		reviewers = "nobody else"
 	}
-	for _, row := range [][2]string{
+	rows := [][2]string{
 		{p.ID, fmt.Sprintf("%s version %d, for report %s", p.Hook, p.Version, p.OriginalID)},
 		{"  signed by", p.Author + "; reviewed by " + reviewers},
 		{"  runs as", p.As},
 		{"  may read", none(strings.Join(p.Reads, ", "))},
+	}
+	rows = append(rows, powers(p)...)
+	rows = append(rows, [][2]string{
 		{"  would send", none(strings.Join(p.Fields, ", "))},
 		{"  asked", clock(p.AskedAt) + ", valid until " + clock(p.NotAfter)},
 		{"  version", p.Digest},
-	} {
+	}...)
+	for _, row := range rows {
 		fmt.Fprintf(w, "%s\t%s\n", printable(row[0]), printable(row[1]))
 	}
+}
+
+// powers are what a run may do besides reading files and sending fields: a row
+// for each, none where there is nothing.
+func powers(p guardwire.Pending) [][2]string {
+	var rows [][2]string
+	if len(p.Lists) > 0 {
+		rows = append(rows, [2]string{"  may list", strings.Join(p.Lists, ", ")})
+	}
+	if len(p.Stats) > 0 {
+		rows = append(rows, [2]string{"  may look at", strings.Join(p.Stats, ", ")})
+	}
+	for _, c := range p.Commands {
+		rows = append(rows, [2]string{"  may start", commandText(c)})
+	}
+	return rows
+}
+
+// commandText is a command as it is started, and what it gets to see.
+func commandText(c hooks.Command) string {
+	var b strings.Builder
+	b.WriteString(strings.Join(append([]string{c.Program}, quoted(c.Args)...), " "))
+	if len(c.Paths) > 0 {
+		b.WriteString("; " + hooks.PlacePath + " is one of " + strings.Join(c.Paths, ", "))
+	}
+	if len(c.Reads) > 0 {
+		b.WriteString("; it reads " + strings.Join(c.Reads, ", "))
+	}
+	if c.Syslog {
+		b.WriteString("; it reads the kernel's log")
+	}
+	return b.String()
+}
+
+// quoted shows where an argument begins and ends.
+func quoted(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if out[i] = a; strings.ContainsAny(a, " '\"\\,;") {
+			out[i] = strconv.Quote(a)
+		}
+	}
+	return out
 }
 
 func none(s string) string {

@@ -64,10 +64,11 @@ func (a *app) liveOptions(log *slog.Logger) (guard.Options, error) {
 	if err != nil {
 		return opts, err
 	}
-	opts.Sandbox = func(reporter int) guard.Sandbox {
+	service := serviceIdentity()
+	opts.Sandbox = func(s guard.Setting) guard.Sandbox {
 		return &sandbox.Runner{
-			Binary: binary, Deny: []string{a.state},
-			Reporter: sandbox.Credential{UID: uint32(reporter), GID: groupOf(reporter)},
+			Binary: binary, Deny: append([]string{a.state}, s.Deny...), Without: s.Without,
+			Service: service, Reporter: reporterIdentity(s.Filer),
 		}
 	}
 	var once sync.Once

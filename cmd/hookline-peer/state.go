@@ -28,6 +28,9 @@ const (
 	// networkID stands in where there is no such user yet: an id that no
 	// distribution gives away, and not nobody's, whom hooks may run as.
 	networkID = 64117
+	// hooksUser is who root's hooks run as that were not signed for another
+	// user, where it exists: never the network side's, whose key it could read.
+	hooksUser = "hookline-hooks"
 )
 
 // stateVariable names the state folder where --state does not.
@@ -119,6 +122,31 @@ func networkIdentity() (uid, gid int) {
 	return uid, gid
 }
 
+// serviceIdentity is who a hook is that was not signed to be another user:
+// hooksUser's, else nobody, which is the zero Credential.
+func serviceIdentity() sandbox.Credential {
+	u, err := user.Lookup(hooksUser)
+	if err != nil {
+		return sandbox.Credential{}
+	}
+	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
+	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
+	network, networkGroup := networkIdentity()
+	if uidErr != nil || gidErr != nil || int(uid) == network || int(gid) == networkGroup {
+		return sandbox.Credential{}
+	}
+	return sandbox.Credential{UID: uint32(uid), GID: uint32(gid)}
+}
+
+// reporterIdentity is who filed a report, nobody where that is not known and
+// for the network side's own user.
+func reporterIdentity(f sandbox.Filer) sandbox.Credential {
+	if network, _ := networkIdentity(); !f.Known || int64(f.UID) == int64(network) {
+		return sandbox.Credential{}
+	}
+	return sandbox.Credential{UID: f.UID, GID: groupOf(int(f.UID))}
+}
+
 // giveNet hands the network side its folder and nothing else. Links in it are
 // not followed.
 func (a *app) giveNet(uid, gid int) error {
@@ -156,7 +184,7 @@ func (a *app) guardOptions(log *slog.Logger) guard.Options {
 	hosts, users := system.Names()
 	return guard.Options{
 		Dir: a.guardDir(), Facts: system.Facts(), Redact: sandbox.Redaction{Hosts: hosts, Users: users},
-		Now: a.now, Log: log, Sandbox: func(int) guard.Sandbox { return noSandbox{} },
+		Now: a.now, Log: log, Sandbox: func(guard.Setting) guard.Sandbox { return noSandbox{} },
 	}
 }
 

@@ -80,17 +80,13 @@ func newJobCommand(a *app) *cobra.Command {
 }
 
 func (a *app) jobs(items []api.Job) {
-	rows := [][]string{{"JOB", "WORKLOAD", "STATUS", "OUTCOME", "PEER", "ABOUT", "CREATED"}}
+	rows := [][]string{{"JOB", "WORKLOAD", "STATUS", "ENDING", "CODE", "PEER", "ABOUT", "CREATED"}}
 	for _, j := range items {
 		about := j.Workload.Fingerprint
 		if j.Workload.Type == "hook" {
 			about = j.Workload.Hook + " for " + j.Workload.OriginalID
 		}
-		outcome := j.Outcome
-		if j.FailedCode != "" {
-			outcome = j.FailedCode
-		}
-		rows = append(rows, []string{j.ID, j.Workload.Type, j.Status, outcome, j.PeerID, clip(about, 60), clock(j.CreatedAt)})
+		rows = append(rows, []string{j.ID, j.Workload.Type, j.Status, endingOf(j), j.FailedCode, j.PeerID, clip(about, 60), clock(j.CreatedAt)})
 	}
 	a.list(rows, "no jobs: hookline-peer exec files a report when a program crashes")
 }
@@ -98,7 +94,7 @@ func (a *app) jobs(items []api.Job) {
 func (a *app) job(j api.Job) {
 	w := j.Workload
 	a.pairs(
-		[2]string{"job", j.ID}, [2]string{"workload", w.Type}, [2]string{"status", j.Status}, [2]string{"outcome", j.Outcome},
+		[2]string{"job", j.ID}, [2]string{"workload", w.Type}, [2]string{"status", j.Status}, [2]string{"ending", endingOf(j)},
 		[2]string{"failed", strings.Trim(j.FailedCode+": "+j.FailedReason, ": ")}, [2]string{"HookError_" + w.Hook, w.HookError},
 		[2]string{"peer", j.PeerID}, [2]string{"triggered by", j.TriggeredBy},
 		[2]string{"hook", w.Hook}, [2]string{"version", w.Version}, [2]string{"original job", w.OriginalID},
@@ -107,7 +103,11 @@ func (a *app) job(j api.Job) {
 		[2]string{"acknowledged", clockOf(j.AckedAt)}, [2]string{"completed", clockOf(j.CompletedAt)},
 	)
 	for _, r := range j.Results {
-		a.section(fmt.Sprintf("new fields by %s (result %s)", safe(r.Hook), safe(r.ID)))
+		title := fmt.Sprintf("new fields by %s (result %s)", safe(r.Hook), safe(r.ID))
+		if n := deniedText(r); n != "" {
+			title += ", calls denied: " + n
+		}
+		a.section(title)
 		a.resultFields(r)
 	}
 	if len(j.HookJobs) > 0 {
@@ -115,6 +115,16 @@ func (a *app) job(j api.Job) {
 		a.jobs(j.HookJobs)
 	}
 	a.report(w.Report) // the longest comes last
+}
+
+// endingOf is how a job ended: "succeeded, 2 calls denied". Older servers do
+// not say it.
+func endingOf(j api.Job) string {
+	e := hooks.Ending(j.Ending)
+	if e == "" {
+		e = hooks.EndingOf(hooks.Outcome(j.Outcome), errs.Code(j.FailedCode))
+	}
+	return e.Words(j.Denied)
 }
 
 func (a *app) report(r hooks.Report) {
@@ -206,12 +216,21 @@ func newResultCommand(a *app) *cobra.Command {
 		func(r api.Result) {
 			a.pairs(
 				[2]string{"result", r.ID}, [2]string{"original job", r.JobID}, [2]string{"hook", r.Hook}, [2]string{"version", r.Version},
-				[2]string{"peer", r.PeerID}, [2]string{"problem", r.ProblemID}, [2]string{"bytes", count(r.Bytes)}, [2]string{"created", clock(r.CreatedAt)},
+				[2]string{"peer", r.PeerID}, [2]string{"problem", r.ProblemID}, [2]string{"bytes", count(r.Bytes)},
+				[2]string{"calls denied", deniedText(r)}, [2]string{"created", clock(r.CreatedAt)},
 			)
 			a.section("new fields")
 			a.resultFields(r)
 		})
 	return group("result", "What hooks brought back", list, show)
+}
+
+// deniedText is how many calls of a result's run were refused, "" for none.
+func deniedText(r api.Result) string {
+	if r.Denied == nil || *r.Denied == 0 {
+		return ""
+	}
+	return count(*r.Denied)
 }
 
 func (a *app) results(items []api.Result) {

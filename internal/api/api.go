@@ -162,6 +162,8 @@ type Job struct {
 	PeerID       string     `json:"peer_id"`
 	Status       string     `json:"status"`
 	Outcome      string     `json:"outcome,omitempty"`
+	Ending       string     `json:"ending,omitempty" doc:"of a hook job, finer than outcome: succeeded, empty, hook-error, limit, denied, killed, refused, deferred, cancelled, timed-out, failed"`
+	Denied       int64      `json:"denied,omitempty" doc:"calls of a hook run that were refused; a run can succeed in spite of them"`
 	FailedCode   string     `json:"failed_code,omitempty"`
 	FailedReason string     `json:"failed_reason,omitempty"`
 	TriggeredBy  string     `json:"triggered_by"`
@@ -197,6 +199,7 @@ type Result struct {
 	ProblemID string          `json:"problem_id"`
 	Fields    json.RawMessage `json:"fields"`
 	Bytes     int64           `json:"bytes"`
+	Denied    *int64          `json:"denied,omitempty" doc:"calls of the run that were refused; in lists of results ask the hook job"`
 	CreatedAt time.Time       `json:"created_at"`
 }
 

@@ -10,6 +10,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/strict"
+	"hookline/sandbox"
 )
 
 // What the owner answers when a hook wants to run.
@@ -26,15 +27,25 @@ type Config struct {
 	SendReports bool     `yaml:"send_reports"`
 	AllowHooks  string   `yaml:"allow_hooks"`
 	Ceilings    Ceilings `yaml:"ceilings"`
+	Sandbox     Layers   `yaml:"sandbox"`
+}
+
+// Layers says which layers of the confinement a machine may lack and still run
+// hooks. The zero value accepts none.
+type Layers struct {
+	AllowWithout []string `yaml:"allow_without"` // sandbox.LayerLandlock, sandbox.LayerNamespaces
 }
 
 // Ceilings are the owner's limits below what people signed. A zero member is
-// no ceiling, except Root: nothing runs as root unless the owner says so.
+// no ceiling, except Root and Syslog: nothing runs as root, nor sees the
+// kernel's log, which speaks of all users, unless the owner says so.
 type Ceilings struct {
 	Classes    []string      `yaml:"classes"`     // field classes that may leave; empty allows all
 	MaxRuntime time.Duration `yaml:"max_runtime"` // of one run
 	Raw        *bool         `yaml:"raw"`         // false keeps unredacted text in
 	Root       bool          `yaml:"root"`        // true lets hooks signed as root run
+	Commands   *bool         `yaml:"commands"`    // false lets no hook run that starts programs
+	Syslog     bool          `yaml:"syslog"`      // true lets signed programs read the kernel's log
 }
 
 // ParseConfig reads the owner's configuration strictly.
@@ -69,6 +80,15 @@ func (c Config) validate() error {
 				WithHint("the classes are technical, config, log, network, personal")
 		}
 	}
+	for i, layer := range c.Sandbox.AllowWithout {
+		if layer != sandbox.LayerLandlock && layer != sandbox.LayerNamespaces {
+			return errs.New(errs.CodeBadInput, "no hook runs without %.40q", layer).At("sandbox.allow_without").
+				WithHint("only %s and %s may be missing", sandbox.LayerLandlock, sandbox.LayerNamespaces)
+		}
+		if slices.Contains(c.Sandbox.AllowWithout[:i], layer) {
+			return errs.New(errs.CodeBadInput, "%s is named twice", layer).At("sandbox.allow_without")
+		}
+	}
 	if c.Ceilings.MaxRuntime < 0 {
 		return errs.New(errs.CodeBadInput, "max_runtime is negative").At("ceilings.max_runtime")
 	}
@@ -84,6 +104,10 @@ func (c Config) YAML() []byte {
 	b.WriteString("allow_hooks: " + c.AllowHooks + " # no, ask or yes\n")
 	b.WriteString("# The owner's own limits, below what people signed.\nceilings:\n")
 	b.WriteString("  root: " + yesNo(c.Ceilings.Root) + " # whether a hook that was signed to run as root may\n")
+	b.WriteString("  syslog: " + yesNo(c.Ceilings.Syslog) + " # whether a signed program may read the kernel's log, which speaks of all users\n")
+	if c.Ceilings.Commands != nil {
+		b.WriteString("  commands: " + yesNo(*c.Ceilings.Commands) + " # whether a hook that starts signed programs may run\n")
+	}
 	if len(c.Ceilings.Classes) > 0 {
 		b.WriteString("  classes: [" + strings.Join(c.Ceilings.Classes, ", ") + "]\n")
 	}
@@ -92,6 +116,11 @@ func (c Config) YAML() []byte {
 	}
 	if c.Ceilings.Raw != nil {
 		b.WriteString("  raw: " + yesNo(*c.Ceilings.Raw) + "\n")
+	}
+	if len(c.Sandbox.AllowWithout) > 0 {
+		b.WriteString("# Layers of the confinement that this machine may lack and still run hooks; see\n" +
+			"# hookline-peer doctor. Without landlock no program is started.\nsandbox:\n")
+		b.WriteString("  allow_without: [" + strings.Join(c.Sandbox.AllowWithout, ", ") + "]\n")
 	}
 	return []byte(b.String())
 }
@@ -121,6 +150,14 @@ func (c Ceilings) over(p hooks.Predicate) string {
 	}
 	if p.As == hooks.AsRoot && !c.Root {
 		return "to run as root"
+	}
+	for _, command := range p.Capabilities.CmdRun {
+		if c.Commands != nil && !*c.Commands {
+			return "to start " + command.Program
+		}
+		if command.Syslog && !c.Syslog {
+			return command.Program + " to read the kernel's log"
+		}
 	}
 	for _, f := range p.Fields {
 		if len(c.Classes) > 0 && !slices.Contains(c.Classes, string(f.Class)) {

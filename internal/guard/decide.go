@@ -200,6 +200,7 @@ func (q *inquiry) question() guardwire.Pending {
 	ask := guardwire.Pending{
 		ID: askID(q.pair()), Hook: p.Hook, Version: p.Version, Digest: q.verified.Digest(), OriginalID: q.run.OriginalID,
 		Author: standing.Author.Person, Reviewers: []string{}, As: string(p.As), Reads: append([]string{}, p.Capabilities.FSRead...),
+		Lists: p.Capabilities.FSList, Stats: p.Capabilities.FSStat, Commands: p.Capabilities.CmdRun,
 		Fields: []string{}, AskedAt: q.now.UTC().Truncate(time.Millisecond), NotAfter: time.Unix(p.NotAfter, 0).UTC(),
 	}
 	for _, r := range standing.Reviewers {

@@ -120,6 +120,12 @@ func TestDecision(t *testing.T) {
 		{name: "root, which the owner has not allowed", code: errs.CodeOwnerCeiling, run: func(k *kit, o string) *guardwire.Run {
 			return k.run(o, func(p *hooks.Predicate) { p.As = hooks.AsRoot })
 		}},
+		{name: "programs, which the owner keeps out", code: errs.CodeOwnerCeiling, setup: func(_ *kit, g *Guard) {
+			g.config.Ceilings.Commands = ptr(false)
+		}, run: func(k *kit, o string) *guardwire.Run { return k.run(o, starts(listing)) }},
+		{name: "the kernel's log, which the owner has not allowed", code: errs.CodeOwnerCeiling, setup: func(_ *kit, g *Guard) {
+			g.config.Ceilings.Commands = ptr(true)
+		}, run: func(k *kit, o string) *guardwire.Run { return k.run(o, starts(kernelLog)) }},
 		{name: "after the job's deadline", code: errs.CodeJobDeadline, run: func(k *kit, o string) *guardwire.Run {
 			r := k.run(o, nil)
 			r.Deadline = k.clock.Now()

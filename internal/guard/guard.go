@@ -16,8 +16,10 @@ package guard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,12 +36,19 @@ type Sandbox interface {
 	Run(ctx context.Context, t sandbox.Task) (sandbox.Outcome, error)
 }
 
+// Setting is what one run's sandbox is to be made with.
+type Setting struct {
+	Filer   sandbox.Filer // who filed the report
+	Without []string      // layers of the confinement that the owner accepts to miss
+	Deny    []string      // besides what the peer has on disk: the network side's entry in /proc
+}
+
 // Options are what a guard is given.
 type Options struct {
 	Dir     string // the guard's own folder
 	Facts   hooks.Facts
 	Redact  sandbox.Redaction
-	Sandbox func(reporter int) Sandbox // of the user who owns the report
+	Sandbox func(Setting) Sandbox
 	Now     func() time.Time
 	Log     *slog.Logger
 	// OnConnected is called when the network side's stream opens; it must not block.
@@ -145,6 +154,16 @@ func (g *Guard) Close() error {
 func (g *Guard) Pin() Pin { return g.pin }
 
 func (g *Guard) now() time.Time { return g.opts.Now().UTC() }
+
+func (g *Guard) setting(q *inquiry) Setting {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := Setting{Filer: q.original.filer(), Without: slices.Clone(g.config.Sandbox.AllowWithout)}
+	if g.childPID != 0 {
+		s.Deny = append(s.Deny, fmt.Sprintf("/proc/%d", g.childPID))
+	}
+	return s
+}
 
 // stateMessage is what the server may know about this peer.
 func (g *Guard) stateMessage() guardwire.Message {

@@ -75,6 +75,7 @@ type kit struct {
 	alice, bob, carol, dave, mallory *signer.Signer
 	policy                           signing.Policy
 	sandbox                          sandboxFunc
+	setting                          Setting // of the last run
 }
 
 // sandboxFunc ends runs as a test wants, also in ways that the real one never would.
@@ -130,7 +131,7 @@ func (k *kit) enroll() *kit {
 func (k *kit) options() Options {
 	return Options{
 		Dir: k.dir, Facts: hooks.Facts{OS: "linux", Release: "Debian 12", Kernel: "6.1", Arch: "amd64"},
-		Sandbox: func(int) Sandbox { return k.sandbox }, Now: k.clock.Now, Log: slog.New(slog.DiscardHandler),
+		Sandbox: func(s Setting) Sandbox { k.setting = s; return k.sandbox }, Now: k.clock.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

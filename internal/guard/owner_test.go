@@ -88,7 +88,8 @@ func TestFiledReportIsKeptWithItsOwner(t *testing.T) {
 
 func TestSettingsAreKeptAndRecorded(t *testing.T) {
 	k := newKit(t).enroll()
-	if err := os.WriteFile(filepath.Join(k.dir, configFile), []byte("allow_hooks: no\nceilings: {classes: [technical], raw: no, max_runtime: 2s}\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(k.dir, configFile), []byte("allow_hooks: no\nceilings: {classes: [technical], raw: no, max_runtime: 2s, commands: no, syslog: yes}\n"+
+		"sandbox: {allow_without: [landlock]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g := k.open()
@@ -103,7 +104,8 @@ func TestSettingsAreKeptAndRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := k.open().config
-	if c.AllowHooks != HooksAsk || c.SendReports || c.Ceilings.Raw == nil || *c.Ceilings.Raw || c.Ceilings.MaxRuntime != 2e9 || len(c.Ceilings.Classes) != 1 {
+	if c.AllowHooks != HooksAsk || c.SendReports || c.Ceilings.Raw == nil || *c.Ceilings.Raw || c.Ceilings.MaxRuntime != 2e9 || len(c.Ceilings.Classes) != 1 ||
+		c.Ceilings.Commands == nil || *c.Ceilings.Commands || !c.Ceilings.Syslog || c.Ceilings.Root || len(c.Sandbox.AllowWithout) != 1 {
 		t.Errorf("config %+v", c)
 	}
 }
@@ -115,6 +117,11 @@ func TestConfigIsStrict(t *testing.T) {
 		{"allow_hooks: [yes]\n", "config.yaml:1:14"},
 		{"ceilings: {classes: [secret]}\n", "ceilings.classes"},
 		{"ceilings: {max_runtime: soon}\n", "config.yaml:1:25"},
+		{"ceilings: {commands: ask}\n", "config.yaml:1:22"},
+		{"sandbox: {allow_without: [seccomp]}\n", "sandbox.allow_without"},
+		{"sandbox: {allow_without: [landlock, landlock]}\n", "sandbox.allow_without"},
+		{"sandbox: {allow_without: landlock}\n", "config.yaml:1:26"},
+		{"sandbox: {without: [landlock]}\n", "config.yaml:1:11"},
 	} {
 		_, err := ParseConfig([]byte(tc.text))
 		e, ok := errs.As(err)

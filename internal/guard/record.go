@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"hookline/hooks"
 	"hookline/internal/durable"
 	"hookline/internal/errs"
 )
@@ -45,25 +46,29 @@ const (
 // that a line cannot be changed, removed or put in unseen; the head of the
 // chain is kept with the run counters, so that the end cannot be cut off.
 type Entry struct {
-	Seq        int64           `json:"seq"`
-	Time       time.Time       `json:"time"`
-	Kind       string          `json:"kind"`
-	JobID      string          `json:"job_id,omitempty"`
-	OriginalID string          `json:"original_id,omitempty"`
-	Hook       string          `json:"hook,omitempty"`
-	Version    int64           `json:"version,omitempty"`
-	Digest     string          `json:"digest,omitempty"`
-	Unverified bool            `json:"unverified,omitempty"` // hook and version are only claimed
-	Signers    []string        `json:"signers,omitempty"`    // author first
-	Decision   string          `json:"decision,omitempty"`   // run, refused, deferred
-	Outcome    string          `json:"outcome,omitempty"`
-	Code       string          `json:"code,omitempty"`
-	Reason     string          `json:"reason,omitempty"`
-	Fields     json.RawMessage `json:"fields,omitempty"`
-	Reads      []Read          `json:"reads,omitempty"`
-	Denied     int             `json:"denied,omitempty"`
-	UID        *int            `json:"uid,omitempty"` // who asked, where a person did
-	Prev       string          `json:"prev"`
+	Seq        int64               `json:"seq"`
+	Time       time.Time           `json:"time"`
+	Kind       string              `json:"kind"`
+	JobID      string              `json:"job_id,omitempty"`
+	OriginalID string              `json:"original_id,omitempty"`
+	Hook       string              `json:"hook,omitempty"`
+	Version    int64               `json:"version,omitempty"`
+	Digest     string              `json:"digest,omitempty"`
+	Unverified bool                `json:"unverified,omitempty"` // hook and version are only claimed
+	Signers    []string            `json:"signers,omitempty"`    // author first
+	Decision   string              `json:"decision,omitempty"`   // run, refused, deferred
+	As         string              `json:"as,omitempty"`         // of a run that was let happen or waits for the owner
+	May        *hooks.Capabilities `json:"may,omitempty"`        // likewise: all that it was allowed to do
+	Outcome    string              `json:"outcome,omitempty"`
+	Ending     hooks.Ending        `json:"ending,omitempty"` // finer than Outcome; older lines have none
+	Code       string              `json:"code,omitempty"`
+	Reason     string              `json:"reason,omitempty"`
+	Fields     json.RawMessage     `json:"fields,omitempty"`
+	Reads      []Read              `json:"reads,omitempty"`
+	Denied     int                 `json:"denied,omitempty"` // calls that were refused
+	Used       *Used               `json:"used,omitempty"`
+	UID        *int                `json:"uid,omitempty"` // who asked, where a person did
+	Prev       string              `json:"prev"`
 }
 
 // Read is one brokered call of a run.
@@ -72,6 +77,24 @@ type Read struct {
 	Arg   string `json:"arg"`
 	Code  string `json:"code,omitempty"`
 	Bytes int    `json:"bytes"`
+}
+
+// Used is what a run took of the machine.
+type Used struct {
+	WallMS       int64 `json:"wall_ms"`
+	Instructions int64 `json:"instructions"`
+	PeakHeap     int64 `json:"peak_heap"` // bytes
+	Calls        int   `json:"calls"`
+	BytesRead    int64 `json:"bytes_read"`
+	Commands     int   `json:"commands"`
+}
+
+// How tells how a run ended, also of a line that is older than Ending.
+func (e Entry) How() hooks.Ending {
+	if e.Ending == "" {
+		return hooks.EndingOf(hooks.Outcome(e.Outcome), errs.Code(e.Code))
+	}
+	return e.Ending
 }
 
 // Head is the newest line of the record.

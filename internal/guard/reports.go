@@ -2,6 +2,7 @@ package guard
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/sandbox"
 
 	"github.com/google/uuid"
 )
@@ -29,10 +31,19 @@ const (
 // over, whatever the server says.
 type Kept struct {
 	ID      string       `json:"id"`
-	UID     int          `json:"uid"` // who filed it
+	UID     int          `json:"uid"` // who filed it, below zero where that is not known
 	Source  string       `json:"source"`
 	FiledAt time.Time    `json:"filed_at"`
 	Report  hooks.Report `json:"report"`
+}
+
+// filer is who filed the report. A user of another name space looks like
+// nobody, whose processes may be anybody's.
+func (k Kept) filer() sandbox.Filer {
+	if k.UID < 0 || k.UID >= math.MaxUint32 || k.UID == sandbox.Nobody {
+		return sandbox.Filer{}
+	}
+	return sandbox.Filer{UID: uint32(k.UID), Known: true}
 }
 
 // shelf keeps the own copies, one file each, oldest out first.
@@ -91,7 +102,7 @@ func (s *shelf) read(id string) (Kept, int64, error) {
 	if err != nil {
 		return Kept{}, 0, err
 	}
-	var k Kept
+	k := Kept{UID: -1} // a copy that names nobody is not root's
 	if err := decodeOwn(id, b, &k); err != nil {
 		return Kept{}, 0, err
 	}

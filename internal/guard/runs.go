@@ -2,9 +2,7 @@ package guard
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"hookline/hooks"
@@ -117,9 +115,13 @@ func decided(q *inquiry, refusal error) Entry {
 	case refusal == nil:
 		e.Decision = "run"
 	case errs.Is(refusal, errs.CodeWaitsForOwner):
-		e.Decision = "deferred"
+		e.Decision, e.Ending = "deferred", hooks.EndingDeferred
 	default:
-		e.Decision = "refused"
+		e.Decision, e.Ending = "refused", hooks.EndingRefused
+	}
+	if q.verified != nil && e.Decision != "refused" {
+		p := q.predicate()
+		e.As, e.May = string(p.As), &p.Capabilities
 	}
 	if refusal != nil {
 		e.Code, e.Reason = string(errs.CodeOf(refusal)), reasonOf(refusal)
@@ -168,9 +170,9 @@ func (g *Guard) start(ctx context.Context, q *inquiry) {
 }
 
 func (g *Guard) execute(ctx context.Context, q *inquiry) {
-	out, err := g.opts.Sandbox(q.original.UID).Run(ctx, sandbox.Task{
+	out, err := g.opts.Sandbox(g.setting(q)).Run(ctx, sandbox.Task{
 		Script: q.verified.Script(), Predicate: q.predicate(), Report: q.original.Report.Clone(),
-		Facts: g.opts.Facts, Redact: g.opts.Redact, Now: q.now,
+		Facts: g.opts.Facts, Redact: g.opts.Redact, Now: q.now, Filer: q.original.filer(),
 	})
 	m := g.conclude(ctx, q, out, err)
 	entry := ended(q, out, m)
@@ -198,84 +200,8 @@ func (g *Guard) execute(ctx context.Context, q *inquiry) {
 // withhold turns an end into one that carries nothing.
 func (g *Guard) withhold(q *inquiry, e Entry, err error) (guardwire.Message, Entry) {
 	m := failed(q, err)
-	e.Fields, e.Outcome, e.Code, e.Reason = nil, string(m.Finish.Outcome), m.Code, m.Reason
-	return m, e
-}
-
-// conclude makes the answer of a run's end; what the hook brought is checked
-// against the statement and the own copy before it can leave.
-func (g *Guard) conclude(ctx context.Context, q *inquiry, out sandbox.Outcome, err error) guardwire.Message {
-	if cause := context.Cause(ctx); cause != nil {
-		code := errs.CodeRunCancelled
-		if errors.Is(cause, errStopping) {
-			code = errs.CodeRunInterrupted
-		}
-		return failed(q, errs.New(code, "the run was stopped: %s", cause))
-	}
-	switch {
-	case err != nil:
-		return failed(q, err)
-	case out.Code != "":
-		m := failed(q, errs.New(errs.Code(out.Code), "the hook failed"))
-		m.Reason = hookError(out)
-		m.Finish.HookError = m.Reason
-		return m
-	case len(out.Fields) == 0:
-		return guardwire.Message{Kind: guardwire.KindFinish, JobID: q.jobID, Finish: &guardwire.Finish{Outcome: hooks.OutcomeEmpty}}
-	}
-	fields, err := checkedFields(q, out.Fields)
-	if err != nil {
-		return failed(q, err)
-	}
-	return guardwire.Message{
-		Kind: guardwire.KindFinish, JobID: q.jobID,
-		Finish: &guardwire.Finish{Outcome: hooks.OutcomeReceived, Fields: fields},
-	}
-}
-
-func checkedFields(q *inquiry, fields hooks.Fields) ([]byte, error) {
-	if err := hooks.CheckNew(fields, q.predicate(), q.original.Report); err != nil {
-		return nil, err
-	}
-	b, err := fields.Canonical()
-	if err != nil {
-		return nil, err
-	}
-	if most := q.predicate().MaxResultBytes; int64(len(b)) > most {
-		return nil, errs.New(errs.CodeResultTooBig, "the result has %d bytes, %d were signed", len(b), most)
-	}
-	return b, nil
-}
-
-// hookError is the text of HookError_<hook>: code, line, and what Lua said,
-// which the sandbox has redacted.
-func hookError(out sandbox.Outcome) string {
-	text := out.Code
-	if out.Line > 0 {
-		text = fmt.Sprintf("%s: line %d", text, out.Line)
-	}
-	if out.Error != "" {
-		text += ": " + out.Error
-	}
-	return cut(text, sandbox.MaxErrorBytes)
-}
-
-func failed(q *inquiry, err error) guardwire.Message {
-	return guardwire.Message{
-		Kind: guardwire.KindFinish, JobID: q.jobID, Code: string(errs.CodeOf(err)), Reason: reasonOf(err),
-		Finish: &guardwire.Finish{Outcome: hooks.OutcomeFailed},
-	}
-}
-
-// ended is a run's line in the record, with the exact bytes that will leave.
-func ended(q *inquiry, out sandbox.Outcome, m guardwire.Message) Entry {
-	e := q.entry()
-	e.Kind, e.Outcome, e.Code, e.Reason = KindOutcome, string(m.Finish.Outcome), m.Code, m.Reason
-	e.Fields, e.Denied = json.RawMessage(m.Finish.Fields), out.Denied
-	for _, c := range out.Calls {
-		e.Reads = append(e.Reads, Read{Name: c.Name, Arg: c.Arg, Code: c.Code, Bytes: c.Bytes})
-	}
-	return e
+	e.Fields = nil
+	return m, e.endedBy(m)
 }
 
 // finish keeps the end of a job until the server has confirmed it, and sends it.
@@ -370,8 +296,8 @@ func (g *Guard) endRun(r Running) error {
 	if !recorded {
 		err = g.record.Append(Entry{
 			Kind: KindOutcome, JobID: r.JobID, OriginalID: r.OriginalID, Hook: r.Hook, Digest: r.Digest,
-			Outcome: string(m.Finish.Outcome), Code: m.Code, Reason: m.Reason, Fields: m.Finish.Fields,
-		})
+			Fields: m.Finish.Fields, Denied: m.Finish.Denied,
+		}.endedBy(m))
 	}
 	if err == nil && !kept {
 		_, err = g.outbox.addFinish(m)

@@ -44,8 +44,8 @@ func TestOutcomes(t *testing.T) {
 			nil,
 			hooks.OutcomeFailed, errs.CodeHookError, "hook-error", "",
 		},
-		{"too long", sandbox.Outcome{Code: "limit-time"}, nil, hooks.OutcomeFailed, errs.CodeLimitTime, "limit-time", ""},
-		{"too much memory", sandbox.Outcome{Code: "limit-memory"}, nil, hooks.OutcomeFailed, errs.CodeLimitMemory, "limit-memory", ""},
+		{"too long", sandbox.Outcome{Code: "limit-time"}, nil, hooks.OutcomeFailed, errs.CodeLimitTime, "limit-time: (the limit: 1s, 50000000 instructions)", ""},
+		{"too much memory", sandbox.Outcome{Code: "limit-memory"}, nil, hooks.OutcomeFailed, errs.CodeLimitMemory, "limit-memory: (the limit: 32 MiB of Lua memory, 128 MiB of the process)", ""},
 		{
 			"not confined",
 			sandbox.Outcome{},
@@ -98,7 +98,7 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("the reason tells %q", end.Reason)
 			}
 			e := lastEntry(t, g, KindOutcome)
-			if e.Outcome != string(tc.outcome) || e.Code != string(tc.code) || string(e.Fields) != tc.fields {
+			if e.Ending != hooks.EndingOf(tc.outcome, tc.code) || e.Outcome != string(tc.outcome) || e.Code != string(tc.code) || string(e.Fields) != tc.fields {
 				t.Errorf("record: %+v", e)
 			}
 		})
@@ -124,7 +124,7 @@ func TestRecordHoldsExactlyWhatLeft(t *testing.T) {
 	if string(e.Fields) != string(end.Finish.Fields) || e.JobID != end.JobID || e.OriginalID != original {
 		t.Errorf("record %+v, left %s", e, end.Finish.Fields)
 	}
-	if len(e.Reads) != 2 || e.Reads[1].Code != "denied" || e.Denied != 1 {
+	if len(e.Reads) != 2 || e.Reads[1].Code != "denied" || e.Denied != 1 || end.Finish.Denied != 1 {
 		t.Errorf("reads %+v, denied %d", e.Reads, e.Denied)
 	}
 	if string(got.Script) != script || got.Report["Package"] != "nginx" || got.Facts.Kernel != "6.1" {

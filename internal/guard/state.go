@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ const (
 	maxStateBytes = 32 << 20
 	maxVersions   = 10_000
 	maxPending    = 1_000
+	maxAskedBytes = 3 << 20 // of all runs that wait: they are told in one frame
 	maxDenied     = 10_000
 )
 
@@ -144,12 +146,22 @@ func (s *State) end(jobID string) {
 	s.Running = slices.DeleteFunc(s.Running, func(r Running) bool { return r.JobID == jobID })
 }
 
-// ask keeps a run for the owner, once for a version and an original.
+// ask keeps a run for the owner, once for a version and an original. The
+// oldest go where there is no room.
 func (s *State) ask(p guardwire.Pending) {
 	if slices.ContainsFunc(s.Pending, func(q guardwire.Pending) bool { return q.ID == p.ID }) {
 		return
 	}
 	s.Pending = append(s.Pending, p)
+	size, keep := 0, len(s.Pending)
+	for keep > 0 {
+		b, err := json.Marshal(s.Pending[keep-1])
+		if size += len(b) + 1; err != nil || size > maxAskedBytes {
+			break
+		}
+		keep--
+	}
+	s.Pending = s.Pending[keep:]
 }
 
 func (s *State) granted(p Pair) bool {

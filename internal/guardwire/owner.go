@@ -76,18 +76,21 @@ type Status struct {
 // Pending is a run that waits for the owner, with all that it would be
 // allowed to do.
 type Pending struct {
-	ID         string    `json:"id"`
-	Hook       string    `json:"hook"`
-	Version    int64     `json:"version"`
-	Digest     string    `json:"digest"`
-	OriginalID string    `json:"original_id"`
-	Author     string    `json:"author"`
-	Reviewers  []string  `json:"reviewers"`
-	As         string    `json:"as"`
-	Reads      []string  `json:"reads"`
-	Fields     []string  `json:"fields"` // "KernelTaint (technical, redacted)"
-	AskedAt    time.Time `json:"asked_at"`
-	NotAfter   time.Time `json:"not_after"`
+	ID         string          `json:"id"`
+	Hook       string          `json:"hook"`
+	Version    int64           `json:"version"`
+	Digest     string          `json:"digest"`
+	OriginalID string          `json:"original_id"`
+	Author     string          `json:"author"`
+	Reviewers  []string        `json:"reviewers"`
+	As         string          `json:"as"`
+	Reads      []string        `json:"reads"`
+	Lists      []string        `json:"lists,omitempty"`
+	Stats      []string        `json:"stats,omitempty"`
+	Commands   []hooks.Command `json:"commands,omitempty"`
+	Fields     []string        `json:"fields"` // "KernelTaint (technical, redacted)"
+	AskedAt    time.Time       `json:"asked_at"`
+	NotAfter   time.Time       `json:"not_after"`
 }
 
 // maxSocketPath is what fits the address of a unix socket, with its NUL.

@@ -15,6 +15,7 @@ import (
 func jobOf(j jobs.Job) api.Job {
 	return api.Job{
 		ID: j.ID, PeerID: j.PeerID, Status: string(j.Status), Outcome: string(j.Outcome),
+		Ending: string(j.Ending()), Denied: j.Denied,
 		FailedCode: j.FailedCode, FailedReason: j.FailedText, TriggeredBy: j.TriggeredBy,
 		CreatedAt: j.CreatedAt, SentAt: timeOf(j.SentAt), AckedAt: timeOf(j.AckedAt), CompletedAt: timeOf(j.CompletedAt),
 		Workload: api.Workload{

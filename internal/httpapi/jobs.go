@@ -59,15 +59,19 @@ func (s *service) getJob(ctx context.Context, in *IDPath) (api.Job, error) {
 	if err != nil {
 		return api.Job{}, fmt.Errorf("hook jobs of %s: %w", j.ID, err)
 	}
+	denied := map[string]*int64{}
 	for _, h := range hookJobs {
 		out.HookJobs = append(out.HookJobs, jobOf(h))
+		denied[h.ID] = &h.Denied
 	}
 	results, err := s.Results.Results(ctx, collector.ResultFilter{JobID: j.ID, Limit: maxBeside})
 	if err != nil {
 		return api.Job{}, fmt.Errorf("results of %s: %w", j.ID, err)
 	}
 	for _, r := range results {
-		out.Results = append(out.Results, resultOf(r))
+		one := resultOf(r)
+		one.Denied = denied[r.ID]
+		out.Results = append(out.Results, one)
 	}
 	return out, nil
 }
@@ -112,7 +116,13 @@ func (s *service) listResults(ctx context.Context, in *resultsQuery) (api.Page[a
 
 func (s *service) getResult(ctx context.Context, in *IDPath) (api.Result, error) {
 	r, err := s.Results.Result(ctx, in.ID)
-	return resultOf(r), err
+	if err != nil {
+		return api.Result{}, err
+	}
+	out := resultOf(r)
+	j, err := s.Queries.Job(ctx, r.ID)
+	out.Denied = &j.Denied
+	return out, err
 }
 
 func (s *service) listProblems(ctx context.Context, in *Listing) (api.Page[api.ProblemBucket], error) {

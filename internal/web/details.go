@@ -120,12 +120,9 @@ func (s *site) peer(w http.ResponseWriter, r *http.Request, p auth.Principal) er
 }
 
 func rowOf(j jobs.Job) jobRow {
-	row := jobRow{ID: j.ID, Work: string(j.Workload), State: string(j.Status), At: j.CreatedAt}
+	row := jobRow{ID: j.ID, Work: string(j.Workload), State: stateOf(j), At: j.CreatedAt}
 	if j.Workload == jobs.WorkHook {
 		row.Work = "hook " + j.Hook
-	}
-	if j.Outcome != "" {
-		row.State = string(j.Outcome)
 	}
 	return row
 }

@@ -30,6 +30,7 @@ type group struct {
 	Version versionRef
 	JobID   string
 	At      time.Time
+	Denied  int64 // calls of the run that were refused
 	Fields  fieldTable
 }
 
@@ -37,8 +38,10 @@ type group struct {
 type run struct {
 	ID        string
 	Version   versionRef
-	State     string
+	State     string // the ending, the status of a job that has none
+	Denied    int64  // calls that were refused
 	Code      string
+	Meaning   string // of the code
 	Text      string
 	HookError string
 	Ended     time.Time
@@ -87,6 +90,11 @@ func (s *site) job(w http.ResponseWriter, r *http.Request, p auth.Principal) err
 			return err
 		}
 		page.Runs = append(page.Runs, one)
+		for i := range page.Groups {
+			if page.Groups[i].JobID == one.ID {
+				page.Groups[i].Denied = one.Denied
+			}
+		}
 	}
 	return s.render(w, http.StatusOK, "job", page)
 }
@@ -135,7 +143,7 @@ func (s *site) groups(ctx context.Context, original string, numbers lookup) ([]g
 			return nil, err
 		}
 		caption := "New fields of " + res.Hook
-		out = append(out, group{version, res.ID, res.CreatedAt, fieldTable{caption, fields}})
+		out = append(out, group{Version: version, JobID: res.ID, At: res.CreatedAt, Fields: fieldTable{caption, fields}})
 	}
 	return out, nil
 }
@@ -161,14 +169,28 @@ func (s *site) numbers() lookup {
 
 func runOf(ctx context.Context, j jobs.Job, numbers lookup) (run, error) {
 	version, err := numbers(ctx, j.Hook, j.Version)
-	state := string(j.Outcome)
-	if state == "" {
-		state = string(j.Status)
-	}
 	return run{
-		ID: j.ID, Version: version, State: state, Code: j.FailedCode,
+		ID: j.ID, Version: version, State: stateOf(j), Denied: j.Denied, Code: j.FailedCode, Meaning: meaningOf(j.FailedCode),
 		Text: visible(j.FailedText), HookError: visible(j.HookError), Ended: j.CompletedAt,
 	}, err
+}
+
+// stateOf is how a job ended, or its status.
+func stateOf(j jobs.Job) string {
+	if e := j.Ending(); e != "" {
+		return string(e)
+	}
+	return string(j.Status)
+}
+
+// meaningOf says what a code means; peers of a newer version may have others.
+func meaningOf(code string) string {
+	for _, info := range errs.Table() {
+		if string(info.Code) == code {
+			return info.Meaning
+		}
+	}
+	return ""
 }
 
 func (s *site) peerName(ctx context.Context, id string) (string, error) {

@@ -104,6 +104,8 @@ func TestReader(t *testing.T) {
 		"a field of another type":     {replaced(t, good, `"created_at":null,"roles":[]`, `"created_at":null,"roles":{}`), "the field roles: it cannot be a object"},
 		"a time in another form":      {replaced(t, good, `12:00:00.123Z`, `12:00:00.1230Z`), "the field created_at: no time"},
 		"a time of 1970":              {replaced(t, good, `{"created_at":null,"roles":[]}`, `{"created_at":"1970-01-01T00:00:00.000Z","roles":[]}`), "one form"},
+		"a zero that is left out":     {replaced(t, good, `"failed_code":"lost"`, `"denied":0,"failed_code":"lost"`), "one form"},
+		"a count below zero":          {replaced(t, good, `"failed_code":"lost"`, `"denied":-1,"failed_code":"lost"`), "cannot count -1"},
 		"an escape too much":          {replaced(t, good, `"name":"laptop"`, `"name":"\u006captop"`), "one form"},
 		"an unknown field in a lease": {replaced(t, good, `"leases":[{`, `"leases":[{"x":1,`), "an unknown field inside a list"},
 		"records out of order":        {lines[0] + lines[2] + lines[1] + strings.Join(lines[3:], ""), `line 3: user "alice" does not come after "bob"`},
