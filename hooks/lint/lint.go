@@ -1,6 +1,8 @@
-// Package lint reads a hook's script and says what will go wrong, before
-// anybody signs it: syntax, globals that the sandbox does not have, paths
-// outside the declared capabilities, fields that the manifest does not declare.
+// Package lint reads a hook's script and manifest and says what will go wrong,
+// before anybody signs them: syntax, globals that the sandbox does not have,
+// calls outside the declared capabilities, capabilities that nothing uses,
+// commands that would run anything, fields that the manifest does not declare,
+// characters that make people read something else than what runs.
 //
 // It helps author and reviewer and enforces nothing: a script can hide what it
 // reads, and the broker decides at run time. It parses and compiles Lua, which
@@ -12,6 +14,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -32,29 +35,44 @@ const (
 
 // The codes of findings.
 const (
-	CodeScript       = "script"             // not text, too big
-	CodeSyntax       = "syntax"             // does not parse or compile
-	CodeTooComplex   = "too-complex"        // nested too deep to check
-	CodeRemoved      = "global-removed"     // os, io, load…
-	CodeUnknown      = "global-unknown"     // never assigned, so nil
-	CodeAssigned     = "global-assigned"    // local is missing
-	CodeFunction     = "function-unknown"   // fs.reed
-	CodeMethodCall   = "method-call"        // fs:read(…)
-	CodePathInvalid  = "path-invalid"       // relative, not clean
-	CodePath         = "path-undeclared"    // outside capabilities
-	CodePathDynamic  = "path-dynamic"       // computed, cannot be checked
-	CodeField        = "field-undeclared"   // the manifest does not declare it
-	CodeFieldDynamic = "field-dynamic"      // computed, cannot be checked
-	CodeFieldUnset   = "field-never-set"    // declared in vain
-	CodeUnused       = "capability-unused"  // declared in vain
-	CodeHidden       = "capability-dynamic" // fs[name], or fs handed on
+	CodeScript          = "script"               // not text, too big
+	CodeSyntax          = "syntax"               // does not parse or compile
+	CodeTooComplex      = "too-complex"          // nested too deep, or too much to follow
+	CodeRemoved         = "global-removed"       // os, io, load…
+	CodeUnknown         = "global-unknown"       // never assigned, so nil
+	CodeAssigned        = "global-assigned"      // local is missing
+	CodeFunction        = "function-unknown"     // fs.reed
+	CodeMethodCall      = "method-call"          // fs:read(…)
+	CodePathInvalid     = "path-invalid"         // relative, not clean
+	CodePath            = "path-undeclared"      // outside capabilities
+	CodePathNever       = "path-never-open"      // secrets, devices, /proc/self
+	CodePathDynamic     = "path-dynamic"         // computed, cannot be checked
+	CodeField           = "field-undeclared"     // the manifest does not declare it
+	CodeFieldDynamic    = "field-dynamic"        // computed, cannot be checked
+	CodeFieldUnset      = "field-never-set"      // declared in vain
+	CodeCommand         = "command-undeclared"   // cmd.run of what the manifest does not declare
+	CodeCommandDynamic  = "command-dynamic"      // computed, cannot be checked
+	CodeArguments       = "command-arguments"    // not those that were declared
+	CodeArgumentDynamic = "argument-dynamic"     // chosen at run time
+	CodeUnused          = "capability-unused"    // declared in vain
+	CodeHidden          = "capability-dynamic"   // fs[name], or fs handed on
+	CodeProgram         = "program-refused"      // a command that would run or write anything
+	CodeProgramOdd      = "program-questionable" // a command to look at
+	CodeSteered         = "root-exact-only"      // not open as root over somebody else's report
+	CodeCharacter       = "character-hidden"     // bidirectional, invisible, control
+	CodeLookalike       = "character-lookalike"  // looks like another one
+	CodeMore            = "more"                 // there are more findings than are shown
 )
 
-// maxFindings bounds what one script can bring up.
-const maxFindings = 200
+// maxFindings bounds what one script can bring up; see sandbox.MaxFindings.
+// maxSteps bounds the calls that are followed into functions of the script.
+const (
+	maxFindings = 200
+	maxSteps    = 100_000
+)
 
-// Finding is one thing about a script. Line and Column count from 1; 0 is
-// unknown, or the manifest.
+// Finding is one thing about a script. Line and Column count from 1, columns
+// in bytes; line 0 is the manifest, column 0 is unknown.
 type Finding struct {
 	Line     int    `json:"line"`
 	Column   int    `json:"column"`
@@ -64,22 +82,25 @@ type Finding struct {
 }
 
 // Check returns what is to be said about script under p, in the order of its
-// lines; empty for nothing.
+// lines, the manifest first; empty for nothing.
 func Check(script []byte, p hooks.Predicate) []Finding {
 	if err := hooks.CheckScript(script); err != nil {
 		return []Finding{{Severity: SeverityError, Code: CodeScript, Message: message(err)}}
 	}
-	chunk, err := parse.Parse(bytes.NewReader(script), hooks.ScriptName)
-	if err != nil {
-		return []Finding{syntaxFinding(err, script)}
-	}
 	c := newChecker(script, p)
-	if !c.walk(chunk) {
+	c.manifest()
+	c.characters(string(script))
+	chunk, err := parse.Parse(bytes.NewReader(script), hooks.ScriptName)
+	switch {
+	case err != nil:
+		c.found(syntaxFinding(err, script))
+	case !c.walk(chunk):
 		// Compile recurses too, so it is not asked.
-		return []Finding{{Severity: SeverityError, Code: CodeTooComplex, Message: "the script is nested too deeply to be checked"}}
-	}
-	if _, err := lua.Compile(chunk, hooks.ScriptName); err != nil {
-		return []Finding{syntaxFinding(err, script)}
+		c.add(SeverityError, CodeTooComplex, 0, "", "the script is too complex, or nested too deeply, to be checked")
+	default:
+		if _, err := lua.Compile(chunk, hooks.ScriptName); err != nil {
+			c.found(syntaxFinding(err, script))
+		}
 	}
 	return c.result()
 }
@@ -111,41 +132,43 @@ func syntaxFinding(err error, script []byte) Finding {
 	return f
 }
 
-func clip(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
 // checker collects findings while it walks one script.
 type checker struct {
-	lines    []string
-	p        hooks.Predicate
-	findings []Finding
-	scope    *scope
-	main     *function // the script itself
-	function *function // the one that is being walked
-	depth    int
-	deep     bool // gave up
+	lines     []string
+	p         hooks.Predicate
+	errors    []Finding
+	warnings  []Finding
+	dropped   int              // findings past the cap
+	seen      map[Finding]bool // each finding once
+	scope     *scope
+	main      *function   // the script itself
+	function  *function   // the one that is being walked
+	functions []*function // all of them
+	depth     int
+	deep      bool // gave up
+	steps     int  // of maxSteps
+	madeBytes int  // of maxTextsBytes
 
-	assigned map[string]bool        // globals that the script assigns
-	unknown  map[string][]int       // lines that read globals nobody has
-	declared map[string]bool        // fields
-	set      map[string]bool        // fields that are set
-	used     map[string]bool        // capabilities that a constant path used
-	hidden   map[string]bool        // "path", "field": something could not be followed
-	seen     map[Finding]bool       // each finding once
-	resolved map[resolution]bool    // parameters already followed
-	sinks    map[*function][]sinkOf // parameters that end up as a path or field
+	assigned  map[string]bool        // globals that the script assigns
+	anyGlobal bool                   // _G is used in a way that could assign others
+	unknown   map[string][]int       // lines that read globals nobody has
+	declared  map[string]bool        // fields
+	set       map[string]bool        // fields that are set
+	used      map[use]bool           // capabilities that were used
+	hidden    map[string]bool        // kinds of use of which some could not be followed
+	runs      []run                  // calls of cmd.run
+	resolved  map[resolution]bool    // parameters already followed
+	sinks     map[*function][]sinkOf // parameters that end up as a path or field
 }
+
+// use is a capability, by its kind, that the script uses.
+type use struct{ kind, declared string }
 
 func newChecker(script []byte, p hooks.Predicate) *checker {
 	c := &checker{
 		lines: strings.Split(string(script), "\n"), p: p,
 		assigned: map[string]bool{}, unknown: map[string][]int{}, declared: map[string]bool{},
-		set: map[string]bool{}, used: map[string]bool{}, hidden: map[string]bool{},
+		set: map[string]bool{}, used: map[use]bool{}, hidden: map[string]bool{},
 		seen: map[Finding]bool{}, resolved: map[resolution]bool{}, sinks: map[*function][]sinkOf{},
 	}
 	for _, f := range p.Fields {
@@ -154,46 +177,103 @@ func newChecker(script []byte, p hooks.Predicate) *checker {
 	return c
 }
 
-// walk visits the whole script; false means that it is too deep.
+// walk visits the whole script; false means that it is too deep, or that
+// there is too much to follow.
 func (c *checker) walk(chunk []ast.Stmt) bool {
-	c.main = &function{}
+	c.main = newFunction(false)
 	c.function = c.main
 	c.block(chunk)
 	if c.deep {
 		return false
 	}
+	c.settle()
 	c.followParameters()
+	c.followRuns()
+	if c.deep {
+		return false
+	}
 	c.reportUnknown()
 	c.reportUnused()
 	return true
 }
 
+// step counts what is followed; false means that it was too much.
+func (c *checker) step() bool {
+	if c.steps++; c.steps > maxSteps {
+		c.deep = true
+	}
+	return !c.deep
+}
+
+// result is what was found. Where it is too much, errors stay before warnings:
+// nobody may push an error out with a hundred warnings.
 func (c *checker) result() []Finding {
-	slices.SortStableFunc(c.findings, func(a, b Finding) int {
+	room := maxFindings - len(c.errors)
+	if len(c.warnings) > room {
+		c.dropped += len(c.warnings) - room
+		c.warnings = c.warnings[:room]
+	}
+	all := append(c.errors, c.warnings...)
+	if c.dropped > 0 {
+		all = all[:maxFindings-1]
+		c.dropped++
+	}
+	slices.SortStableFunc(all, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
 	})
-	return c.findings
+	if c.dropped > 0 {
+		all = append(all, Finding{Line: len(c.lines), Severity: SeverityWarning, Code: CodeMore, Message: fmt.Sprintf("… and %d more", c.dropped)})
+	}
+	return all
 }
 
 // add notes a finding; near is the text on the line that it points to.
 func (c *checker) add(severity, code string, line int, near, format string, args ...any) {
 	f := Finding{Line: line, Severity: severity, Code: code, Message: fmt.Sprintf(format, args...)}
-	if line > 0 && line <= len(c.lines) && near != "" {
+	if c.seen[f] {
+		return
+	}
+	c.seen[f] = true
+	if c.full(severity) {
+		c.dropped++
+		return
+	}
+	if c.has(line, near) {
 		f.Column = strings.Index(c.lines[line-1], near) + 1
 	}
-	if len(c.findings) < maxFindings && !c.seen[f] {
-		c.seen[f] = true
-		c.findings = append(c.findings, f)
+	c.found(f)
+}
+
+func (c *checker) full(severity string) bool {
+	return severity == SeverityError && len(c.errors) >= maxFindings || severity != SeverityError && len(c.warnings) >= maxFindings
+}
+
+func (c *checker) found(f Finding) {
+	if c.full(f.Severity) {
+		c.dropped++
+	} else if f.Severity == SeverityError {
+		c.errors = append(c.errors, f)
+	} else {
+		c.warnings = append(c.warnings, f)
 	}
 }
 
+// has reports whether a line holds a text that a finding can point to.
+func (c *checker) has(line int, near string) bool {
+	return near != "" && line > 0 && line <= len(c.lines) && strings.Contains(c.lines[line-1], near)
+}
+
 func (c *checker) reportUnknown() {
-	for name, lines := range c.unknown {
+	for _, name := range slices.Sorted(maps.Keys(c.unknown)) {
 		if c.assigned[name] {
 			continue
 		}
-		for _, line := range lines {
-			c.add(SeverityError, CodeUnknown, line, name, "nothing is called %q; it is nil here", clip(name))
+		severity := SeverityError
+		if c.anyGlobal {
+			severity = SeverityWarning
+		}
+		for _, line := range c.unknown[name] {
+			c.add(severity, CodeUnknown, line, name, "nothing is called %q; it is nil here", clip(name))
 		}
 	}
 }
@@ -206,11 +286,16 @@ func (c *checker) reportUnused() {
 			}
 		}
 	}
-	if !c.hidden[sinkPath] {
-		for _, path := range c.p.Capabilities.FSRead {
-			if !c.used[path] {
-				c.add(SeverityWarning, CodeUnused, 0, "", "the manifest asks to read %q, the script never does", path)
+	for _, kind := range pathKinds() {
+		for _, path := range c.allowed(kind) {
+			if !c.hidden[kind] && !c.used[use{kind, path}] {
+				c.add(SeverityWarning, CodeUnused, 0, "", "the manifest asks to %s %q, the script never does", verb(kind), path)
 			}
+		}
+	}
+	for _, cmd := range c.p.Capabilities.CmdRun {
+		if !c.hidden[sinkRun] && !c.used[use{sinkRun, cmd.Name}] {
+			c.add(SeverityWarning, CodeUnused, 0, "", "the manifest declares the command %q, the script never runs it", cmd.Name)
 		}
 	}
 }

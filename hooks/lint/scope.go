@@ -1,21 +1,31 @@
 package lint
 
+import (
+	"slices"
+	"strings"
+)
+
 // value is what is known of an expression without running it. The zero value
 // is nothing at all.
 type value struct {
-	texts []string  // every text it may be; nil is unknown
-	api   string    // "fs", "fs.read", "pcall": a name of the sandbox
-	fn    *function // a function of the script
-	param *param    // a parameter of an enclosing function
-	table *table    // a table made here
-	over  *table    // what pairs or ipairs goes through
+	texts  []string  // every text it may be, hole for a part that is not known; nil is unknown
+	number bool      // texts are those of numbers
+	api    string    // "fs", "fs.read", "pcall": a name of the sandbox
+	fn     *function // a function of the script
+	param  *param    // a parameter of an enclosing function
+	table  *table    // a table made here
+	over   *table    // what pairs or ipairs goes through
 }
 
 // function is a function of the script, with the calls that were seen.
 type function struct {
 	calls   []call
-	escapes bool // used other than by calling it by its name
+	params  int
+	escapes bool         // used other than by calling it by its name
+	leaks   map[int]bool // parameters that are changed, or handed on to what is not followed
 }
+
+func newFunction(escapes bool) *function { return &function{escapes: escapes, leaks: map[int]bool{}} }
 
 type call struct {
 	line int
@@ -32,9 +42,14 @@ type param struct {
 type table struct {
 	keys    map[string]int // constant keys with the line that sets them
 	items   []string       // its values, where all are constant texts
+	list    []value        // its items 1, 2, 3…, as it was made
 	varied  bool           // it has a value that is no constant text
-	dynamic bool           // it has a computed key
+	dynamic bool           // it has a computed key, or somebody else has it too
+	open    bool           // it may have become another list than that
 }
+
+// loose notes that somebody else may change it.
+func (t *table) loose() { t.dynamic, t.open = true, true }
 
 // binding is one local variable.
 type binding struct{ value value }
@@ -61,74 +76,49 @@ func (c *checker) declare(name string, v value) {
 	c.scope.vars[name] = &binding{value: v}
 }
 
-// maxTexts bounds the combinations of a concatenation.
-const maxTexts = 64
+// maxTexts bounds the combinations of a concatenation, maxTextBytes each of
+// them, and maxTextsBytes all that a script makes.
+const (
+	maxTexts      = 64
+	maxTextBytes  = 4096
+	maxTextsBytes = 4 << 20
+)
 
-func concat(a, b []string) []string {
-	if a == nil || b == nil || len(a)*len(b) > maxTexts {
+// hole stands in a text for a part that is not known. Scripts cannot hold it;
+// an escape that makes one becomes another character, as wrong as a NUL
+// wherever a text is checked.
+const hole = "\x00"
+
+func constant(text string) []string { return []string{strings.ReplaceAll(text, hole, "\x01")} }
+
+// known reports whether texts are there, and whole.
+func known(texts []string) bool {
+	return texts != nil && !slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(t, hole) })
+}
+
+// concat is what a..b may be.
+func (c *checker) concat(a, b []string) []string {
+	if a == nil && b == nil {
+		return nil
+	}
+	if a == nil {
+		a = []string{hole}
+	}
+	if b == nil {
+		b = []string{hole}
+	}
+	if len(a)*len(b) > maxTexts {
 		return nil
 	}
 	out := make([]string, 0, len(a)*len(b))
 	for _, x := range a {
 		for _, y := range b {
-			if len(x)+len(y) > 4096 {
+			c.madeBytes += len(x) + len(y)
+			if len(x)+len(y) > maxTextBytes || c.madeBytes > maxTextsBytes {
 				return nil
 			}
-			out = append(out, x+y)
+			out = append(out, strings.ReplaceAll(x+y, hole+hole, hole))
 		}
 	}
 	return out
-}
-
-// The names that a script finds in the sandbox.
-
-// members are the libraries and what is in them.
-func members(library string) []string {
-	switch library {
-	case "report":
-		return []string{"get", "names", "set"}
-	case "fs":
-		return []string{"read"}
-	case "cmd":
-		return []string{} // its functions come with a later version
-	case "sys":
-		return []string{"facts"}
-	case "json":
-		return []string{"decode", "encode", "null"}
-	case "time":
-		return []string{"now"}
-	case "string":
-		return []string{"byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "rep", "reverse", "sub", "upper"}
-	case "table":
-		return []string{"concat", "getn", "insert", "maxn", "remove", "sort"}
-	case "math":
-		return []string{
-			"abs", "acos", "asin", "atan", "atan2", "ceil", "cos", "cosh", "deg", "exp", "floor", "fmod", "frexp", "huge",
-			"ldexp", "log", "log10", "max", "min", "mod", "modf", "pi", "pow", "rad", "random", "randomseed", "sin", "sinh",
-			"sqrt", "tan", "tanh",
-		}
-	case "coroutine":
-		return []string{"create", "resume", "running", "status", "wrap", "yield"}
-	}
-	return nil
-}
-
-// plainGlobal reports whether name is a function of the sandbox.
-func plainGlobal(name string) bool {
-	switch name {
-	case "assert", "error", "getmetatable", "ipairs", "log", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawset",
-		"select", "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "_G", "_VERSION":
-		return true
-	}
-	return false
-}
-
-// removedGlobal reports whether name is Lua's, but not the sandbox's.
-func removedGlobal(name string) bool {
-	switch name {
-	case "channel", "collectgarbage", "debug", "dofile", "getfenv", "io", "load", "loadfile", "loadstring", "module",
-		"newproxy", "os", "package", "require", "setfenv", "_printregs":
-		return true
-	}
-	return false
 }

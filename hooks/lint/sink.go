@@ -2,15 +2,45 @@ package lint
 
 import (
 	"path"
+	"strings"
 
 	"hookline/hooks"
 )
 
-// The two kinds of text that end where the manifest has a say.
+// The uses of which the manifest has a say, by the function that makes them.
 const (
-	sinkPath  = "path"  // the argument of fs.read
-	sinkField = "field" // the name for report.set
+	sinkRead  = "fs.read"
+	sinkList  = "fs.list"
+	sinkStat  = "fs.stat"
+	sinkRun   = "cmd.run"
+	sinkField = "report.set"
 )
+
+func pathKinds() []string { return []string{sinkRead, sinkList, sinkStat} }
+
+// allowed are the paths that the manifest declares for one kind of use.
+func (c *checker) allowed(kind string) []string {
+	switch kind {
+	case sinkRead:
+		return c.p.Capabilities.FSRead
+	case sinkList:
+		return c.p.Capabilities.FSList
+	case sinkStat:
+		return c.p.Capabilities.FSStat
+	}
+	return nil
+}
+
+// verb is a kind of use in words.
+func verb(kind string) string {
+	switch kind {
+	case sinkRead:
+		return "read"
+	case sinkList:
+		return "list"
+	}
+	return "look at"
+}
 
 // sinkOf is a parameter that its function uses as a path or field name.
 type sinkOf struct {
@@ -26,6 +56,9 @@ type resolution struct {
 
 // sink checks a value that is used as a path or field name on line.
 func (c *checker) sink(kind string, v value, line int) {
+	if !c.step() {
+		return
+	}
 	switch {
 	case v.texts != nil:
 		for _, text := range v.texts {
@@ -74,31 +107,92 @@ func (c *checker) followCalls(fn *function, s sinkOf) {
 
 func (c *checker) dynamic(kind string, line int) {
 	c.hidden[kind] = true
-	if kind == sinkPath {
-		c.add(SeverityWarning, CodePathDynamic, line, "fs.read", "this path is computed; it is checked only when the hook runs")
+	if kind == sinkField {
+		c.add(SeverityWarning, CodeFieldDynamic, line, kind, "this field name is computed; it is checked only when the hook runs")
 		return
 	}
-	c.add(SeverityWarning, CodeFieldDynamic, line, "report.set", "this field name is computed; it is checked only when the hook runs")
+	c.add(SeverityWarning, CodePathDynamic, line, kind, "this path is computed; it is checked only when the hook runs")
 }
 
 func (c *checker) checkText(kind, text string, line int) {
-	if kind == sinkField {
+	partial := strings.Contains(text, hole)
+	switch {
+	case kind == sinkField && partial:
+		c.dynamic(kind, line)
+	case kind == sinkField:
 		c.checkField(text, line)
-		return
+	case partial:
+		c.checkPartial(kind, text, line)
+	default:
+		c.checkPath(kind, text, line)
 	}
+}
+
+func (c *checker) checkPath(kind, text string, line int) {
 	if !path.IsAbs(text) || path.Clean(text) != text || len(text) > hooks.MaxPathLength {
 		c.add(SeverityError, CodePathInvalid, line, text, "%q must be an absolute, clean path", clip(text))
 		return
 	}
-	covered := false
-	for _, pattern := range c.p.Capabilities.FSRead {
+	for _, pattern := range c.allowed(kind) {
 		if hooks.Cover([]string{pattern}, text) != hooks.NotCovered {
-			c.used[pattern], covered = true, true
+			c.used[use{kind, pattern}] = true
 		}
 	}
-	if !covered {
-		c.add(SeverityError, CodePath, line, text, "the manifest does not ask to read %q; add it to capabilities", clip(text))
+	covered := hooks.Cover(c.allowed(kind), text)
+	if reason := never(kind, text, covered == hooks.ByProcess); reason != "" {
+		c.add(SeverityError, CodePathNever, line, text, "%q is never open, whatever the manifest says: %s", clip(text), reason)
+		return
 	}
+	if covered == hooks.NotCovered {
+		c.add(SeverityError, CodePath, line, text, "the manifest does not ask to %s %q; add it to capabilities: %s", verb(kind), clip(text), kind)
+	}
+}
+
+// never is why a path is refused whatever was signed, "" where it is not. The
+// open files of a process of the filer's may be counted.
+func never(kind, text string, process bool) string {
+	if _, file, ok := hooks.ProcessPath(text); ok && process && kind == sinkList && file == "fd" {
+		return ""
+	}
+	return hooks.NeverRead(text)
+}
+
+// checkPartial checks a path of which only parts are known: the declared ones
+// that it may become count as used, and where there is none it is refused
+// whatever the unknown parts are.
+func (c *checker) checkPartial(kind, text string, line int) {
+	before, _, _ := strings.Cut(text, hole)
+	after := text[strings.LastIndex(text, hole)+1:]
+	fits := false
+	for _, pattern := range c.allowed(kind) {
+		if mayBecome(before, after, pattern) {
+			c.used[use{kind, pattern}], fits = true, true
+		}
+	}
+	shown := clip(strings.ReplaceAll(text, hole, "…"))
+	if !fits {
+		c.add(SeverityError, CodePath, line, kind, "the manifest asks to %s nothing like %q; add it to capabilities: %s", verb(kind), shown, kind)
+		return
+	}
+	c.add(SeverityWarning, CodePathDynamic, line, kind, "part of the path %q is chosen at run time", shown)
+}
+
+// mayBecome reports whether a text that begins and ends like that may be a
+// path that the pattern covers.
+func mayBecome(before, after, pattern string) bool {
+	head, tail, open := pattern, pattern, false
+	if dir, ok := strings.CutSuffix(strings.TrimSuffix(pattern, "*"), "/*"); ok {
+		head, tail, open = dir+"/", "", true
+	} else if dir, ok := strings.CutSuffix(pattern, "/*"); ok {
+		head, tail, open = dir+"/", "", true
+	} else if a, b, ok := strings.Cut(pattern, hooks.PlacePID); ok {
+		head, tail, open = a, b, true
+	}
+	if !open && len(before)+len(after) > len(pattern) {
+		return false
+	}
+	return (strings.HasPrefix(head, before) || open && strings.HasPrefix(before, head)) &&
+		(strings.HasSuffix(tail, after) || open && strings.HasSuffix(after, tail))
 }
 
 func (c *checker) checkField(name string, line int) {

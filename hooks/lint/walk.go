@@ -121,7 +121,7 @@ func iterated(t *table, i int) value {
 func (c *checker) localAssign(s *ast.LocalAssignStmt) {
 	if len(s.Names) == 1 && len(s.Exprs) == 1 {
 		if f, ok := s.Exprs[0].(*ast.FunctionExpr); ok {
-			fn := &function{}
+			fn := newFunction(false)
 			c.declare(s.Names[0], value{fn: fn}) // it may call itself
 			c.functionBody(f, fn, false)
 			return
@@ -157,7 +157,7 @@ func (c *checker) store(l ast.Expr, v value, line int) {
 	switch l := l.(type) {
 	case *ast.IdentExpr:
 		if b := c.scope.find(l.Value); b != nil {
-			if b.value.texts != nil && v.texts != nil && len(b.value.texts)+len(v.texts) <= maxTexts {
+			if known(b.value.texts) && known(v.texts) && len(b.value.texts)+len(v.texts) <= maxTexts {
 				b.value = value{texts: append(slices.Clone(b.value.texts), v.texts...)}
 			} else {
 				c.escape(v, line)
@@ -169,10 +169,22 @@ func (c *checker) store(l ast.Expr, v value, line int) {
 		c.escape(v, line)
 		c.assignGlobal(l.Value, line)
 	case *ast.AttrGetExpr:
-		object, key := c.eval(l.Object), c.eval(l.Key)
+		object, key := c.object(l.Object), c.eval(l.Key)
 		c.escape(v, line)
-		if object.table != nil {
+		switch {
+		case object.table != nil && key.number:
+			object.table.open = true
+			object.table.put([]string{}, v, line)
+		case object.table != nil:
 			object.table.put(key.texts, v, line)
+		case object.param != nil:
+			object.param.leak()
+		case object.api == "_G" && known(key.texts):
+			for _, name := range key.texts {
+				c.assigned[name] = true
+			}
+		case object.api != "":
+			c.hide(object.api, line)
 		}
 	}
 }
@@ -182,6 +194,9 @@ func (c *checker) assignGlobal(name string, line int) {
 		c.add(SeverityWarning, CodeAssigned, line, name, "%q is assigned without local; it is visible everywhere", clip(name))
 	}
 	c.assigned[name] = true
+	if members(name) != nil {
+		c.hide(name, line)
+	}
 }
 
 func (c *checker) funcDef(s *ast.FuncDefStmt) {
@@ -190,11 +205,12 @@ func (c *checker) funcDef(s *ast.FuncDefStmt) {
 	} else if s.Name.Receiver != nil {
 		c.eval(s.Name.Receiver)
 	}
-	c.functionBody(s.Func, &function{escapes: true}, s.Name.Method != "")
+	c.functionBody(s.Func, newFunction(true), s.Name.Method != "")
 }
 
 // functionBody walks a function with its parameters bound.
 func (c *checker) functionBody(f *ast.FunctionExpr, fn *function, method bool) {
+	c.functions = append(c.functions, fn)
 	outer := c.function
 	c.function = fn
 	defer func() { c.function = outer }()
@@ -204,6 +220,7 @@ func (c *checker) functionBody(f *ast.FunctionExpr, fn *function, method bool) {
 		c.declare("self", value{})
 	}
 	if f.ParList != nil {
+		fn.params = len(f.ParList.Names)
 		for i, name := range f.ParList.Names {
 			c.declare(name, value{param: &param{fn: fn, index: i}})
 		}

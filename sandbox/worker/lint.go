@@ -1,8 +1,11 @@
 package worker
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"hookline/hooks/lint"
@@ -11,24 +14,36 @@ import (
 	"hookline/sandbox/wire"
 )
 
+// maxFindingBytes caps the text of one finding.
+const maxFindingBytes = 500
+
 // Lint checks the one script that comes over r and answers over w with its
 // findings. The compiler that it uses can be attacked, so it runs in the same
-// confinement as a hook.
+// confinement as a hook. What takes too long to check is answered with that.
 func Lint(r io.Reader, w io.Writer) error {
 	var task wire.LintTask
 	script, _, err := wire.Read(r, &task, sandbox.MaxFrameBytes)
 	if err != nil {
 		return err
 	}
-	time.AfterFunc(sandbox.LintRuntime, func() { os.Exit(0) }) // no answer: the parent knows
-	answer := wire.LintAnswer{}
-	if line, err := checkNesting(string(script)); err != nil {
-		answer.Findings = []wire.Finding{{Line: line, Severity: "error", Code: string(errs.CodeBadScript), Message: err.Error()}}
-	} else {
-		answer.Findings = findings(script, task)
+	var once sync.Once
+	answer := func(findings []wire.Finding) {
+		once.Do(func() { _, err = wire.Write(w, wire.LintAnswer{Findings: findings}, nil, sandbox.MaxFrameBytes) })
 	}
-	_, err = wire.Write(w, answer, nil, sandbox.MaxFrameBytes)
+	time.AfterFunc(sandbox.LintRuntime, func() {
+		answer(refused(errs.CodeLimitTime, 0, fmt.Sprintf("the script takes longer than %v to check", sandbox.LintRuntime)))
+		os.Exit(0)
+	})
+	if line, wrong := checkNesting(string(script)); wrong != nil {
+		answer(refused(errs.CodeBadScript, line, wrong.Error()))
+	} else {
+		answer(findings(script, task))
+	}
 	return err
+}
+
+func refused(code errs.Code, line int, message string) []wire.Finding {
+	return []wire.Finding{{Line: line, Severity: lint.SeverityError, Code: string(code), Message: message}}
 }
 
 func findings(script []byte, task wire.LintTask) []wire.Finding {
@@ -38,7 +53,7 @@ func findings(script []byte, task wire.LintTask) []wire.Finding {
 	for i, f := range found {
 		out[i] = wire.Finding{
 			Line: f.Line, Column: f.Column, Severity: f.Severity,
-			Code: clip(f.Code, 64), Message: clip(f.Message, 500),
+			Code: clip(f.Code, 64), Message: strings.ToValidUTF8(clip(f.Message, maxFindingBytes), ""),
 		}
 	}
 	return out
