@@ -12,9 +12,9 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/sandbox/replay"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 )
 
 // initOptions are the flags of hook init.
@@ -69,7 +69,7 @@ func (a *app) initHook(c *cobra.Command, o initOptions) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "made %s with %s, %s, %s and %s\n", safe(dir), hooks.ManifestName, hooks.ScriptName, reportName, fixturesName)
-	fmt.Fprintf(a.err, "next: hookline hook lint %[1]s; hookline hook test %[1]s (add --live to read this machine)\n", safe(dir))
+	fmt.Fprintf(a.err, "next: hookline hook lint %[1]s; hookline hook test %[1]s (add --live to run it on this machine)\n", safe(dir))
 	return nil
 }
 
@@ -91,23 +91,8 @@ func (a *app) initialReport(c *cobra.Command, o initOptions) (hooks.Report, erro
 	if o.Package != "" {
 		return nil, usagef("--package and --job exclude each other; use --level package")
 	}
-	cl, err := a.client()
-	if err != nil {
-		return nil, err
-	}
-	id, err := originalID(c.Context(), cl, o.Job)
-	if err != nil {
-		return nil, err
-	}
-	job, err := cl.Job(c.Context(), id)
-	if err != nil {
-		return nil, err
-	}
-	if len(job.Workload.Report) == 0 {
-		return nil, errs.New(errs.CodeBadInput, "cannot start a hook from job %s: it is a %s job, not a report", o.Job, job.Workload.Type).
-			WithHint("hookline job list --workload report")
-	}
-	return job.Workload.Report, job.Workload.Report.Validate()
+	_, report, err := a.jobReport(c.Context(), o.Job)
+	return report, err
 }
 
 func initialManifest(o initOptions, report hooks.Report) (hooks.Manifest, error) {
@@ -179,8 +164,9 @@ func freshFields(r hooks.Report) [2]string {
 }
 
 const scriptTemplate = `-- Runs on the machine that showed the problem, over its own copy of the report.
--- It may read what hook.yaml declares and set new fields that hook.yaml declares;
--- report.get(name) reads the original. Change it to ask your own question.
+-- It may do what hook.yaml declares (fs.read, fs.list, fs.stat, cmd.run) and set new
+-- fields that hook.yaml declares; report.get(name) reads the original. Change it to
+-- ask your own question.
 
 local meminfo = fs.read("/proc/meminfo")
 local available = meminfo:match("MemAvailable:%%s+(%%d+)")
@@ -198,10 +184,6 @@ func writeHookFolder(dir string, m hooks.Manifest, report hooks.Report) error {
 	if err != nil {
 		return err
 	}
-	fixtures, err := templateFixtures(report)
-	if err != nil {
-		return err
-	}
 	files := []struct {
 		name string
 		b    []byte
@@ -209,7 +191,7 @@ func writeHookFolder(dir string, m hooks.Manifest, report hooks.Report) error {
 		{hooks.ManifestName, m.YAML()},
 		{hooks.ScriptName, fmt.Appendf(nil, scriptTemplate, names[0], names[1])},
 		{reportName, pretty},
-		{fixturesName, fixtures},
+		{fixturesName, templateFixtures(report).YAML()},
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fileError(err, "cannot make "+dir)
@@ -241,25 +223,12 @@ func encodeReport(r hooks.Report) ([]byte, error) {
 
 // templateFixtures are recorded answers for the template's two reads, and the
 // facts that the report tells of its machine.
-func templateFixtures(r hooks.Report) ([]byte, error) {
-	type facts struct {
-		OS      string `yaml:"os"`
-		Release string `yaml:"release"`
-		Kernel  string `yaml:"kernel"`
-		Arch    string `yaml:"arch"`
-	}
-	b, err := yaml.Marshal(struct {
-		Facts facts             `yaml:"facts"`
-		Files map[string]string `yaml:"files"`
-	}{
-		facts{OS: "linux", Release: r[hooks.FieldRelease], Kernel: r[hooks.FieldKernel], Arch: r[hooks.FieldArchitecture]},
-		map[string]string{
+func templateFixtures(r hooks.Report) replay.Fixtures {
+	return replay.Fixtures{
+		Facts: hooks.Facts{OS: "linux", Release: r[hooks.FieldRelease], Kernel: r[hooks.FieldKernel], Arch: r[hooks.FieldArchitecture]},
+		Files: map[string]string{
 			"/proc/meminfo":            "MemTotal:       16384000 kB\nMemFree:         2048000 kB\nMemAvailable:    8192000 kB\n",
 			"/proc/sys/kernel/tainted": "0\n",
 		},
-	})
-	if err != nil {
-		return nil, errs.Wrap(errs.CodeInternal, err, "cannot encode the fixtures")
 	}
-	return append([]byte("# What `hookline hook test` answers instead of a real machine.\n"), b...), nil
 }

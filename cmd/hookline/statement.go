@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -38,22 +39,11 @@ func (a *app) statement(st hooks.Statement, digest string) {
 		[2]string{"deployment", p.Deployment},
 	)
 	a.section("may")
-	a.pairs(
-		[2]string{"uses", orNone(strings.Join(signing.CapabilitiesOf(p), ", "))},
-		[2]string{"runs as", string(p.As)},
-		[2]string{"reads files", orNone(strings.Join(p.Capabilities.FSRead, ", "))},
-	)
+	a.may(p, identity(p.As))
 	a.section("brings back")
 	rows := [][]string{{"FIELD", "TYPE", "CLASS", "MAX BYTES", "TEXT"}}
 	for _, f := range p.Fields {
-		text := ""
-		switch {
-		case f.Raw:
-			text = "RAW"
-		case f.Type == hooks.TypeText || f.Type == hooks.TypeJSON:
-			text = "redacted"
-		}
-		rows = append(rows, []string{f.Name, string(f.Type), string(f.Class), strconv.FormatInt(f.MaxBytes, 10), text})
+		rows = append(rows, []string{f.Name, string(f.Type), string(f.Class), strconv.FormatInt(f.MaxBytes, 10), redaction(f.Type, f.Raw)})
 	}
 	a.table(rows)
 	a.section("at most")
@@ -65,6 +55,118 @@ func (a *app) statement(st hooks.Statement, digest string) {
 	)
 	a.section("for")
 	a.pairs(append(matchPairs(p), [2]string{"script", "sha256:" + st.ScriptDigest()})...)
+}
+
+// redaction is what happens to a field's text before it leaves a peer.
+func redaction(t hooks.FieldType, raw bool) string {
+	switch {
+	case raw:
+		return "RAW"
+	case t == hooks.TypeText || t == hooks.TypeJSON:
+		return "redacted"
+	}
+	return ""
+}
+
+// identity is who a hook runs as on a peer, in the words of a reviewer.
+func identity(as hooks.Identity) string {
+	switch as {
+	case hooks.AsRoot:
+		return "ROOT"
+	case hooks.AsReporter:
+		return "reporter: the user who filed the report"
+	case hooks.AsService:
+		return "service: an unprivileged user of the peer"
+	}
+	return string(as)
+}
+
+// may prints what a hook may do on the machine: one path a line, since a path
+// may have a comma, and each command with everything that it may be given.
+func (a *app) may(p hooks.Predicate, as string) {
+	c := p.Capabilities
+	rows := [][]string{
+		{"uses:", orNone(strings.Join(signing.CapabilitiesOf(p), ", "))},
+		{"runs as:", as},
+	}
+	rows = append(rows, pathRows("reads files:", c.FSRead)...)
+	rows = append(rows, pathRows("lists folders:", c.FSList)...)
+	rows = append(rows, pathRows("looks at:", c.FSStat)...)
+	if len(c.CmdRun) == 0 {
+		rows = append(rows, []string{"runs programs:", "none"})
+	}
+	a.table(rows)
+	for _, cmd := range c.CmdRun {
+		a.command(cmd, p.As)
+	}
+}
+
+func (a *app) command(c hooks.Command, as hooks.Identity) {
+	title := "may run " + safe(c.Name)
+	if as == hooks.AsRoot {
+		title += ", AS ROOT"
+	}
+	if c.Syslog {
+		title += ", AND READ THE KERNEL'S LOG"
+	}
+	a.section(title)
+	words := []string{shown(c.Program)}
+	for _, arg := range c.Args {
+		words = append(words, shown(arg))
+	}
+	rows := [][]string{{"command line:", strings.Join(words, " ")}}
+	for _, place := range []struct{ name, note string }{
+		{hooks.PlacePackage, "any Debian package name"},
+		{hooks.PlacePID, "any process of the user who filed the report"},
+	} {
+		for _, arg := range c.Args {
+			if arg == place.name {
+				rows = append(rows, []string{place.name + ":", place.note})
+				break
+			}
+		}
+	}
+	if len(c.Paths) > 0 {
+		rows = append(rows, pathRows(hooks.PlacePath+":", c.Paths)...)
+	}
+	a.table(append(rows, pathRows("program reads:", c.Reads)...))
+}
+
+// pathRows are the rows of a list of paths, with what a pattern opens.
+func pathRows(label string, paths []string) [][]string {
+	if len(paths) == 0 {
+		return [][]string{{label, "nothing"}}
+	}
+	var rows [][]string
+	for _, p := range paths {
+		rows = append(rows, []string{label, shown(p), opens(p)})
+		label = ""
+	}
+	return rows
+}
+
+// opens says what a pattern stands for, "" for one path.
+func opens(pattern string) string {
+	switch {
+	case strings.HasSuffix(pattern, "/**"):
+		return "everything below, at any depth"
+	case strings.HasSuffix(pattern, "/*"):
+		return "everything in it, one level"
+	case strings.Contains(pattern, hooks.PlacePID):
+		return "of any process of the user who filed the report"
+	}
+	return ""
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+*{}-]+$`)
+
+// shown is one word of a command line or one path: in quotes where it could
+// be taken for several.
+func shown(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return strconv.Quote(word)
 }
 
 func matchPairs(p hooks.Predicate) [][2]string {

@@ -163,7 +163,7 @@ func (s *demo) hook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.d.Hookline(ctx, "", "hook", "test", dir, "--report", dir+"/report.json", "--live")
+	out, err := s.d.Hookline(ctx, "", "hook", "test", dir, "--report", dir+"/report.json", "--live", "--yes")
 	if err != nil {
 		return err
 	}

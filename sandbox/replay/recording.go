@@ -57,9 +57,9 @@ func FromRecording(r sandbox.Recording) Fixtures {
 // as text fields are, and how many of them that changed. Paths, names and
 // arguments stay: the hook asks by them.
 func (f Fixtures) Redacted(names redact.Names) (Fixtures, int) {
-	changed := 0
+	changed, redactor := 0, redact.New(names)
 	clean := func(text string) string {
-		after := redactText(text, names)
+		after := redactText(text, redactor)
 		if after != text {
 			changed++
 		}
@@ -80,22 +80,22 @@ func (f Fixtures) Redacted(names redact.Names) (Fixtures, int) {
 
 // redactText redacts each stretch of text between bytes that are none: one
 // such byte must not save a whole file from it.
-func redactText(s string, names redact.Names) string {
+func redactText(s string, r *redact.Redactor) string {
 	if utf8.ValidString(s) {
-		return redact.Text(s, names)
+		return r.Text(s)
 	}
 	var b strings.Builder
 	start := 0
 	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 {
-			b.WriteString(redact.Text(s[start:i], names))
+		c, n := utf8.DecodeRuneInString(s[i:])
+		if c == utf8.RuneError && n == 1 {
+			b.WriteString(r.Text(s[start:i]))
 			b.WriteByte(s[i])
 			start = i + 1
 		}
 		i += n
 	}
-	b.WriteString(redact.Text(s[start:], names))
+	b.WriteString(r.Text(s[start:]))
 	return b.String()
 }
 

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"hookline/hooks"
+	"hookline/internal/api"
+	"hookline/sandbox"
+)
+
+// TestHookTestScripts runs testdata/hooktest/*.txtar with the built programs.
+func TestHookTestScripts(t *testing.T) {
+	bin := builtForTests(t)
+	examples, err := filepath.Abs("../../examples/hooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/hooktest",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("EXAMPLES", examples)
+			return os.Chmod(e.WorkDir, 0o755) //nolint:gosec // the broker is another user where we are root
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"mode":   mode,
+			"golden": golden,
+		},
+	})
+}
+
+// golden wants the output of the last command to be what a file says, but for
+// what no two runs have in common.
+func golden(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: golden stdout|stderr FILE")
+	}
+	want, got := ts.ReadFile(args[1]), steady(ts.ReadFile(args[0]))
+	if diff := cmp.Diff(want, got); diff != "" {
+		ts.Fatalf("%s is not %s:\n%s\n%s", args[0], args[1], diff, got)
+	}
+}
+
+func steady(text string) string {
+	for _, r := range []struct{ from, to string }{
+		{`(?m)[0-9.]+ (ms|µs)$`, "TIME"},
+		{`(?m)^(time|instructions|memory of the script|memory of the process|traffic of calls) +([0-9.]+ (ms|µs|B|KiB|MiB)|[0-9]+|unknown) +(\S+( (ms|MiB))?) *([0-9]+%)?$`, "$1: of $4"},
+		{`(?m)^ +USED +OF +LEFT$`, "USED OF LEFT"},
+		{`uid [0-9]+`, "uid N"},
+	} {
+		text = regexp.MustCompile(r.from).ReplaceAllString(text, r.to)
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if line != "" && line[0] != '+' && line[0] != ' ' && line[0] != '>' {
+			lines[i] = regexp.MustCompile(` {2,}`).ReplaceAllString(line, "  ") // a column is as wide as what stands in it
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tryStage is a stage whose program finds the sandbox.
+func tryStage(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	s.env["HOOKLINE_SANDBOX"] = filepath.Join(builtForTests(t), sandbox.BinaryName)
+	return s
+}
+
+func (s *stage) write(name, text string) {
+	s.t.Helper()
+	s.must(os.MkdirAll(filepath.Dir(s.path(name)), 0o755))
+	s.must(os.WriteFile(s.path(name), []byte(text), 0o644))
+}
+
+const jobManifest = `hook: from-job
+description: what a job says
+level: package
+match: {package: nginx}
+fields:
+  Copy: {type: text, class: technical, max_bytes: 200, raw: true}
+limits: {lifetime: 7d, max_reports: 1, max_runs_per_peer: 1, max_percent: 100, max_bytes: 1000, max_result_bytes: 500, max_runtime: 1s}
+`
+
+// What a job's report says reaches a terminal only as text, whichever way the
+// hook sends it there.
+func TestHookTestOverJob(t *testing.T) {
+	s := tryStage(t)
+	hostile := "\x1b[2J\u202eevil\r\nok: 9 new fields"
+	s.serveJob(hooks.Report{hooks.FieldPackage: "nginx", "Evil": hostile})
+	one := s.thief.answer
+	s.thief.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/api/jobs" {
+			_ = json.NewEncoder(w).Encode(api.Page[api.Job]{Items: []api.Job{{ID: "j1"}}})
+			return true
+		}
+		return one(w, r)
+	}
+	s.write("h/hook.yaml", jobManifest)
+	for script, want := range map[string]string{
+		`report.set("Copy", report.get("Evil"))`:        "ok: 1 new field",
+		`log(report.get("Evil"))`:                       "ok: 0 new fields",
+		`error(report.get("Evil"))`:                     "ending: hook-error; nothing would be added",
+		`pcall(fs.read, report.get("Evil"))`:            "ok: 0 new fields, 1 call denied",
+		"local evil = report.get('Evil')\nlog(\"end\")": "log",
+	} {
+		s.write("h/hook.lua", script)
+		for _, job := range []string{"j1", "latest"} {
+			_, out := s.hookline("hook", "test", s.path("h"), "--job", job, "--trace")
+			if !strings.Contains(out, want) || strings.ContainsAny(out, "\x1b\u202e\r") || strings.Contains(out, "\nok: 9") {
+				t.Errorf("%s over %s: %q", script, job, out)
+			}
+		}
+	}
+	s.want(2, "--report or --job, not both", "hook", "test", s.path("h"), "--job", "j1", "--report", "x")
+	s.serveJob(nil)
+	s.want(1, "cannot take the report of job j1", "hook", "test", s.path("h"), "--job", "j1")
+}
+
+// The answer for programs is one JSON object with all that people are shown.
+func TestHookTestJSON(t *testing.T) {
+	s := tryStage(t)
+	s.write("h/hook.yaml", jobManifest)
+	s.write("h/hook.lua", "report.set('Copy', 'a\\nb')\npcall(fs.read, '/etc/x')")
+	s.write("h/report.json", `{"Package":"nginx"}`)
+	code, text := s.hookline("hook", "test", s.path("h"), "--trace", "-o", "json")
+	var got tested
+	if err := json.Unmarshal([]byte(text), &got); err != nil || code != 0 {
+		t.Fatalf("%d %v %s", code, err, text)
+	}
+	want := difference{
+		Stay: 1, NotSet: []string{},
+		Added: []addedField{{Name: "Copy", Type: hooks.TypeText, Class: hooks.ClassTechnical, Raw: true, Bytes: 6, MaxBytes: 200, Value: "a\nb"}},
+	}
+	if diff := cmp.Diff(want, got.Difference); diff != "" {
+		t.Error(diff)
+	}
+	if got.Ending != hooks.EndingSucceeded || got.Denied != 1 || len(got.Trace) < 2 || got.Fields["Copy"] != "a\nb" || len(got.Calls) != 1 {
+		t.Errorf("%+v", got)
+	}
+	for _, u := range got.Used {
+		if u.Limit > 0 && u.Left != (u.Limit-u.Used)*100/u.Limit {
+			t.Errorf("%+v", u)
+		}
+		if u.Name == "result" && (u.Used != 15 || u.Limit != 500) {
+			t.Errorf("%+v", u)
+		}
+	}
+}
+
+// A hook runs here as nobody whom its author did not mean, and says so first.
+func TestRunsAs(t *testing.T) {
+	for _, tt := range []struct {
+		as     hooks.Identity
+		euid   int
+		caller uint32
+		want   string
+	}{
+		{hooks.AsService, 1000, 1000, "you (uid 1000); on a peer its unprivileged service user"},
+		{hooks.AsService, 0, 0, "nobody (uid 65534); on a peer its unprivileged"},
+		{hooks.AsReporter, 1000, 1000, "you (uid 1000); on a peer the user who filed"},
+		{hooks.AsReporter, 0, 1000, "you, who called sudo (uid 1000)"},
+		{hooks.AsReporter, 0, 0, "nobody (uid 65534); on a peer the user who filed"},
+		{hooks.AsRoot, 0, 1000, "ROOT, as on a peer"},
+		{hooks.AsRoot, 1000, 1000, "error: cannot run the hook here: it runs as root"},
+	} {
+		got, err := runsAs(tt.as, tt.euid, tt.caller)
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%+v: %s", tt, got)
+		}
+	}
+}
+
+// A difference longer than people read is cut, and says so.
+func TestManyFixtureChanges(t *testing.T) {
+	s := tryStage(t)
+	var old strings.Builder
+	old.WriteString("missing:\n")
+	for i := range 50 {
+		old.WriteString("  - /a" + strings.Repeat("x", i) + "\n")
+	}
+	s.write("h/hook.yaml", jobManifest)
+	s.write("h/hook.lua", "log('x')")
+	s.write("h/report.json", `{"Package":"nginx"}`)
+	s.write("h/fixtures.yaml", old.String())
+	code, out := s.hookline("hook", "test", s.path("h"), "--record", "--yes")
+	if code != 0 || !strings.Contains(out, "… and 31 more") || strings.Count(out, "  - missing /a") != maxShownChanges-1 {
+		t.Errorf("%d %s", code, out)
+	}
+	code, out = s.hookline("hook", "test", s.path("h"), "--record", "--yes")
+	if code != 0 || !strings.Contains(out, "says the same already") {
+		t.Errorf("%d %s", code, out)
+	}
+	s.write("h/fixtures.yaml", "files: [")
+	s.want(0, "cannot be read as fixtures", "hook", "test", s.path("h"), "--record", "--yes")
+}
