@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -144,8 +143,7 @@ func (r *Runner) startCommand() (*command, error) {
 		}
 		files[2*i], files[2*i+1] = in, out
 	}
-	args := []string{"command", strconv.Itoa(CommandCPUSeconds)}
-	process, err := spawn.StartCommand(r.Binary, args, CommandCPUSeconds*time.Second, files[0], files[3], files[5], files[6], files[9])
+	process, err := spawn.StartCommand(r.Binary, r.mode("command", CommandCPUSeconds), CommandCPUSeconds*time.Second, files[0], files[3], files[5], files[6], files[9])
 	spawn.CloseAll(files[0], files[1], files[3], files[5], files[6], files[9])
 	if err != nil {
 		spawn.CloseAll(files[2], files[4], files[7], files[8])

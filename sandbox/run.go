@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"hookline/hooks"
@@ -179,7 +180,7 @@ func (r *Runner) start(runtime time.Duration) (*pair, error) {
 	failed := make(chan error, 1)
 	go func() {
 		var err error
-		p.worker, err = spawn.Start(r.Binary, []string{"worker", strconv.Itoa(cpu)}, limit, true, files[0], files[3])
+		p.worker, err = spawn.Start(r.Binary, r.mode("worker", cpu), limit, true, files[0], files[3])
 		failed <- err
 	}()
 	var err error
@@ -193,6 +194,15 @@ func (r *Runner) start(runtime time.Duration) (*pair, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// mode are the arguments of a mode of the small binary.
+func (r *Runner) mode(name string, cpuSeconds int) []string {
+	args := []string{name, strconv.Itoa(cpuSeconds)}
+	if len(r.Without) > 0 {
+		args = append(args, "without="+strings.Join(r.Without, ","))
+	}
+	return args
 }
 
 func (p *pair) close() {
