@@ -1,102 +1,167 @@
-// Package redact takes out of a text what points to a machine or a person:
-// addresses, host and user names, e-mail addresses, home directories. Text
-// fields of a hook's result pass through it on the peer, unless they are
-// signed raw.
+// Package redact takes out of a text what points to a machine or a person, and
+// what opens a door: addresses, host and user names, e-mail addresses, home
+// directories, serial numbers; passwords, keys and tokens. Text fields of a
+// hook's result pass through it on the peer, unless they are signed raw.
 //
 // It knows patterns, not meaning: a name that is also a word is taken out
 // wherever it stands alone, and a version number of four parts looks like an
 // address. That is the right side to err on. Loopback and private addresses
-// are addresses too. Kernel addresses (0x…), checksums, times, PCI slots and
+// are addresses too. Kernel addresses (0x…), checksums, build ids, times, PCI
+// slots, UUIDs of file systems, ids of boots and of users (/run/user/1000) and
 // names of systemd units stay, since they are what a diagnosis needs.
+// testdata/corpus.tsv measures what is caught and what is not.
 package redact
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 // Names are what the peer knows itself and its people by. Matching ignores
-// case. Names of fewer than two bytes, "root" and "localhost" stay.
+// case. Names of fewer than two bytes, "root" and "localhost" stay. Names
+// below the domain of a host ("db2.example.com" beside "web1.example.com"),
+// and the domain, are taken for hosts too.
 type Names struct{ Hosts, Users []string }
-
-// The placeholders, never matched again, which makes Text idempotent.
-const (
-	ip    = "<ip>"
-	mac   = "<mac>"
-	email = "<email>"
-	home  = "<home>"
-	host  = "<host>"
-	user  = "<user>"
-)
 
 // maxRounds bounds the rounds of Text. A round can only find something new
 // where the one before cut a text in two; one is enough for ordinary text.
 const maxRounds = 16
 
-// Text returns s with every address and name replaced by <ip>, <mac>, <email>,
-// <home>, <host> or <user>. It is idempotent, never longer than four times s,
-// and always UTF-8: bytes that are not become U+FFFD.
-func Text(s string, n Names) string {
+// Redactor redacts the texts of one run. The same address or name becomes the
+// same numbered token in all of them, so that a reader still sees which lines
+// speak of one machine; what the numbers stood for is gone with the Redactor.
+// It must not be used by two goroutines at once.
+type Redactor struct {
+	rules []rule
+	marks marks
+	hosts *nameList
+	cuts  []cut // of one rule over one part, used again
+}
+
+// New returns a Redactor that knows n beside the patterns.
+func New(n Names) *Redactor {
+	hosts := newNameList(n.Hosts, "localhost", kindHost)
+	r := &Redactor{marks: newMarks(), hosts: hosts}
+	users := newNameList(n.Users, "root", kindUser)
+	r.rules = []rule{
+		r.pemBlocks, r.elements, r.userInfo, r.keyed, r.flags, r.shapes,
+		r.logins, r.phrases, r.emails, r.homes, r.addresses, r.named(hosts), r.named(users),
+	}
+	return r
+}
+
+// Text returns s with what is to go replaced: by <ip-1>, <mac-1>, <email-1>,
+// <home-1>, <host-1>, <user-1> or <id-1>, numbered by the value; by <key>,
+// <token> or <password> without a number, since a number would tell that two
+// accounts have one password. It is idempotent, never longer than six times
+// s, and always UTF-8: bytes that are not become U+FFFD.
+//
+// Such a token that s itself holds stays as it is, and its number is not given
+// to a value that is met later.
+func (r *Redactor) Text(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	rules := newRules(n)
+	parts := r.split(s)
 	for range maxRounds {
-		next := rules.round(s)
-		if next == s {
+		next, changed := r.round(parts)
+		if !changed {
 			break
 		}
-		s = next
+		parts = next
 	}
-	return s
-}
-
-// rule replaces what it finds in a text that holds no placeholder.
-type rule func(s string) string
-
-type rules struct {
-	placeholder *regexp.Regexp
-	all         []rule
-}
-
-func newRules(n Names) rules {
-	return rules{
-		placeholder: placeholders,
-		all: []rule{
-			replaceEmails, replaceHomes, replaceMACs, replaceIPv6, replaceIPv4,
-			replaceNames(clean(n.Hosts, "localhost"), host),
-			replaceNames(clean(n.Users, "root"), user),
-		},
-	}
-}
-
-// round applies every rule once, each between the placeholders only.
-func (r rules) round(s string) string {
-	for _, apply := range r.all {
-		s = r.between(s, apply)
-	}
-	return s
-}
-
-func (r rules) between(s string, apply rule) string {
-	marks := r.placeholder.FindAllStringIndex(s, -1)
-	if marks == nil {
-		return apply(s)
+	if len(parts) == 1 {
+		return parts[0].text
 	}
 	var b strings.Builder
-	from := 0
-	for _, m := range marks {
-		b.WriteString(apply(s[from:m[0]]))
-		b.WriteString(s[m[0]:m[1]])
-		from = m[1]
+	for _, p := range parts {
+		b.WriteString(p.text)
 	}
-	b.WriteString(apply(s[from:]))
 	return b.String()
 }
 
-// clean drops names that would do harm and puts longer ones first, so that
-// "web1.example.com" goes before "web1".
-func clean(names []string, keep string) []string {
+// Text redacts one text that stands alone, with a Redactor of its own.
+func Text(s string, n Names) string { return New(n).Text(s) }
+
+// rule finds what is to go in a part of a text that holds no token, and
+// appends it to cuts: in order, apart, each with the token to stand there.
+type rule func(s string, cuts []cut) []cut
+
+type cut struct {
+	from, to int
+	mark     string
+}
+
+// part is a stretch of text. Rules look at each on its own, as if nothing
+// stood beside it: that, and that a token never is looked into, makes the
+// second time find what the first did.
+type part struct {
+	text  string
+	clean bool // a token, or seen by all rules without a find
+	cut   bool // made in this round
+}
+
+// split parts a text at the tokens that it holds already.
+func (r *Redactor) split(s string) []part {
+	var parts []part
+	from := 0
+	for i := strings.IndexByte(s, '<'); i >= 0; {
+		n := r.marks.at(s[i:])
+		if n > 0 {
+			parts = append(parts, part{text: s[from:i]}, part{text: s[i : i+n], clean: true})
+			from = i + n
+		}
+		next := strings.IndexByte(s[i+1:], '<')
+		if next < 0 {
+			break
+		}
+		i += 1 + next
+	}
+	return append(parts, part{text: s[from:]})
+}
+
+// round applies every rule once to each part that is not clean.
+func (r *Redactor) round(parts []part) (next []part, changed bool) {
+	for _, find := range r.rules {
+		next = make([]part, 0, len(parts))
+		for _, p := range parts {
+			if p.clean || p.text == "" {
+				next = append(next, p)
+				continue
+			}
+			r.cuts = find(p.text, r.cuts[:0])
+			next = r.apply(next, p)
+			changed = changed || len(r.cuts) > 0
+		}
+		parts = next
+	}
+	for i := range parts {
+		parts[i].clean = parts[i].clean || !parts[i].cut
+		parts[i].cut = false
+	}
+	return parts, changed
+}
+
+func (r *Redactor) apply(parts []part, p part) []part {
+	if len(r.cuts) == 0 {
+		return append(parts, p)
+	}
+	from := 0
+	for _, c := range r.cuts {
+		if c.from > from {
+			parts = append(parts, part{text: p.text[from:c.from], cut: true})
+		}
+		parts = append(parts, part{text: c.mark, clean: true})
+		from = c.to
+	}
+	if from < len(p.text) {
+		parts = append(parts, part{text: p.text[from:], cut: true})
+	}
+	return parts
+}
+
+// cleanNames drops names that would do harm and puts longer ones first, so
+// that "web1.example.com" goes before "web1".
+func cleanNames(names []string, keep string) []string {
 	var out []string
 	for _, n := range names {
 		n = strings.TrimSpace(n)

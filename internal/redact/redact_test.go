@@ -1,6 +1,7 @@
 package redact_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -14,6 +15,9 @@ func names() redact.Names {
 		Users: []string{"alice", "root", "Zoë"},
 	}
 }
+
+// unnumbered takes the numbers from tokens, where they are not the point.
+var unnumbered = regexp.MustCompile(`<([a-z]+)-\d+>`)
 
 func TestText(t *testing.T) {
 	for _, tc := range []struct{ name, in, want string }{
@@ -50,7 +54,7 @@ func TestText(t *testing.T) {
 		{"empty", "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := redact.Text(tc.in, names()); got != tc.want {
+			if got := unnumbered.ReplaceAllString(redact.Text(tc.in, names()), "<$1>"); got != tc.want {
 				t.Errorf("Text(%q)\n got %q\nwant %q", tc.in, got, tc.want)
 			}
 		})
@@ -61,7 +65,7 @@ func TestText(t *testing.T) {
 func TestTextKeepsPlaceholders(t *testing.T) {
 	n := redact.Names{Hosts: []string{"ip", "host"}, Users: []string{"user", "user>"}}
 	once := redact.Text("10.0.0.1 ip user", n)
-	if want := "<ip> <host> <user>"; once != want {
+	if want := "<ip-1> <host-1> <user-1>"; once != want {
 		t.Fatalf("got %q, want %q", once, want)
 	}
 	if again := redact.Text(once, n); again != once {
@@ -82,7 +86,7 @@ func FuzzText(f *testing.F) {
 		if !utf8.ValidString(once) {
 			t.Fatalf("not UTF-8: %q", once)
 		}
-		if len(once) > 4*len(s) {
+		if len(once) > 6*len(s) {
 			t.Fatalf("%d bytes became %d", len(s), len(once))
 		}
 		if again := redact.Text(once, n); again != once {
