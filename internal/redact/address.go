@@ -58,7 +58,7 @@ const minPairs, maxPairs = 6, 20
 // other letter or digit touches them. base is where word stands.
 func (r *Redactor) macs(word string, base int, cuts []cut) []cut {
 	for i, behind := 0, 0; i+3*minPairs-1 <= len(word); {
-		if i > 0 && isASCIIWord(word[i-1]) {
+		if i > behind && isASCIIWord(word[i-1]) {
 			i++
 			continue
 		}
