@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,11 @@ report, every call of the machine, and how much of each limit it used. Calls are
 answered from fixtures; with --live by this machine, under the limits that would be
 signed, after a question. --record is --live and keeps the answers as fixtures.yaml,
 redacted as text fields are: paths, names and arguments stay as they are.
+
+Fixtures can be written by hand as well, under the keys facts (os, release, kernel,
+arch), files and files_base64 (path: content), folders (path: [names]), stats (path:
+{type, size, mode, uid, gid, links, mtime}), commands ([{name, args, stdout, stderr,
+exit}]) and missing ([paths]).
 
 Exit code 1 means that the run failed.`,
 		Example: `  hookline hook test first
@@ -242,7 +248,7 @@ func (a *app) tryHere(ctx context.Context, t trial) (sandbox.Outcome, error) {
 		return sandbox.Outcome{}, err
 	}
 	t.task.Facts = source.System{Root: "/"}.Facts()
-	out, err := (&sandbox.Runner{Binary: t.binary, Reporter: you()}).Run(ctx, t.task)
+	out, err := (&sandbox.Runner{Binary: t.binary, Reporter: you(), Deny: a.ownFiles()}).Run(ctx, t.task)
 	if err != nil {
 		return out, err
 	}
@@ -275,6 +281,15 @@ func runsAs(as hooks.Identity, euid int, caller uint32) (string, error) {
 	case hooks.AsService:
 	}
 	return here + "; on a peer its unprivileged service user", nil
+}
+
+// ownFiles are kept from every hook that is tried here: the saved token.
+func (a *app) ownFiles() []string {
+	path, err := a.configPath()
+	if err != nil {
+		return nil
+	}
+	return []string{filepath.Dir(path)}
 }
 
 // mayRunHere asks, and is nil for a yes.

@@ -17,21 +17,33 @@ import (
 	"hookline/sandbox"
 )
 
-// TestHookTestScripts runs testdata/hooktest/*.txtar with the built programs.
-func TestHookTestScripts(t *testing.T) {
+// TestHookTest runs hook test in every way, with programs that are built once.
+func TestHookTest(t *testing.T) {
 	bin := builtForTests(t)
-	examples, err := filepath.Abs("../../examples/hooks")
-	if err != nil {
-		t.Fatal(err)
+	t.Run("scripts", func(t *testing.T) { testHookTestScripts(t, bin) })
+	for name, test := range map[string]func(*stage){
+		"over a job":                    testHookTestOverJob,
+		"as JSON":                       testHookTestJSON,
+		"many changes of fixtures":      testManyFixtureChanges,
+		"the token of whoever tries it": testLiveRunCannotReadTheToken,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.env["HOOKLINE_SANDBOX"] = filepath.Join(bin, sandbox.BinaryName)
+			test(s)
+		})
 	}
+}
+
+// testHookTestScripts runs testdata/hooktest/*.txtar with the built programs.
+func testHookTestScripts(t *testing.T, bin string) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/hooktest",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("HOME", e.WorkDir)
-			e.Setenv("EXAMPLES", examples)
-			return os.Chmod(e.WorkDir, 0o755) //nolint:gosec // the broker is another user where we are root
+			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
@@ -71,14 +83,6 @@ func steady(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// tryStage is a stage whose program finds the sandbox.
-func tryStage(t *testing.T) *stage {
-	t.Helper()
-	s := newStage(t)
-	s.env["HOOKLINE_SANDBOX"] = filepath.Join(builtForTests(t), sandbox.BinaryName)
-	return s
-}
-
 func (s *stage) write(name, text string) {
 	s.t.Helper()
 	s.must(os.MkdirAll(filepath.Dir(s.path(name)), 0o755))
@@ -96,8 +100,7 @@ limits: {lifetime: 7d, max_reports: 1, max_runs_per_peer: 1, max_percent: 100, m
 
 // What a job's report says reaches a terminal only as text, whichever way the
 // hook sends it there.
-func TestHookTestOverJob(t *testing.T) {
-	s := tryStage(t)
+func testHookTestOverJob(s *stage) {
 	hostile := "\x1b[2J\u202eevil\r\nok: 9 new fields"
 	s.serveJob(hooks.Report{hooks.FieldPackage: "nginx", "Evil": hostile})
 	one := s.thief.answer
@@ -120,7 +123,7 @@ func TestHookTestOverJob(t *testing.T) {
 		for _, job := range []string{"j1", "latest"} {
 			_, out := s.hookline("hook", "test", s.path("h"), "--job", job, "--trace")
 			if !strings.Contains(out, want) || strings.ContainsAny(out, "\x1b\u202e\r") || strings.Contains(out, "\nok: 9") {
-				t.Errorf("%s over %s: %q", script, job, out)
+				s.t.Errorf("%s over %s: %q", script, job, out)
 			}
 		}
 	}
@@ -130,32 +133,31 @@ func TestHookTestOverJob(t *testing.T) {
 }
 
 // The answer for programs is one JSON object with all that people are shown.
-func TestHookTestJSON(t *testing.T) {
-	s := tryStage(t)
+func testHookTestJSON(s *stage) {
 	s.write("h/hook.yaml", jobManifest)
 	s.write("h/hook.lua", "report.set('Copy', 'a\\nb')\npcall(fs.read, '/etc/x')")
 	s.write("h/report.json", `{"Package":"nginx"}`)
 	code, text := s.hookline("hook", "test", s.path("h"), "--trace", "-o", "json")
 	var got tested
 	if err := json.Unmarshal([]byte(text), &got); err != nil || code != 0 {
-		t.Fatalf("%d %v %s", code, err, text)
+		s.t.Fatalf("%d %v %s", code, err, text)
 	}
 	want := difference{
 		Stay: 1, NotSet: []string{},
 		Added: []addedField{{Name: "Copy", Type: hooks.TypeText, Class: hooks.ClassTechnical, Raw: true, Bytes: 6, MaxBytes: 200, Value: "a\nb"}},
 	}
 	if diff := cmp.Diff(want, got.Difference); diff != "" {
-		t.Error(diff)
+		s.t.Error(diff)
 	}
 	if got.Ending != hooks.EndingSucceeded || got.Denied != 1 || len(got.Trace) < 2 || got.Fields["Copy"] != "a\nb" || len(got.Calls) != 1 {
-		t.Errorf("%+v", got)
+		s.t.Errorf("%+v", got)
 	}
 	for _, u := range got.Used {
 		if u.Limit > 0 && u.Left != (u.Limit-u.Used)*100/u.Limit {
-			t.Errorf("%+v", u)
+			s.t.Errorf("%+v", u)
 		}
 		if u.Name == "result" && (u.Used != 15 || u.Limit != 500) {
-			t.Errorf("%+v", u)
+			s.t.Errorf("%+v", u)
 		}
 	}
 }
@@ -187,8 +189,7 @@ func TestRunsAs(t *testing.T) {
 }
 
 // A difference longer than people read is cut, and says so.
-func TestManyFixtureChanges(t *testing.T) {
-	s := tryStage(t)
+func testManyFixtureChanges(s *stage) {
 	var old strings.Builder
 	old.WriteString("missing:\n")
 	for i := range 50 {
@@ -200,12 +201,24 @@ func TestManyFixtureChanges(t *testing.T) {
 	s.write("h/fixtures.yaml", old.String())
 	code, out := s.hookline("hook", "test", s.path("h"), "--record", "--yes")
 	if code != 0 || !strings.Contains(out, "… and 31 more") || strings.Count(out, "  - missing /a") != maxShownChanges-1 {
-		t.Errorf("%d %s", code, out)
+		s.t.Errorf("%d %s", code, out)
 	}
 	code, out = s.hookline("hook", "test", s.path("h"), "--record", "--yes")
 	if code != 0 || !strings.Contains(out, "says the same already") {
-		t.Errorf("%d %s", code, out)
+		s.t.Errorf("%d %s", code, out)
 	}
 	s.write("h/fixtures.yaml", "files: [")
 	s.want(0, "cannot be read as fixtures", "hook", "test", s.path("h"), "--record", "--yes")
+}
+
+// Somebody else's hook, tried here, does not get the token of its reader.
+func testLiveRunCannotReadTheToken(s *stage) {
+	token := s.path(".config/hookline/config.yaml")
+	if _, err := os.Stat(token); err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("h/hook.yaml", strings.Replace(jobManifest, "fields:", "capabilities: {fs.read: ["+token+"]}\nfields:", 1))
+	s.write("h/hook.lua", "fs.read('"+token+"')")
+	s.write("h/report.json", `{"Package":"nginx"}`)
+	s.want(1, "denied: belongs to the peer itself", "hook", "test", s.path("h"), "--live", "--yes")
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"hookline/internal/errs"
@@ -50,11 +49,11 @@ func (a *app) record(ctx context.Context, t trial, out sandbox.Outcome) error {
 // one loses is shown first.
 func (a *app) writeFixtures(t trial, b []byte, f replay.Fixtures) (bool, error) {
 	path := t.file(fixturesName)
-	old, err := os.ReadFile(path)
+	old, err := readFile(path, replay.MaxFixtureBytes)
 	switch {
-	case os.IsNotExist(err):
+	case errs.Is(err, errs.CodeNotFound):
 	case err != nil:
-		return false, fileError(err, "cannot read "+path)
+		return false, err
 	case bytes.Equal(old, b):
 		fmt.Fprintf(a.err, "%s says the same already\n", safe(path))
 		return false, nil
