@@ -52,13 +52,7 @@ func hasErrors(findings []replay.Finding) bool {
 }
 
 func (a *app) findings(f folder, findings []replay.Finding) {
-	for _, x := range findings {
-		if x.Line == 0 { // what the manifest has too much of
-			fmt.Fprintf(a.out, "%s: %s: %s [%s]\n", safe(f.file(hooks.ManifestName)), safe(x.Severity), safe(x.Message), safe(x.Code))
-			continue
-		}
-		fmt.Fprintf(a.out, "%s:%d:%d: %s: %s [%s]\n", safe(f.file(hooks.ScriptName)), x.Line, x.Column, safe(x.Severity), safe(x.Message), safe(x.Code))
-	}
+	a.findingLines(f.file(hooks.ManifestName), f.file(hooks.ScriptName), findings)
 	if !hasErrors(findings) {
 		fmt.Fprintf(a.out, "ok: %s, %s level, %s\n", safe(f.manifest.Hook), f.manifest.Level, fieldsOf(len(f.manifest.Fields), ""))
 	}

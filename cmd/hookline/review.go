@@ -53,7 +53,9 @@ func newReviewShowCommand(a *app) *cobra.Command {
 		Short: "Show the statement that a reviewer signs, the script and the reviews",
 		Long: `Fetches a version and checks on this machine that the script is the one that the
 statement names and that the statement has the digest that was asked for. The
-last line is the command that approves what was shown, and nothing else.`,
+last line is the command that approves what was shown, and nothing else. Lint runs on
+this machine over what came, whatever the server says about it; with -o json or yaml it
+runs at review approve alone.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -65,15 +67,16 @@ last line is the command that approves what was shown, and nothing else.`,
 				return err
 			}
 			return a.show(f.version, func() {
-				a.forReview(f)
+				a.forReview(c.Context(), f)
 				fmt.Fprintf(a.out, "\nto approve exactly this:\nhookline review approve %s --key FILE\n", f.digest)
 			})
 		},
 	}
 }
 
-func (a *app) forReview(f fetched) {
+func (a *app) forReview(ctx context.Context, f fetched) {
 	a.statement(f.statement, f.digest)
+	a.linted(ctx, f)
 	a.section("script, " + fmt.Sprint(len(f.version.Script)) + " bytes")
 	a.script(f.version.Script)
 	a.life(f.version)
@@ -109,7 +112,8 @@ func newReviewApproveCommand(a *app) *cobra.Command {
 		Short: "Approve a version: sign its statement on this machine",
 		Long: `Shows the statement and the script once more, asks, and signs. With --yes nothing
 is asked, so the version must be named by its whole digest, as review show and
-hook digest print it: hook@number is whatever the server says at that moment.`,
+hook digest print it: hook@number is whatever the server says at that moment. What lint
+on this machine calls an error is not signed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
 			return a.approve(ctx, cl, ref, o)
@@ -146,7 +150,9 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 	if err := a.opensNow(f.statement.Predicate); err != nil {
 		return none, err
 	}
-	a.toRead().toApprove(f, standing)
+	if err := a.toRead().toApprove(ctx, f, standing); err != nil {
+		return none, err
+	}
 	if !o.Yes {
 		fmt.Fprintln(a.err)
 		p := f.statement.Predicate
@@ -182,8 +188,9 @@ func (a *app) opensNow(p hooks.Predicate) error {
 }
 
 // toApprove shows all that an approval covers, script included: what a server
-// showed under the same name a moment ago need not be what it sent now.
-func (a *app) toApprove(f fetched, standing signing.Standing) {
+// showed under the same name a moment ago need not be what it sent now. It
+// refuses what lint refuses.
+func (a *app) toApprove(ctx context.Context, f fetched, standing signing.Standing) error {
 	a.aboutToSign(f.statement, f.digest)
 	a.section("script, " + fmt.Sprint(len(f.version.Script)) + " bytes")
 	a.script(f.version.Script)
@@ -193,6 +200,10 @@ func (a *app) toApprove(f fetched, standing signing.Standing) {
 		rows = append(rows, [2]string{"reviewer", r.Person})
 	}
 	a.pairs(rows...)
+	if !a.linted(ctx, f) {
+		return errs.New(errs.CodeBadScript, "cannot approve: lint found errors").WithHint("ask the author for a version without them: hookline review request-changes")
+	}
+	return nil
 }
 
 // mayReview refuses a signature that would count for nothing.

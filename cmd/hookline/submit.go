@@ -54,7 +54,7 @@ server tells the newest, and its author's signature must prove it.`,
 	fl.StringVar(&o.Key, "key", "", "your private key")
 	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
 	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
-	fl.BoolVar(&o.NoLint, "no-lint", false, "do not lint first")
+	fl.BoolVar(&o.NoLint, "no-lint", false, "do not lint first; the server refuses errors all the same")
 	fl.Int64Var(&o.Number, "number", 0, "sign this version number instead of the next one that the server can prove")
 	_ = c.MarkFlagRequired("key")
 	return c
@@ -67,8 +67,9 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 		if err != nil {
 			return none, err
 		}
+		// Warnings too: the reviewers will see them.
+		a.toRead().findingLines(f.file(hooks.ManifestName), f.file(hooks.ScriptName), findings)
 		if hasErrors(findings) {
-			a.findings(f, findings)
 			return none, errs.New(errs.CodeBadScript, "cannot submit: lint found errors")
 		}
 	}

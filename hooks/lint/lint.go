@@ -219,7 +219,7 @@ func (c *checker) result() []Finding {
 		c.dropped++
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Severity, b.Severity), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
 	})
 	if c.dropped > 0 {
 		all = append(all, Finding{Line: len(c.lines), Severity: SeverityWarning, Code: CodeMore, Message: fmt.Sprintf("… and %d more", c.dropped)})

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"hookline/hooks"
 	"hookline/hooks/lint"
 )
@@ -103,7 +101,8 @@ func found(t *testing.T, script string, p hooks.Predicate) []string {
 	return got
 }
 
-// The hooks that we ship have nothing to be said about them.
+// Of the hooks that we ship, nothing is to be said but which placeholders the
+// report fills.
 func TestExamples(t *testing.T) {
 	folders, err := filepath.Glob("../../examples/hooks/*/hook.lua")
 	if err != nil || len(folders) == 0 {
@@ -123,8 +122,10 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 			continue
 		}
-		if diff := cmp.Diff([]lint.Finding(nil), lint.Check(script, m.Predicate(time.Unix(0, 0)))); diff != "" {
-			t.Errorf("%s: (-want +got)\n%s", f, diff)
+		for _, x := range lint.Check(script, m.Predicate(time.Unix(0, 0))) {
+			if (x.Code != lint.CodeArgumentDynamic && x.Code != lint.CodePathDynamic) || !strings.Contains(x.Message, "is chosen at run time") {
+				t.Errorf("%s: %+v", f, x)
+			}
 		}
 	}
 }

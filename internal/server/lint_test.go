@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hookline/internal/api"
@@ -49,6 +51,48 @@ func TestScriptThatDoesNotCompileIsRefused(t *testing.T) {
 		t.Errorf("as viewer: %d %s", a.Status, a.Body)
 	}
 	r.must(auth.RoleAuthor, "POST", "/api/versions", r.newVersion("kernel-taint", 1), 201, nil)
+}
+
+// Whatever lint calls an error stops a submission, sent by whichever client;
+// a warning does not.
+func TestLintErrorsStopASubmission(t *testing.T) {
+	r := sandboxed(t)
+	manifest := read(t, "kernel-taint", "hook.yaml")
+	good := string(read(t, "kernel-taint", "hook.lua"))
+	shell := bytes.Replace(manifest, []byte("fields:"), []byte("  cmd.run:\n    - {name: sh, program: /bin/sh, args: [-c, id]}\nfields:"), 1)
+	for _, tt := range []struct {
+		name             string
+		manifest         []byte
+		script           string
+		code, at, detail string
+	}{
+		{"a path that is not declared", manifest, good + "fs.read('/etc/passwd')\n", "bad-script", "hook.lua:49", "/etc/passwd"},
+		{"a hidden character", manifest, "-- \u202e\n" + good, "bad-script", "hook.lua:1", "U+202E"},
+		{"several", manifest, "os.exit()\nio.write()\n" + good, "bad-script", "hook.lua:1", "the first of 2 errors"},
+		{"a shell", shell, good + "cmd.run('sh', {'-c', 'id'})\n", "bad-manifest", "hook.yaml", "is a shell"},
+		{"too deep for a compiler", manifest, good + "return " + strings.Repeat("{", 2000), "bad-script", "hook.lua:49", "nested"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := r.send(auth.RoleAuthor, "POST", "/api/versions", r.signed(tt.manifest, []byte(tt.script), 1))
+			p := a.problem(t)
+			if a.Status != 422 || p.Code != tt.code || len(p.Errors) != 1 || p.Errors[0].Field != tt.at || !strings.Contains(p.Detail, tt.detail) || p.Hint == "" {
+				t.Errorf("%d %s", a.Status, a.Body)
+			}
+		})
+	}
+	r.must(auth.RoleAuthor, "POST", "/api/versions", r.signed(manifest, []byte(good+"-- p\u0430ypal\n"), 1), 201, nil)
+}
+
+// A script that ends the linter is refused; a server that cannot lint is no
+// reason to refuse one.
+func TestRefusesWhatBreaksTheLinter(t *testing.T) {
+	for code, want := range map[errs.Code]bool{
+		errs.CodeLimitTime: true, errs.CodeLimitMemory: true, errs.CodeSandboxCrash: true, errs.CodeSandboxUnconfined: false, errs.CodeNotFound: false,
+	} {
+		if broke(errs.New(code, "it ended")) != want {
+			t.Errorf("%s: not %v", code, want)
+		}
+	}
 }
 
 // TestSubmitWithoutACompiler: a binary that does not work stops nobody; the
