@@ -2,20 +2,27 @@
 // not start it: the guard does, and so do hook test, CI and the server's lint
 // and trial runs. One process serves one run.
 //
-//	hookline-sandbox worker CPU-SECONDS
+//	hookline-sandbox worker CPU-SECONDS [without=LAYERS]
 //	hookline-sandbox broker CPU-SECONDS
-//	hookline-sandbox lint CPU-SECONDS
+//	hookline-sandbox lint CPU-SECONDS [without=LAYERS]
+//	hookline-sandbox command CPU-SECONDS [without=LAYERS]
 //
 // A worker speaks frames (package wire) over its standard input and output. A
 // broker speaks to the worker there, gets its task on descriptor 3 and hands
 // the outcome back on descriptor 4. A linter gets one script and answers with
-// its findings. Each locks itself in first, and ends with code 97 if it cannot.
+// its findings. A command gets its task on descriptor 3 and becomes the
+// program named there; if it cannot, it says why on descriptor 4, which else
+// ends without a word. Each locks itself in first, and ends with code 97 if it
+// cannot. LAYERS, separated by commas, may be missing here: landlock,
+// namespaces.
 package main
 
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"hookline/internal/errs"
 	"hookline/sandbox"
@@ -35,7 +42,7 @@ const (
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	mode, numbers, ok := parse(args)
+	call, ok := parse(args)
 	if !ok {
 		fmt.Fprintln(os.Stderr, "hookline-sandbox is started by hookline-peer and hookline; it has no use on its own")
 		return exitUsage
@@ -44,29 +51,65 @@ func run(args []string) int {
 	if in.Block() != nil || out.Block() != nil {
 		return exitUnconfined
 	}
-	switch mode {
-	case "worker", "lint":
-		if err := confine.Worker(numbers[0]); err != nil {
-			unconfined(out, err)
-			return exitUnconfined
-		}
-		serve := worker.Main
-		if mode == "lint" {
-			serve = worker.Lint
-		}
-		return status(serve(in, out))
+	switch call.mode {
+	case "broker":
+		return call.broker(in, out)
+	case "command":
+		return call.command()
 	}
-	return runBroker(in, out, numbers)
+	if err := confine.Worker(call.cpu, call.without); err != nil {
+		unconfined(out, err)
+		return exitUnconfined
+	}
+	serve := worker.Main
+	if call.mode == "lint" {
+		serve = worker.Lint
+	}
+	return status(serve(in, out))
 }
 
-func runBroker(in, out wire.FD, numbers []uint64) int {
-	task, result := wire.FD(3), wire.FD(4)
+// call is what the arguments ask for.
+type call struct {
+	mode    string
+	cpu     uint64 // seconds
+	without []string
+}
+
+// The descriptors beyond the standard ones that a broker and a command get.
+const (
+	taskFD   = 3
+	answerFD = 4
+)
+
+func (c call) broker(in, out wire.FD) int {
+	task, result := wire.FD(taskFD), wire.FD(answerFD)
 	if task.Block() != nil || result.Block() != nil {
 		return exitUnconfined
 	}
 	return status(broker.Main(task, result, in, out, func(o broker.Opened) error {
-		return confine.Broker(o.UID, o.GID, o.Read, 5, numbers[0])
+		return confine.Broker(confine.Reading{
+			UID: o.UID, GID: o.GID, Read: o.Read, List: o.List, Without: o.Without,
+			OpenFrom: answerFD + 1, CPUSeconds: c.cpu,
+		})
 	}))
+}
+
+// command becomes a program, and returns only where that failed.
+func (c call) command() int {
+	task, answer := wire.FD(taskFD), wire.FD(answerFD)
+	if task.Block() != nil || answer.Block() != nil {
+		return exitUnconfined
+	}
+	var head sandbox.CommandTask
+	tail, _, err := wire.Read(task, &head, sandbox.MaxFrameBytes)
+	if err == nil && len(tail) > 0 {
+		err = wire.ErrMalformed
+	}
+	if err == nil {
+		err = confine.Command(confine.Becoming{Task: head, CPUSeconds: c.cpu, Without: c.without, Status: answerFD})
+	}
+	_, _ = wire.Write(answer, sandbox.CommandAnswer{Code: string(errs.CodeOf(err)), Error: err.Error()}, nil, sandbox.MaxFrameBytes)
+	return exitUnconfined
 }
 
 func status(err error) int {
@@ -82,18 +125,23 @@ func unconfined(out wire.FD, err error) {
 	_, _ = wire.Write(out, head, nil, sandbox.MaxFrameBytes)
 }
 
-// parse reads mode and numbers, all of them given.
-func parse(args []string) (mode string, numbers []uint64, ok bool) {
-	want := map[string]int{"worker": 1, "lint": 1, "broker": 1}
-	if len(args) == 0 || len(args)-1 != want[args[0]] {
-		return "", nil, false
+// parse reads the mode and what follows it, all of it known.
+func parse(args []string) (c call, ok bool) {
+	if len(args) < 2 || !slices.Contains([]string{"worker", "broker", "lint", "command"}, args[0]) {
+		return call{}, false
 	}
-	for _, arg := range args[1:] {
-		n, err := strconv.ParseUint(arg, 10, 32)
-		if err != nil {
-			return "", nil, false
-		}
-		numbers = append(numbers, n)
+	c.mode = args[0]
+	var err error
+	if c.cpu, err = strconv.ParseUint(args[1], 10, 32); err != nil || c.cpu < 1 || c.cpu > maxCPUSeconds {
+		return call{}, false
 	}
-	return args[0], numbers, numbers[0] >= 1 && numbers[0] <= maxCPUSeconds
+	if len(args) == 2 {
+		return c, true
+	}
+	list, named := strings.CutPrefix(args[2], "without=")
+	if !named || len(args) > 3 || c.mode == "broker" {
+		return call{}, false
+	}
+	c.without, err = confine.Without(list)
+	return c, err == nil
 }

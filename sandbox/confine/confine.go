@@ -1,15 +1,19 @@
 // Package confine locks the running process in, before it does anything else.
 //
 // Worker leaves a process that can compute, read and write its pipes, and end.
-// Broker leaves one that can open for reading what its run declares. Both are
+// Broker leaves one that can open for reading what its run declares. Command
+// becomes another program, which reads what was signed and prints. All are
 // one-way and hold for all threads. Any step that fails is an error, and the
-// caller must then end without running anything: there is no weaker mode.
+// caller must then end without running anything. Two layers can be missing on
+// a machine, landlock and namespaces; that is an error too, unless the machine's
+// owner accepts it: see MissingError.
 //
 // They work only in a pure Go program (no cgo), which is how the small binary
 // is built: only there can a step be made on all threads of the process.
 package confine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -32,50 +36,45 @@ const (
 const nobody = sandbox.Nobody
 
 // Worker locks in a process that runs Lua. cpuSeconds is a last bound, above
-// the wall clock that the worker and its parent keep.
-func Worker(cpuSeconds uint64) error {
-	return steps([]step{
-		{"close files", func() error { return closeFrom(3) }},
-		{"start timers", startTimers},
-		{"leave the file system", leaveFiles},
-		{"drop the user", func() error { return becomeUser(nobody, nobody) }},
-		{"bind its life to the guard's", bind},
-		{"set no_new_privs", noNewPrivs},
-		{"set landlock", func() error { return landlock(nil) }},
-		{"set limits", func() error { return workerLimits(cpuSeconds) }},
-		{"set seccomp", func() error { return seccomp(workerFilter(os.Getpid())) }},
+// the wall clock that the worker and its parent keep. without are layers that
+// may be missing.
+func Worker(cpuSeconds uint64, without []string) error {
+	return steps(without, []step{
+		{"close files", "", func() error { return closeFrom(3) }},
+		{"start timers", "", startTimers},
+		{"leave the file system", "files", leaveFiles},
+		{"drop the user", "user", func() error { return becomeUser(nobody, nobody) }},
+		{"bind its life to the guard's", "", bind},
+		{"set no_new_privs", "", noNewPrivs},
+		{"set landlock", sandbox.LayerLandlock, func() error { return landlock(nil, nil) }},
+		{"set limits", "limits", func() error { return workerLimits(cpuSeconds) }},
+		{"set seccomp", "seccomp", func() error { return seccomp(workerFilter(os.Getpid())) }},
 	})
 }
 
-// Broker locks in a process that reads files: as user and group, where it was
-// started as root, and only under the given paths. openFrom is the first file
-// descriptor that it does not need.
-func Broker(uid, gid uint32, paths []string, openFrom int, cpuSeconds uint64) error {
-	return steps([]step{
-		{"close files", func() error { return closeFrom(openFrom) }},
-		{"start timers", startTimers},
-		{"set the user", func() error { return becomeUser(uid, gid) }},
-		{"drop capabilities", keepReading},
-		{"bind its life to the guard's", bind},
-		{"set no_new_privs", noNewPrivs},
-		{"set landlock", func() error { return landlock(paths) }},
-		{"set limits", func() error { return brokerLimits(cpuSeconds) }},
-		{"set seccomp", func() error { return seccomp(brokerFilter(os.Getpid())) }},
+// Reading is what a broker may open, and for whom.
+type Reading struct {
+	UID, GID   uint32   // who it becomes, where it was started as root
+	Read       []string // files, by the patterns of capabilities
+	List       []string // folders to list, by the patterns of capabilities
+	Without    []string // layers that may be missing
+	OpenFrom   int      // the first file descriptor that it does not need
+	CPUSeconds uint64
+}
+
+// Broker locks in a process that reads files and lists folders.
+func Broker(o Reading) error {
+	return steps(o.Without, []step{
+		{"close files", "", func() error { return closeFrom(o.OpenFrom) }},
+		{"start timers", "", startTimers},
+		{"set the user", "user", func() error { return becomeUser(o.UID, o.GID) }},
+		{"drop capabilities", "user", keepReading},
+		{"bind its life to the guard's", "", bind},
+		{"set no_new_privs", "", noNewPrivs},
+		{"set landlock", sandbox.LayerLandlock, func() error { return landlock(o.Read, o.List) }},
+		{"set limits", "limits", func() error { return brokerLimits(o.CPUSeconds) }},
+		{"set seccomp", "seccomp", func() error { return seccomp(brokerFilter(os.Getpid())) }},
 	})
-}
-
-type step struct {
-	name string
-	do   func() error
-}
-
-func steps(all []step) error {
-	for _, s := range all {
-		if err := s.do(); err != nil {
-			return fmt.Errorf("cannot %s: %w", s.name, err)
-		}
-	}
-	return nil
 }
 
 // closeFrom closes what a careless parent left open. The runtime has opened
@@ -95,24 +94,33 @@ func startTimers() error {
 	return nil
 }
 
-// leaveFiles takes an empty file system as root directory, where the process
-// may: as root within a mount namespace of its own. Elsewhere landlock and
+// leaveFiles takes an empty file system as root directory, as root within a
+// mount namespace of its own. An ordinary user cannot: there landlock and
 // seccomp alone keep files away.
 func leaveFiles() error {
-	if os.Geteuid() != 0 || os.Getpid() != 1 {
-		return nil // not root, or no namespaces: the parent could not make any
+	if err := isolated(); err != nil || os.Geteuid() != 0 {
+		return err
 	}
 	const over = "/proc" // any folder that exists: the mount is this process's own
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
+		return missing(sandbox.LayerNamespaces, fmt.Errorf("cannot make mounts its own: %w", err))
 	}
 	if err := unix.Mount("none", over, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=4k,nr_inodes=2,mode=0555"); err != nil {
-		return err
+		return missing(sandbox.LayerNamespaces, fmt.Errorf("cannot mount an empty file system: %w", err))
 	}
 	if err := unix.Chroot(over); err != nil {
 		return err
 	}
 	return unix.Chdir("/")
+}
+
+// isolated says, where this process was started as root, that it is not in
+// namespaces of its own: it would be the first process there.
+func isolated() error {
+	if os.Geteuid() == 0 && os.Getpid() != 1 {
+		return missing(sandbox.LayerNamespaces, errors.New("the guard may not make any, for want of CAP_SYS_ADMIN"))
+	}
+	return nil
 }
 
 // becomeUser drops groups, group and user on all threads. Without root there
@@ -161,8 +169,14 @@ func onAllThreads(nr, a, b, c uintptr) error {
 	return nil
 }
 
+// setLimits sets limits for good; one that is already lower stays.
 func setLimits(limits map[int]uint64) error {
 	for resource, value := range limits {
+		var have unix.Rlimit
+		if err := unix.Getrlimit(resource, &have); err != nil {
+			return err
+		}
+		value = min(value, have.Max)
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
 			return err
 		}

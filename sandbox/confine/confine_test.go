@@ -71,7 +71,7 @@ func tryAlone() string {
 // tryBroker shuts itself in as a broker that may read one file, of its own
 // user, and tries what a file's owner may do without any capability.
 func tryBroker(path string) string {
-	if err := confine.Broker(uint32(os.Geteuid()), uint32(os.Getegid()), []string{path}, 3, 5); err != nil {
+	if err := confine.Broker(confine.Reading{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Read: []string{path}, OpenFrom: 3, CPUSeconds: 5}); err != nil {
 		return "cannot: " + err.Error()
 	}
 	var wrong []string

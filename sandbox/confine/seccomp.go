@@ -16,7 +16,10 @@ const (
 	offNumber = 0
 	offArch   = 4
 	offArg0   = 16
+	offArg1   = 24
 	offArg2   = 32
+	offArg3   = 40
+	offArg4   = 48
 )
 
 const (
@@ -44,7 +47,7 @@ func workerFilter(pid int) []bpf.Instruction {
 // capability to change its mode, and the broker may be root.
 func brokerFilter(pid int) []bpf.Instruction {
 	f := append(prologue(), goRuntime(pid)...)
-	for _, nr := range []uint32{unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_READLINKAT, unix.SYS_FSTAT} {
+	for _, nr := range []uint32{unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_READLINKAT, unix.SYS_FSTAT, unix.SYS_GETDENTS64} {
 		f = append(f, on(nr, bpf.RetConstant{Val: actAllow})...)
 	}
 	return append(f, bpf.RetConstant{Val: deny(unix.EPERM)})

@@ -1,0 +1,164 @@
+package main_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hookline/sandbox"
+)
+
+// A confined program tries to get out, and to change or to see what it must
+// not: in each way in which a command can run.
+func TestCommandCannotEscape(t *testing.T) {
+	t.Parallel()
+	needRootedProbe(t)
+	for _, g := range guards(t) {
+		if e := g.run(t, attempt(t)); e.refused != nil || e.stdout != "tried\n" {
+			t.Errorf("%s: %s", g.name, e)
+		}
+	}
+}
+
+// attempt is the probe with a folder that its user may write.
+func attempt(t *testing.T) sandbox.CommandTask {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hookline-command") // below no folder of one user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	write(t, filepath.Join(dir, "file"), "text", 0o666)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return sandbox.CommandTask{
+		Program: probe, Args: []string{"try", dir, strconv.Itoa(os.Getpid())},
+		Reads: []string{filepath.Join(dir, "file")},
+	}
+}
+
+// needRootedProbe skips where the probe is not root's own, so that no command
+// could run it.
+func needRootedProbe(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, which alone can make a program that commands may run")
+	}
+}
+
+// Each limit ends a program that goes beyond it, and nothing else.
+func TestCommandLimits(t *testing.T) {
+	t.Parallel()
+	needRootedProbe(t)
+	for _, g := range guards(t) {
+		e := g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"memory"}})
+		lines := strings.Split(strings.TrimSpace(e.stdout), "\n")
+		most, err := strconv.Atoi(lines[len(lines)-1])
+		if err != nil || most < 16 || most > sandbox.MaxCommandDataBytes>>20 || e.exit == 0 {
+			t.Errorf("memory, %s: %d MiB, %s", g.name, most, e)
+		}
+		e = g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"cpu"}})
+		if e.signal != syscall.SIGKILL || e.took > 10*time.Second {
+			t.Errorf("processor, %s: %s in %v", g.name, e, e.took)
+		}
+	}
+	// Of root the kernel counts no threads: there memory and time bound them.
+	for _, g := range guards(t)[1:] {
+		if e := g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"threads"}}); e.exit == 0 || !strings.Contains(e.stderr, "thread") {
+			t.Errorf("threads, %s: %s", g.name, e)
+		}
+	}
+}
+
+// Whatever the guard may, a command holds at most two capabilities.
+func TestCommandCapabilities(t *testing.T) {
+	t.Parallel()
+	needRootedProbe(t)
+	for _, tt := range []struct {
+		g      guard
+		syslog bool
+		want   string // effective, permitted, inheritable: two words each; bit 2 is to read files, bit 34 the log
+	}{
+		{guard{name: "root", uid: 0}, false, "<nil> [{4 4 4} {0 0 0}]"},
+		{guard{name: "root, syslog", uid: 0}, true, "<nil> [{4 4 4} {4 4 4}]"},
+		{guard{name: "service", uid: nobody}, false, "<nil> [{0 0 0} {0 0 0}]"},
+		{guard{name: "service, syslog", uid: nobody}, true, "<nil> [{0 0 0} {4 4 4}]"},
+		{guard{name: "user, syslog", ordinary: true, uid: nobody}, true, "<nil> [{0 0 0} {0 0 0}]"},
+	} {
+		e := tt.g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"capabilities"}, Syslog: tt.syslog})
+		if !strings.Contains(e.stdout, tt.want) {
+			t.Errorf("%s: %s", tt.g.name, e)
+		}
+	}
+}
+
+// A layer that is missing is an error, unless the owner accepts it.
+func TestCommandNamesMissingLayers(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: an ordinary user's commands have no namespaces to miss")
+	}
+	g := guard{name: "bare", uid: nobody, bare: true}
+	task := sandbox.CommandTask{Program: "/usr/bin/uname"}
+	if e := g.run(t, task); e.refused == nil || e.refused.Code != "sandbox-unconfined" || !strings.Contains(e.refused.Error, "the layer namespaces is missing") {
+		t.Error(e)
+	}
+	g.without = "landlock,namespaces"
+	if e := g.run(t, task); e.refused != nil || e.exit != 0 {
+		t.Error(e)
+	}
+}
+
+// A build for tests can leave out layers, and only that build.
+func TestWeakening(t *testing.T) {
+	t.Parallel()
+	const symbol = "hookline/sandbox/confine.weakened"
+	dir := t.TempDir()
+	build := func(name string, args ...string) string {
+		out := filepath.Join(dir, name)
+		cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", out}, args...), "hookline/cmd/hookline-sandbox")...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		return out
+	}
+	// The linker is asked for the same of both.
+	normal := build("normal", "-ldflags", "-X "+symbol+"=abi=2,seccomp")
+	weak := build("weak", "-tags", "weaken", "-ldflags", "-X "+symbol+"=abi=2,seccomp")
+	for _, tt := range []struct {
+		file string
+		want bool
+	}{{normal, false}, {weak, true}} {
+		names, err := exec.Command("go", "tool", "nm", tt.file).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(tt.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(names), symbol); got != tt.want {
+			t.Errorf("%s has the switch: %v", filepath.Base(tt.file), got)
+		}
+		if got := strings.Contains(string(data), "abi=2,seccomp"); got != tt.want {
+			t.Errorf("%s has its value: %v", filepath.Base(tt.file), got)
+		}
+	}
+	needRootedProbe(t)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	task := attempt(t)
+	task.Args = append(task.Args, "unix socket", "read shadow", "chmod")
+	e := guard{name: "weak", uid: 0, binary: weak}.run(t, task)
+	if !strings.Contains(e.stdout, "unix socket") || strings.Contains(e.stdout, "read shadow") {
+		t.Errorf("without seccomp: %s", e)
+	}
+}
