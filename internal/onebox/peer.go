@@ -122,6 +122,8 @@ type Record struct {
 	Version  int64           `json:"version"`
 	Decision string          `json:"decision"`
 	Outcome  string          `json:"outcome"`
+	Ending   string          `json:"ending"`
+	Denied   int64           `json:"denied"`
 	Code     string          `json:"code"`
 	Fields   json.RawMessage `json:"fields"`
 }

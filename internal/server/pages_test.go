@@ -81,7 +81,7 @@ func (r *rig) sample() (problem string, taint, memory api.Version) {
 	r.check(err)
 	canonical, err := fields.Canonical()
 	r.check(err)
-	r.decide(hookJobID, jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}, &collector.Result{
+	r.decide(hookJobID, jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived, Denied: 2}, &collector.Result{
 		ID: hookJobID, JobID: reportID, Hook: taint.Hook, Version: taint.Digest, PeerID: peerID, ProblemID: problem,
 		Fields: canonical, Bytes: int64(len(canonical)), CreatedAt: now.Add(2 * time.Second),
 	})
