@@ -85,7 +85,7 @@ type Finding struct {
 // lines, the manifest first; empty for nothing.
 func Check(script []byte, p hooks.Predicate) []Finding {
 	if err := hooks.CheckScript(script); err != nil {
-		return []Finding{{Severity: SeverityError, Code: CodeScript, Message: message(err)}}
+		return []Finding{{Line: 1, Severity: SeverityError, Code: CodeScript, Message: message(err)}}
 	}
 	c := newChecker(script, p)
 	c.manifest()
@@ -96,7 +96,7 @@ func Check(script []byte, p hooks.Predicate) []Finding {
 		c.found(syntaxFinding(err, script))
 	case !c.walk(chunk):
 		// Compile recurses too, so it is not asked.
-		c.add(SeverityError, CodeTooComplex, 0, "", "the script is too complex, or nested too deeply, to be checked")
+		c.add(SeverityError, CodeTooComplex, 1, "", "the script is too complex, or nested too deeply, to be checked")
 	default:
 		if _, err := lua.Compile(chunk, hooks.ScriptName); err != nil {
 			c.found(syntaxFinding(err, script))
@@ -113,7 +113,7 @@ func message(err error) string {
 }
 
 func syntaxFinding(err error, script []byte) Finding {
-	f := Finding{Severity: SeverityError, Code: CodeSyntax}
+	f := Finding{Line: 1, Severity: SeverityError, Code: CodeSyntax}
 	var pe *parse.Error
 	var ce *lua.CompileError
 	switch {
@@ -125,7 +125,7 @@ func syntaxFinding(err error, script []byte) Finding {
 		f.Line = bytes.Count(bytes.TrimRight(script, "\n"), []byte("\n")) + 1
 		f.Message = strings.TrimSpace(pe.Message) + " at the end of the script"
 	case errors.As(err, &ce):
-		f.Line, f.Message = max(ce.Line, 0), ce.Message
+		f.Line, f.Message = max(ce.Line, 1), ce.Message
 	default:
 		f.Message = "cannot be parsed"
 	}

@@ -25,7 +25,7 @@ const good = `report.set("A", fs.read("/proc/version"))` + "\n" + `report.set("B
 func TestCheck(t *testing.T) {
 	for _, tc := range []struct{ name, script, want string }{
 		{"all is well", good, ""},
-		{"empty", " \n", "0:0 error script"},
+		{"empty", " \n", "1:0 error script"},
 		{"syntax", "local x = = 1\n", "1:11 error syntax"},
 		{"cut off", good + "if true then\n", "3:0 error syntax"},
 		{"break outside", good + "break\n", "3:0 error syntax"},

@@ -22,7 +22,7 @@ func Table() []Info { //nolint:funlen // one list
 		{CodeStorageFull, Unavailable, "The disk of the server or peer is full; nothing was stored.", "Free space; it carries on by itself."},
 		{CodeRateLimited, TooMany, "Too many requests, or only other uploads' reservations are in the way.", "Wait a little and try again."},
 		{CodeBadManifest, Invalid, "hook.yaml is malformed or says something that is not allowed; line and column are named.", "Correct the line; `hookline hook lint` shows all findings."},
-		{CodeBadScript, Invalid, "hook.lua is too big, not UTF-8, or does not compile.", "Correct the line; `hookline hook lint` shows all findings."},
+		{CodeBadScript, Invalid, "hook.lua is too big, not UTF-8, does not compile, or lint finds errors in it.", "Correct the line; `hookline hook lint` shows all findings."},
 		{CodeBadReport, Invalid, "A report is malformed, too big, or has a field that is not allowed.", "Correct the named field; a report is a JSON object of strings."},
 		{CodeStatementMalformed, Invalid, "The signed statement is not in its one canonical form.", "Build it with `hookline hook submit`; on a peer it means that somebody changed it."},
 		{CodeStatementUnknown, Invalid, "The statement has a predicate version that this build does not know.", "Upgrade this side."},

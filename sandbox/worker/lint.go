@@ -31,11 +31,11 @@ func Lint(r io.Reader, w io.Writer) error {
 		once.Do(func() { _, err = wire.Write(w, wire.LintAnswer{Findings: findings}, nil, sandbox.MaxFrameBytes) })
 	}
 	time.AfterFunc(sandbox.LintRuntime, func() {
-		answer(refused(errs.CodeLimitTime, 0, fmt.Sprintf("the script takes longer than %v to check", sandbox.LintRuntime)))
+		answer(refused(errs.CodeLimitTime, 1, fmt.Sprintf("the script takes longer than %v to check", sandbox.LintRuntime)))
 		os.Exit(0)
 	})
 	if line, wrong := checkNesting(string(script)); wrong != nil {
-		answer(refused(errs.CodeBadScript, line, wrong.Error()))
+		answer(refused(errs.CodeBadScript, max(line, 1), wrong.Error()))
 	} else {
 		answer(findings(script, task))
 	}
