@@ -20,8 +20,8 @@ func (v *vm) openAPI() {
 	v.library("report", map[string]lua.LGFunction{
 		"get": v.reportGet, "names": v.reportNames, "set": v.reportSet,
 	})
-	v.later(v.library("fs", map[string]lua.LGFunction{"read": v.fsRead}), "fs")
-	v.later(v.library("cmd", nil), "cmd")
+	v.later(v.library("fs", map[string]lua.LGFunction{"read": v.fsRead, "list": v.fsList, "stat": v.fsStat}), "fs")
+	v.later(v.library("cmd", map[string]lua.LGFunction{"run": v.cmdRun}), "cmd")
 	v.later(v.library("sys", map[string]lua.LGFunction{"facts": v.sysFacts}), "sys")
 	v.library("time", map[string]lua.LGFunction{"now": v.timeNow})
 	v.l.G.Global.RawSetString("log", v.l.NewFunction(v.logText))
@@ -88,19 +88,28 @@ func (v *vm) reportGet(l *lua.LState) int {
 func (v *vm) reportNames(l *lua.LState) int {
 	arguments(l, 0)
 	body, _, err := v.call(wire.OpNames, "", nil)
-	var names []string
 	if err == nil {
-		err = json.Unmarshal(body, &names)
+		err = v.pushNames(l, body)
 	}
 	if err != nil {
 		v.fail(l, "report.names", err)
+	}
+	return 1
+}
+
+// pushNames pushes a list of names that the broker sent.
+func (v *vm) pushNames(l *lua.LState, body []byte) error {
+	v.budget.allocated(4 * len(body)) // values are larger than their text
+	var names []string
+	if err := json.Unmarshal(body, &names); err != nil {
+		return errAnswer
 	}
 	t := l.CreateTable(len(names), 0)
 	for i, name := range names {
 		t.RawSetInt(i+1, lua.LString(name))
 	}
 	l.Push(t)
-	return 1
+	return nil
 }
 
 func (v *vm) reportSet(l *lua.LState) int {
@@ -150,18 +159,6 @@ func (v *vm) setReturned(result lua.LValue) error {
 		}
 	}
 	return nil
-}
-
-func (v *vm) fsRead(l *lua.LState) int {
-	arguments(l, 1)
-	path := v.name(l)
-	body, _, err := v.call(wire.OpRead, path, nil)
-	if err != nil {
-		v.fail(l, "fs.read: "+shown(path), err)
-	}
-	v.budget.allocated(len(body))
-	l.Push(lua.LString(body))
-	return 1
 }
 
 func (v *vm) sysFacts(l *lua.LState) int {

@@ -13,13 +13,6 @@ import (
 )
 
 const (
-	checkEvery = 256 // steps between two looks at time and heap
-
-	// The bound is on what lives after a collection. What is not collected yet
-	// may come on top, up to this: within the data limit, and enough that a
-	// script near the bound does not collect all the time.
-	maxUncollected = 56 << 20
-
 	objectsMetric = "/memory/classes/heap/objects:bytes" // dead ones included
 	liveMetric    = "/gc/heap/live:bytes"                // at the last collection
 )
@@ -28,11 +21,13 @@ const (
 // context.Context of the Lua state: the VM asks Done before each instruction.
 type budget struct {
 	used    int64
-	next    int64 // the count at which to look again
+	next    int64 // the count at which to call check
+	look    int64 // the count at which check looks at the bounds
 	peak    int64 // largest heap seen, bytes
 	expired atomic.Pointer[string]
 	state   *lua.LState // for the line at which a bound was hit
 	sample  [2]metrics.Sample
+	trace   func() // of a traced run, else nil
 	end     func(code errs.Code, message string, line int)
 }
 
@@ -69,27 +64,72 @@ func (b *budget) spend(n int64) {
 func (b *budget) allocated(n int) {
 	b.used += int64(n) / 64
 	if n >= 64<<10 {
-		b.next = 0
+		b.next, b.look = 0, 0
 	}
 	b.spend(1)
 }
 
+// check looks whether a bound is reached. In a traced run it is asked at each
+// step, and looks less often.
 func (b *budget) check() {
-	b.next = b.used + checkEvery
+	if b.trace != nil {
+		b.trace()
+		b.next = b.used + 1
+		if b.used < b.look {
+			return
+		}
+	}
 	if b.used > sandbox.MaxInstructions {
 		b.end(errs.CodeLimitTime, "more than 50 million instructions", b.line())
 	}
 	if message := b.expired.Load(); message != nil {
 		b.end(errs.CodeLimitTime, *message, b.line())
 	}
+	objects, over := b.overHeap()
+	if over {
+		b.end(errs.CodeLimitMemory, "more than 32 MiB of memory", b.line())
+	}
+	b.look = b.used + checkEvery
+	if objects > largeHeap {
+		b.look = b.used + checkEveryLarge
+	}
+	if b.trace == nil {
+		b.next = b.look
+	}
+}
+
+// overHeap reports whether what lives is over its bound, after a collection
+// where too much is not collected.
+func (b *budget) overHeap() (objects int64, over bool) {
 	objects, live := b.heap()
 	if objects > maxUncollected {
 		runtime.GC()
-		_, live = b.heap()
+		objects, live = b.heap()
 	}
-	if live > sandbox.MaxHeapBytes {
-		b.end(errs.CodeLimitMemory, "more than 32 MiB of memory", b.line())
-	}
+	return objects, live > sandbox.MaxHeapBytes
+}
+
+// lookWhile looks at the heap now and then while something runs that does not
+// count its steps, and ends the run where it grows too large. done ends the
+// looking.
+func (k *worker) lookWhile() (done func()) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	ticker := time.NewTicker(compileHeapLooks)
+	go func() {
+		defer close(ended)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+				if _, over := k.budget.overHeap(); over {
+					k.finish(errs.CodeLimitMemory, "more than 32 MiB of memory while compiling", 0)
+				}
+			}
+		}
+	}()
+	return func() { close(stop); <-ended }
 }
 
 // heap returns the bytes of all objects, and of those that the last

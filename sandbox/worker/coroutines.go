@@ -6,13 +6,6 @@ import (
 	"hookline/internal/errs"
 )
 
-const (
-	maxThreads     = 1000 // coroutines of one run
-	maxThreadDepth = 16   // coroutines that resume one another
-	threadRegistry = 256
-	threadFrames   = 100
-)
-
 // openCoroutine wraps the library's coroutines: each counts into the same
 // budget, their number and nesting are bounded, one that is running further
 // up cannot be resumed, and none yields out of the middle of a Go function.

@@ -11,12 +11,6 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-const (
-	maxJSONDepth = 32      // json.decode
-	maxFieldJSON = 8       // json.encode and fields
-	maxJSONBytes = 1 << 20 // text of either
-)
-
 var (
 	errJSONCycle  = errors.New("nests deeper than 8, or within itself")
 	errJSONNumber = errors.New("a number is not finite")

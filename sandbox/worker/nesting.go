@@ -6,14 +6,10 @@ import (
 	"strings"
 )
 
-// The parser and the compiler recurse over brackets, blocks and chains of
-// operators, so each is bounded before they start.
-const (
-	maxNesting = 150 // brackets or blocks within one another
-	maxChain   = 250 // operators, calls and indexes in one expression
+var (
+	errNesting   = errors.New("nested too deeply, or too long an expression")
+	errFunctions = errors.New("more than 1000 functions")
 )
-
-var errNesting = errors.New("nested too deeply, or too long an expression")
 
 // checkNesting looks over the script's text before it is parsed. It has to
 // see only what recurses; the parser finds every error.
@@ -23,21 +19,25 @@ func checkNesting(script string) (line int, err error) {
 		if s.brackets > maxNesting || s.depth > maxNesting || s.chain > maxChain {
 			return s.line, errNesting
 		}
+		if s.functions > maxFunctions {
+			return s.line, errFunctions
+		}
 	}
 	return 0, nil
 }
 
 // scan is a reader of tokens that keeps count.
 type scan struct {
-	text     string
-	at       int
-	line     int
-	brackets int
-	blocks   []int // open blocks: 1, and 1 more for each elseif
-	depth    int   // sum of blocks
-	inElseif bool  // the next "then" belongs to an elseif
-	chain    int   // since the start of the expression
-	operand  bool  // the last token can end an expression
+	text      string
+	at        int
+	line      int
+	brackets  int
+	blocks    []int // open blocks: 1, and 1 more for each elseif
+	depth     int   // sum of blocks
+	inElseif  bool  // the next "then" belongs to an elseif
+	functions int
+	chain     int  // since the start of the expression
+	operand   bool // the last token can end an expression
 }
 
 // next reads one token; false at the end.
@@ -122,6 +122,9 @@ func (s *scan) word() {
 }
 
 func (s *scan) open(word string) {
+	if word == "function" {
+		s.functions++
+	}
 	if word == "then" && s.inElseif {
 		s.inElseif = false
 	} else {

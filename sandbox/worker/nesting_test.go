@@ -36,6 +36,8 @@ func TestNesting(t *testing.T) {
 		{"and", "return 1" + times(" and 1", 300), true},
 		{"calls", "f" + times("()", 300), true},
 		{"indexes", "x = a" + times("[1]", 300), true},
+		{"a thousand functions", times("function a()end ", maxFunctions), false},
+		{"more functions", times("function a()end ", maxFunctions+1), true},
 		{"fields", "x = a" + times(".a", 300), true},
 	} {
 		if line, err := checkNesting(tt.script); (err != nil) != tt.refused {

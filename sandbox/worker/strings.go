@@ -8,11 +8,6 @@ import (
 	"hookline/sandbox/worker/pattern"
 )
 
-const (
-	maxStringBytes = 4 << 20 // one string that the library makes
-	maxLogLine     = 4 << 10
-)
-
 func (v *vm) openString() {
 	t := v.library("string", map[string]lua.LGFunction{
 		"byte": v.strByte, "char": v.strChar, "find": v.strFind, "format": v.strFormat,
@@ -123,10 +118,50 @@ func (v *vm) strRep(l *lua.LState) int {
 	return 1
 }
 
-// matcher makes a matcher of arguments 1 and 2.
-func (v *vm) matcher(l *lua.LState) (s string, m *pattern.Matcher) {
-	s = l.CheckString(1)
-	return s, pattern.New(s, l.CheckString(2), v.budget.spend)
+// program is a pattern ready to match. Those that a script writes down are
+// used again and again, so a few are kept.
+func (v *vm) program(pat string) *pattern.Program {
+	if prog, ok := v.programs[pat]; ok {
+		return prog
+	}
+	v.budget.allocated(patternItemBytes * len(pat))
+	prog := pattern.Compile(pat)
+	if len(pat) <= maxKeptPattern {
+		if len(v.programs) >= maxKeptPatterns {
+			clear(v.programs)
+		}
+		pat = strings.Clone(pat) // it may be a piece of something large
+		prog = pattern.Compile(pat)
+		v.programs[pat] = prog
+	}
+	return prog
+}
+
+// matcher lends a matcher of s and a pattern; give takes it back. One that an
+// error left behind is not used again.
+func (v *vm) matcher(s string, prog *pattern.Program) *pattern.Matcher {
+	var m *pattern.Matcher
+	if n := len(v.matchers); n > 0 {
+		m, v.matchers = v.matchers[n-1], v.matchers[:n-1]
+	} else {
+		m = pattern.New(v.budget.spend)
+	}
+	m.Reset(s, prog)
+	return m
+}
+
+func (v *vm) give(m *pattern.Matcher) {
+	m.Reset("", nil)
+	v.matchers = append(v.matchers, m)
+}
+
+// search finds the first match from init on; ok is false where there is none.
+func search(l *lua.LState, m *pattern.Matcher, init int) (from, to int, ok bool) {
+	from, to, err := m.Find(init)
+	if err != nil {
+		l.RaiseError("%s", err.Error())
+	}
+	return from, to, to >= 0
 }
 
 func start(l *lua.LState, arg, size int) int {
@@ -138,12 +173,15 @@ func start(l *lua.LState, arg, size int) int {
 }
 
 func (v *vm) strFind(l *lua.LState) int {
-	s, m := v.matcher(l)
+	s, pat := l.CheckString(1), l.CheckString(2)
 	init := start(l, 3, len(s))
-	pat := l.CheckString(2)
 	if lua.LVAsBool(l.Get(4)) || !strings.ContainsAny(pat, "^$*+?.([%-") {
-		v.budget.spend(int64(len(s)-init)/16 + int64(len(pat)))
 		i := strings.Index(s[init:], pat)
+		seen := i
+		if i < 0 {
+			seen = len(s) - init
+		}
+		v.budget.spend(int64(seen+len(pat)) / 16)
 		if i < 0 {
 			l.Push(lua.LNil)
 			return 1
@@ -152,47 +190,49 @@ func (v *vm) strFind(l *lua.LState) int {
 		l.Push(lua.LNumber(init + i + len(pat)))
 		return 2
 	}
-	from, to, err := m.Find(init)
-	if err != nil {
-		l.RaiseError("%s", err.Error())
-	}
-	if to < 0 {
+	m := v.matcher(s, v.program(pat))
+	count := 1
+	if from, to, ok := search(l, m, init); !ok {
 		l.Push(lua.LNil)
-		return 1
+	} else {
+		l.Push(lua.LNumber(from + 1))
+		l.Push(lua.LNumber(to))
+		count = 2
+		if m.HasCaptures() {
+			count += pushCaptures(l, m, from, to)
+		}
 	}
-	l.Push(lua.LNumber(from + 1))
-	l.Push(lua.LNumber(to))
-	if !m.HasCaptures() {
-		return 2
-	}
-	return 2 + v.pushCaptures(l, m, from, to)
+	v.give(m)
+	return count
 }
 
 func (v *vm) strMatch(l *lua.LState) int {
-	s, m := v.matcher(l)
-	from, to, err := m.Find(start(l, 3, len(s)))
-	if err != nil {
-		l.RaiseError("%s", err.Error())
-	}
-	if to < 0 {
+	s := l.CheckString(1)
+	m := v.matcher(s, v.program(l.CheckString(2)))
+	count := 1
+	if from, to, ok := search(l, m, start(l, 3, len(s))); ok {
+		count = pushCaptures(l, m, from, to)
+	} else {
 		l.Push(lua.LNil)
-		return 1
 	}
-	return v.pushCaptures(l, m, from, to)
+	v.give(m)
+	return count
 }
 
-func (v *vm) pushCaptures(l *lua.LState, m *pattern.Matcher, from, to int) int {
-	captures, err := m.Captures(from, to)
+func pushCaptures(l *lua.LState, m *pattern.Matcher, from, to int) int {
+	count := m.Count()
+	for i := range count {
+		l.Push(capture(l, m, i, from, to))
+	}
+	return count
+}
+
+// capture is capture i of the match from start to end.
+func capture(l *lua.LState, m *pattern.Matcher, i, start, end int) lua.LValue {
+	c, err := m.Capture(i, start, end)
 	if err != nil {
 		l.RaiseError("%s", err.Error())
 	}
-	for _, c := range captures {
-		l.Push(captured(c))
-	}
-	return len(captures)
-}
-
-func captured(c pattern.Capture) lua.LValue {
 	if c.Position {
 		return lua.LNumber(c.At)
 	}
@@ -202,94 +242,91 @@ func captured(c pattern.Capture) lua.LValue {
 // strGmatch finds one match at a time, so that leaving the loop early costs
 // nothing.
 func (v *vm) strGmatch(l *lua.LState) int {
-	s, m := v.matcher(l)
+	s, prog := l.CheckString(1), v.program(l.CheckString(2))
 	at := 0
 	l.Push(l.NewFunction(func(l *lua.LState) int {
 		if at > len(s) {
 			l.Push(lua.LNil)
 			return 1
 		}
-		from, to, err := m.Find(at)
-		if err != nil {
-			l.RaiseError("%s", err.Error())
-		}
-		if to < 0 {
+		m := v.matcher(s, prog)
+		from, to, ok := search(l, m, at)
+		count := 1
+		if ok {
+			at = max(to, from+1)
+			count = pushCaptures(l, m, from, to)
+		} else {
 			at = len(s) + 1
 			l.Push(lua.LNil)
-			return 1
 		}
-		at = to
-		if to == from {
-			at++
-		}
-		return v.pushCaptures(l, m, from, to)
+		v.give(m)
+		return count
 	}))
 	return 1
 }
 
 func (v *vm) strGsub(l *lua.LState) int {
-	s, m := v.matcher(l)
+	s, prog := l.CheckString(1), v.program(l.CheckString(2))
 	l.CheckTypes(3, lua.LTString, lua.LTNumber, lua.LTTable, lua.LTFunction)
 	limit := wholeOr(l, 4, len(s)+1)
+	m := v.matcher(s, prog)
 	var out strings.Builder
 	at, count := 0, 0
-	for count < limit {
-		v.budget.spend(1)
-		end, err := m.MatchAt(at)
-		if err != nil {
-			l.RaiseError("%s", err.Error())
+	for count < limit && at <= len(s) {
+		from, to, ok := search(l, m, at)
+		if !ok {
+			break
 		}
-		if end >= 0 {
-			count++
-			v.replace(l, &out, m, at, end)
-		}
-		switch {
-		case end > at:
-			at = end
-		case at < len(s):
-			out.WriteByte(s[at])
+		count++
+		v.append(l, &out, s[at:from])
+		v.replace(l, &out, m, from, to)
+		if at = to; to == from {
+			if at < len(s) {
+				out.WriteByte(s[at])
+			}
 			at++
-		default:
-			at = len(s) + 1
 		}
-		if at > len(s) || m.Anchored() {
+		if prog.Anchored() {
 			break
 		}
 	}
-	if at < len(s) {
-		v.grow(l, "string.gsub", out.Len()+len(s)-at)
-		out.WriteString(s[at:])
+	v.give(m)
+	if count == 0 {
+		l.Push(lua.LString(s))
+	} else {
+		v.append(l, &out, s[min(at, len(s)):])
+		l.Push(lua.LString(out.String()))
 	}
-	l.Push(lua.LString(out.String()))
 	l.Push(lua.LNumber(count))
 	return 2
 }
 
-// replace writes what stands for the match from start to end.
-func (v *vm) replace(l *lua.LState, out *strings.Builder, m *pattern.Matcher, start, end int) {
-	captures, err := m.Captures(start, end)
-	if err != nil {
-		l.RaiseError("%s", err.Error())
-	}
-	whole := m.Text(start, end)
-	var text string
-	switch by := l.Get(3).(type) {
-	case *lua.LTable:
-		text = v.replacement(l, v.index(l, by, captured(captures[0])), whole)
-	case *lua.LFunction:
-		args := make([]lua.LValue, len(captures))
-		for i, c := range captures {
-			args[i] = captured(c)
-		}
-		text = v.replacement(l, v.callLua(l, by, args...), whole)
-	default:
-		text = v.expand(l, lua.LVAsString(by), captures, whole)
-	}
+// append writes one more piece of a result.
+func (v *vm) append(l *lua.LState, out *strings.Builder, text string) {
 	if out.Len()+len(text) > maxStringBytes {
 		v.tooLarge(l, "string.gsub")
 	}
 	v.budget.allocated(len(text))
 	out.WriteString(text)
+}
+
+// replace writes what stands for the match from start to end.
+func (v *vm) replace(l *lua.LState, out *strings.Builder, m *pattern.Matcher, start, end int) {
+	whole := m.Text(start, end)
+	var text string
+	switch by := l.Get(3).(type) {
+	case *lua.LTable:
+		text = v.replacement(l, v.index(l, by, capture(l, m, 0, start, end)), whole)
+	case *lua.LFunction:
+		args := make([]lua.LValue, m.Count())
+		for i := range args {
+			args[i] = capture(l, m, i, start, end)
+		}
+		text = v.replacement(l, v.callLua(l, by, args...), whole)
+	default:
+		text = v.expand(l, lua.LVAsString(by), m, start, end)
+	}
+	v.append(l, out, text)
 }
 
 func (v *vm) index(l *lua.LState, t *lua.LTable, key lua.LValue) lua.LValue {
@@ -309,8 +346,8 @@ func (v *vm) replacement(l *lua.LState, value lua.LValue, whole string) string {
 }
 
 // expand fills %0 to %9 of a replacement text.
-func (v *vm) expand(l *lua.LState, text string, captures []pattern.Capture, whole string) string {
-	if !strings.Contains(text, "%") {
+func (v *vm) expand(l *lua.LState, text string, m *pattern.Matcher, start, end int) string {
+	if strings.IndexByte(text, '%') < 0 {
 		return text
 	}
 	var b strings.Builder
@@ -322,13 +359,13 @@ func (v *vm) expand(l *lua.LState, text string, captures []pattern.Capture, whol
 		i++
 		switch c := text[i]; {
 		case c == '0':
-			b.WriteString(whole)
+			b.WriteString(m.Text(start, end))
 		case c >= '1' && c <= '9':
 			n := int(c - '1')
-			if n >= len(captures) {
+			if n >= m.Count() {
 				l.RaiseError("invalid capture index")
 			}
-			b.WriteString(lua.LVAsString(captured(captures[n])))
+			b.WriteString(lua.LVAsString(capture(l, m, n, start, end)))
 		default:
 			b.WriteByte(c)
 		}

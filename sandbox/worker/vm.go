@@ -9,16 +9,12 @@ import (
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/parse"
 
+	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/sandbox/worker/pattern"
 )
 
-const (
-	chunkName     = "hook.lua"
-	callDepth     = 200
-	registrySize  = 1024
-	registryMax   = 32 << 10
-	maxArrayIndex = 1 << 20
-)
+const chunkName = "hook.lua"
 
 // vm is one restricted Lua state and what its replaced library needs.
 type vm struct {
@@ -28,8 +24,12 @@ type vm struct {
 	inGo    map[*lua.LState]int // Go functions that a thread is inside of: no yield there
 	soft    raised              // the last error that stands for a code
 	rand    uint64
-	null    *lua.LUserData // json.null
-	array   *lua.LTable    // metatable of decoded empty arrays
+
+	programs map[string]*pattern.Program // patterns that were used, a few
+	matchers []*pattern.Matcher          // free ones
+
+	null  *lua.LUserData // json.null
+	array *lua.LTable    // metatable of decoded empty arrays
 }
 
 // raised is a Lua error that stands for a code as long as nobody changes it.
@@ -40,15 +40,24 @@ type raised struct {
 
 // run compiles and runs the script, sets what it returns, and ends the process.
 func (k *worker) run(script string) {
+	if len(script) > hooks.MaxScriptBytes {
+		k.finish(errs.CodeBadScript, "larger than 64 KiB", 0)
+	}
 	line, err := checkNesting(script)
 	if err != nil {
 		k.finish(errs.CodeBadScript, err.Error(), line)
 	}
 	v := k.newVM()
-	k.budget.state = v.l
+	looked := k.lookWhile()
 	fn, line, err := compile(v.l, script)
+	looked()
 	if err != nil {
 		k.finish(errs.CodeBadScript, err.Error(), line)
+	}
+	k.budget.state = v.l
+	k.budget.spend(compileSteps * int64(len(script)))
+	if k.start.Trace {
+		v.trace(script, fn.Proto)
 	}
 	code, text, line := v.execute(fn)
 	k.finish(code, text, line)
@@ -56,7 +65,7 @@ func (k *worker) run(script string) {
 
 func (k *worker) newVM() *vm {
 	lua.MaxArrayIndex = maxArrayIndex
-	v := &vm{worker: k, inGo: map[*lua.LState]int{}, rand: uint64(k.start.NowMS)}
+	v := &vm{worker: k, inGo: map[*lua.LState]int{}, programs: map[string]*pattern.Program{}, rand: uint64(k.start.NowMS)}
 	v.l = lua.NewState(lua.Options{
 		CallStackSize: callDepth, RegistrySize: registrySize, RegistryMaxSize: registryMax,
 		RegistryGrowStep: registrySize, SkipOpenLibs: true,

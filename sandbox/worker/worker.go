@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -27,21 +28,11 @@ import (
 	"hookline/sandbox/wire"
 )
 
-// graceAfterDeadline is how long a step that cannot be interrupted may go on
-// before the process ends without it.
-const graceAfterDeadline = 100 * time.Millisecond
-
-// maxErrorSent is what the broker gets of an error's text: more than it keeps,
-// since it redacts first. longestWord is the longest that clipWord looks back.
-const (
-	maxErrorSent = 4 * sandbox.MaxErrorBytes
-	longestWord  = 320
-)
-
 // Main runs the one script that comes over r and answers over w. It ends the
 // process itself at every limit and at the end, so it returns only when the
 // broker went away.
 func Main(r io.Reader, w io.Writer) error {
+	debug.SetMemoryLimit(softMemory)
 	k := &worker{r: r, w: w, exit: os.Exit}
 	if _, err := wire.Write(w, wire.Request{Op: wire.OpReady}, nil, sandbox.MaxFrameBytes); err != nil {
 		return err
@@ -108,20 +99,25 @@ func (e *callError) Error() string { return e.text }
 // call asks the broker and waits for its answer. none says that the thing
 // asked for does not exist.
 func (k *worker) call(op, arg string, tail []byte) (body []byte, none bool, err error) {
+	answer, body, err := k.ask(op, arg, tail)
+	return body, answer.Nil, err
+}
+
+// ask is call with all that the broker says.
+func (k *worker) ask(op, arg string, tail []byte) (answer wire.Response, body []byte, err error) {
 	if err := k.tell(wire.Request{Op: op, Arg: clip(arg, 4*hooks.MaxPathLength)}, tail); err != nil {
-		return nil, false, err
+		return answer, nil, err
 	}
-	var answer wire.Response
 	body, _, err = wire.Read(k.r, &answer, sandbox.MaxFrameBytes)
 	if err != nil {
 		k.exit(0) // the broker ended the run
-		return nil, false, err
+		return answer, nil, err
 	}
 	if answer.Code != "" {
-		return nil, false, &callError{code: errs.Code(answer.Code), text: answer.Error}
+		return answer, nil, &callError{code: errs.Code(answer.Code), text: answer.Error}
 	}
 	k.budget.spend(int64(len(body)) / 16)
-	return body, answer.Nil, nil
+	return answer, body, nil
 }
 
 // tell sends a frame that needs no answer.

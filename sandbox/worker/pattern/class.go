@@ -1,117 +1,144 @@
 package pattern
 
-// classEnd returns where the class that starts at p ends.
-func (m *Matcher) classEnd(p int) (int, error) {
-	c := m.pat[p]
-	p++
-	switch c {
+// set is the characters that one class of a pattern stands for.
+type set [4]uint64
+
+func (s *set) has(c byte) bool { return s[c>>6]&(1<<(c&63)) != 0 }
+
+func (s *set) add(first, last byte) {
+	for c := int(first); c <= int(last); c++ {
+		s[c>>6] |= 1 << (c & 63)
+	}
+}
+
+func (s *set) invert() {
+	for i := range s {
+		s[i] = ^s[i]
+	}
+}
+
+func (s *set) join(other set) {
+	for i := range s {
+		s[i] |= other[i]
+	}
+}
+
+// read reads the one class that pat begins with, and returns its length.
+func (s *set) read(pat string) (int, error) {
+	switch pat[0] {
+	case '.':
+		s.invert()
+		return 1, nil
 	case '%':
-		if p >= len(m.pat) {
+		if len(pat) < 2 {
 			return 0, ErrEndsPercent
 		}
-		return p + 1, nil
+		*s = class(pat[1])
+		return 2, nil
 	case '[':
-		return m.setEnd(p)
+		return s.readBrackets(pat)
 	}
-	return p, nil
+	s.add(pat[0], pat[0])
+	return 1, nil
 }
 
-func (m *Matcher) setEnd(p int) (int, error) {
-	if p < len(m.pat) && m.pat[p] == '^' {
-		p++
-	}
-	for first := true; first || p < len(m.pat) && m.pat[p] != ']'; first = false {
-		if p >= len(m.pat) {
-			return 0, ErrBracket
-		}
-		if m.pat[p] == '%' {
-			p++
-		}
-		p++
-	}
-	if p >= len(m.pat) {
+// readBrackets reads [set]. A ] that comes first stands for itself.
+func (s *set) readBrackets(pat string) (int, error) {
+	end := bracketEnd(pat)
+	if end < 0 {
 		return 0, ErrBracket
 	}
-	return p + 1, nil
-}
-
-// single reports whether the character at s is in the class [p, ep).
-func (m *Matcher) single(s, p, ep int) bool {
-	m.step(ep - p)
-	if s >= len(m.src) {
-		return false
-	}
-	c := m.src[s]
-	switch m.pat[p] {
-	case '.':
-		return true
-	case '%':
-		return class(c, m.pat[p+1])
-	case '[':
-		return m.set(c, p, ep-1)
-	}
-	return m.pat[p] == c
-}
-
-// set reports whether c is in the set from '[' at p to ']' at end.
-func (m *Matcher) set(c byte, p, end int) bool {
-	found := true
-	p++
-	if m.pat[p] == '^' {
-		found = false
-		p++
+	p, inverted := 1, false
+	if pat[p] == '^' {
+		p, inverted = p+1, true
 	}
 	for ; p < end; p++ {
 		switch {
-		case m.pat[p] == '%':
+		case pat[p] == '%':
 			p++
-			if class(c, m.pat[p]) {
-				return found
-			}
-		case p+2 < end && m.pat[p+1] == '-':
-			if m.pat[p] <= c && c <= m.pat[p+2] {
-				return found
-			}
+			s.join(class(pat[p]))
+		case p+2 < end && pat[p+1] == '-':
+			s.add(pat[p], pat[p+2])
 			p += 2
-		case m.pat[p] == c:
-			return found
+		default:
+			s.add(pat[p], pat[p])
 		}
 	}
-	return !found
+	if inverted {
+		s.invert()
+	}
+	return end + 1, nil
 }
 
-// class reports whether c is in the class %letter. Only ASCII letters count,
-// whatever the locale.
-func class(c, letter byte) bool {
-	var in bool
+// bracketEnd is the index of the ] that ends the set, or -1.
+func bracketEnd(pat string) int {
+	p := 1
+	if p < len(pat) && pat[p] == '^' {
+		p++
+	}
+	for first := true; first || p < len(pat) && pat[p] != ']'; first = false {
+		if p >= len(pat) {
+			return -1
+		}
+		if pat[p] == '%' {
+			p++
+		}
+		p++
+	}
+	if p >= len(pat) {
+		return -1
+	}
+	return p
+}
+
+// class is what %letter stands for. Only ASCII letters count, whatever the
+// locale; a capital is the opposite.
+func class(letter byte) set {
+	var s set
 	switch letter | 0x20 {
 	case 'a':
-		in = isAlpha(c)
+		s.letters()
 	case 'c':
-		in = c < 0x20 || c == 0x7f
+		s.add(0, 0x1f)
+		s.add(0x7f, 0x7f)
 	case 'd':
-		in = isDigit(c)
+		s.add('0', '9')
 	case 'l':
-		in = 'a' <= c && c <= 'z'
+		s.add('a', 'z')
 	case 'p':
-		in = c > 0x20 && c < 0x7f && !isAlpha(c) && !isDigit(c)
+		s.add('!', '/')
+		s.add(':', '@')
+		s.add('[', '`')
+		s.add('{', '~')
 	case 's':
-		in = c == ' ' || '\t' <= c && c <= '\r'
+		s.add(' ', ' ')
+		s.add('\t', '\r')
 	case 'u':
-		in = 'A' <= c && c <= 'Z'
+		s.add('A', 'Z')
 	case 'w':
-		in = isAlpha(c) || isDigit(c)
+		s.letters()
+		s.add('0', '9')
 	case 'x':
-		in = isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f'
+		s.add('0', '9')
+		s.add('a', 'f')
+		s.add('A', 'F')
 	case 'z':
-		in = c == 0
-	default:
-		return letter == c
+		s.add(0, 0)
 	}
-	if !isAlpha(letter) {
-		return letter == c
+	if s == (set{}) || !isAlpha(letter) {
+		s = set{}
+		s.add(letter, letter)
+		return s
 	}
-	return in != ('A' <= letter && letter <= 'Z')
+	if letter <= 'Z' {
+		s.invert()
+	}
+	return s
+}
+
+func (s *set) letters() {
+	s.add('a', 'z')
+	s.add('A', 'Z')
 }
 
 func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

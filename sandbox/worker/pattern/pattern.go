@@ -1,28 +1,14 @@
 // Package pattern matches Lua 5.1 patterns with bounded work: every step is
 // told to a counter, which may end the process, and recursion is capped. The
-// matcher of the Lua library in use is neither bounded nor interruptible.
+// matcher of the Lua library in use is neither bounded nor interruptible, and
+// slower.
 package pattern
 
-import (
-	"errors"
-)
+import "strings"
 
 const (
-	maxCaptures = 32
-	maxDepth    = 200
-	stepBatch   = 256
-)
-
-// Errors of malformed or too demanding patterns.
-var (
-	ErrTooComplex  = errors.New("pattern too complex")
-	ErrCaptures    = errors.New("too many captures")
-	ErrCapture     = errors.New("invalid pattern capture")
-	ErrUnfinished  = errors.New("unfinished capture")
-	ErrEndsPercent = errors.New("malformed pattern (ends with '%')")
-	ErrBracket     = errors.New("malformed pattern (missing ']')")
-	ErrBalance     = errors.New("unbalanced pattern")
-	ErrFrontier    = errors.New("missing '[' after '%f' in pattern")
+	stepBatch = 256
+	chunk     = 64 << 10 // bytes that are looked through between two words to the counter
 )
 
 const (
@@ -38,10 +24,10 @@ type Capture struct {
 	Position bool
 }
 
-// Matcher matches one pattern against one subject.
+// Matcher matches programs against subjects, one at a time.
 type Matcher struct {
-	src, pat string
-	anchored bool
+	src      string
+	prog     *Program
 	tick     func(int64)
 	steps    int64
 	depth    int
@@ -50,58 +36,89 @@ type Matcher struct {
 }
 
 // New returns a matcher. tick is told how many steps of work were done.
-func New(src, pat string, tick func(int64)) *Matcher {
-	m := &Matcher{src: src, pat: pat, tick: tick}
-	if len(pat) > 0 && pat[0] == '^' {
-		m.anchored, m.pat = true, pat[1:]
-	}
-	return m
-}
+func New(tick func(int64)) *Matcher { return &Matcher{tick: tick} }
 
-// Anchored reports whether the pattern began with ^.
-func (m *Matcher) Anchored() bool { return m.anchored }
+// Reset makes m match prog against src.
+func (m *Matcher) Reset(src string, prog *Program) {
+	m.src, m.prog, m.level, m.depth = src, prog, 0, 0
+}
 
 // Find looks for the first match at or after init and returns its bounds, or
 // -1 where there is none. Captures are valid until the next call.
 func (m *Matcher) Find(init int) (start, end int, err error) {
 	for s := init; s <= len(m.src); s++ {
+		if !m.prog.anchored {
+			if s = m.skip(s); s < 0 {
+				break
+			}
+		}
 		m.step(1)
-		if end, err = m.MatchAt(s); err != nil || end >= 0 {
+		m.level, m.depth = 0, 0
+		if end, err = m.match(s, 0); err != nil || end >= 0 {
 			return s, end, err
 		}
-		if m.anchored {
+		if m.prog.anchored {
 			break
 		}
 	}
 	return -1, -1, nil
 }
 
-// MatchAt matches at exactly s and returns the end, or -1.
-func (m *Matcher) MatchAt(s int) (end int, err error) {
-	m.level, m.depth = 0, 0
-	return m.match(s, 0)
-}
-
-// Captures returns the captures of the last match from start to end; the
-// whole match where the pattern has none.
-func (m *Matcher) Captures(start, end int) ([]Capture, error) {
-	if m.level == 0 {
-		return []Capture{{Text: m.src[start:end]}}, nil
-	}
-	out := make([]Capture, m.level)
-	for i := range m.level {
-		c := m.captures[i]
-		switch c.length {
-		case lenUnfinished:
-			return nil, ErrUnfinished
-		case lenPosition:
-			out[i] = Capture{At: c.start + 1, Position: true}
-		default:
-			out[i] = Capture{Text: m.src[c.start : c.start+c.length]}
+// skip goes on to where the pattern's beginning can be, or -1.
+func (m *Matcher) skip(s int) int {
+	switch first := &m.prog.first; first.kind {
+	case kindText:
+		for s <= len(m.src) {
+			piece := m.src[s:min(s+chunk+len(first.text)-1, len(m.src))]
+			i := strings.Index(piece, first.text)
+			if i >= 0 {
+				m.step(i / 16)
+				return s + i
+			}
+			m.step(len(piece) / 16)
+			s += chunk
+		}
+		return -1
+	case kindSet:
+		from := s
+		for s < len(m.src) && !first.set.has(m.src[s]) {
+			if s++; s-from >= chunk {
+				m.step((s - from) / 4)
+				from = s
+			}
+		}
+		m.step((s - from) / 4)
+		if s == len(m.src) {
+			return -1
 		}
 	}
-	return out, nil
+	return s
 }
+
+// Count returns how many captures the last match has: the whole match counts
+// as one where the pattern has none.
+func (m *Matcher) Count() int { return max(m.level, 1) }
+
+// HasCaptures reports whether the last match captured anything but itself.
+func (m *Matcher) HasCaptures() bool { return m.level > 0 }
+
+// Capture returns capture i, from 0, of the last match from start to end.
+func (m *Matcher) Capture(i, start, end int) (Capture, error) {
+	if m.level == 0 {
+		return Capture{Text: m.src[start:end]}, nil
+	}
+	c := m.captures[i]
+	switch c.length {
+	case lenUnfinished:
+		return Capture{}, ErrUnfinished
+	case lenPosition:
+		return Capture{At: c.start + 1, Position: true}, nil
+	}
+	return Capture{Text: m.src[c.start : c.start+c.length]}, nil
+}
+
+// Text returns a piece of the subject.
+func (m *Matcher) Text(start, end int) string { return m.src[start:end] }
 
 func (m *Matcher) step(n int) {
 	if m.steps += int64(n); m.steps >= stepBatch {
@@ -120,126 +137,115 @@ func (m *Matcher) match(s, p int) (int, error) {
 	return end, err
 }
 
-// run is the loop of Lua's own matcher: single characters advance in place,
-// everything that may have to come back recurses.
+// run is the loop of Lua's own matcher: what can match in one way only
+// advances in place, everything that may have to come back recurses.
 func (m *Matcher) run(s, p int) (int, error) {
 	for {
 		m.step(1)
-		if p == len(m.pat) {
+		it := &m.prog.items[p]
+		switch it.kind {
+		case kindEnd:
 			return s, nil
-		}
-		switch m.pat[p] {
-		case '(':
-			if p+1 < len(m.pat) && m.pat[p+1] == ')' {
-				return m.open(s, p+2, lenPosition)
-			}
-			return m.open(s, p+1, lenUnfinished)
-		case ')':
-			return m.close(s, p+1)
-		case '$':
-			if p+1 == len(m.pat) {
-				if s == len(m.src) {
-					return s, nil
-				}
+		case kindText:
+			m.step(len(it.text) / 16)
+			if !strings.HasPrefix(m.src[s:], it.text) {
 				return -1, nil
 			}
-		case '%':
-			next, np, special, err := m.special(s, p)
-			if err != nil {
+			s += len(it.text)
+		case kindSet:
+			next, done, err := m.item(it, s, p)
+			if done || err != nil {
+				return next, err
+			}
+			s = next
+		case kindOpen:
+			return m.open(s, p+1, lenUnfinished)
+		case kindPosition:
+			return m.open(s, p+1, lenPosition)
+		case kindClose:
+			return m.close(s, p+1)
+		case kindDollar:
+			if s != len(m.src) {
+				return -1, nil
+			}
+		default:
+			next, err := m.special(it, s)
+			if next < 0 || err != nil {
 				return -1, err
 			}
-			if special {
-				if next < 0 {
-					return -1, nil
-				}
-				s, p = next, np
-				continue
-			}
+			s = next
 		}
-		ep, err := m.classEnd(p)
-		if err != nil {
-			return -1, err
-		}
-		next, np, done, err := m.item(s, p, ep)
-		if done || err != nil {
-			return next, err
-		}
-		s, p = next, np
+		p++
 	}
 }
 
 // item matches one class with its suffix: either the end of everything
 // (done), or where to go on.
-func (m *Matcher) item(s, p, ep int) (next, np int, done bool, err error) {
-	var suffix byte
-	if ep < len(m.pat) {
-		suffix = m.pat[ep]
-	}
-	switch suffix {
+func (m *Matcher) item(it *item, s, p int) (next int, done bool, err error) {
+	in := s < len(m.src) && it.set.has(m.src[s])
+	switch it.suffix {
 	case '?':
-		if m.single(s, p, ep) {
-			if end, err := m.match(s+1, ep+1); err != nil || end >= 0 {
-				return end, 0, true, err
+		if in {
+			if end, err := m.after(it, s+1, p+1); err != nil || end >= 0 {
+				return end, true, err
 			}
 		}
-		return s, ep + 1, false, nil
+		return s, false, nil
 	case '*':
-		end, err := m.maxExpand(s, p, ep)
-		return end, 0, true, err
+		end, err := m.maxExpand(it, s, s, p)
+		return end, true, err
 	case '+':
-		if !m.single(s, p, ep) {
-			return -1, 0, true, nil
+		if !in {
+			return -1, true, nil
 		}
-		end, err := m.maxExpand(s+1, p, ep)
-		return end, 0, true, err
+		end, err := m.maxExpand(it, s+1, s+1, p)
+		return end, true, err
 	case '-':
-		end, err := m.minExpand(s, p, ep)
-		return end, 0, true, err
+		end, err := m.minExpand(it, s, p)
+		return end, true, err
 	}
-	if !m.single(s, p, ep) {
-		return -1, 0, true, nil
+	if !in {
+		return -1, true, nil
 	}
-	return s + 1, ep, false, nil
+	return s + 1, false, nil
 }
 
-// special handles %b, %f and back references.
-func (m *Matcher) special(s, p int) (next, np int, ok bool, err error) {
-	if p+1 >= len(m.pat) {
-		return 0, 0, false, nil // classEnd reports it
+// after matches what follows an item, where its first byte can be right.
+func (m *Matcher) after(it *item, s, p int) (int, error) {
+	if it.known && (s >= len(m.src) || m.src[s] != it.need) {
+		m.steps++ // without asking the counter: the caller's loop does
+		return -1, nil
 	}
-	switch c := m.pat[p+1]; {
-	case c == 'b':
-		next, err = m.balance(s, p+2)
-		return next, p + 4, true, err
-	case c == 'f':
-		next, np, err = m.frontier(s, p+2)
-		return next, np, true, err
-	case '0' <= c && c <= '9':
-		next, err = m.backReference(s, c)
-		return next, p + 2, true, err
-	}
-	return 0, 0, false, nil
+	return m.match(s, p)
 }
 
-func (m *Matcher) maxExpand(s, p, ep int) (int, error) {
-	i := 0
-	for m.single(s+i, p, ep) {
-		i++
+// maxExpand takes as many characters of the set as there are from s on, and
+// gives them back one by one, down to least.
+func (m *Matcher) maxExpand(it *item, s, least, p int) (int, error) {
+	from := s
+	for s < len(m.src) && it.set.has(m.src[s]) {
+		if s++; s-from >= chunk {
+			m.step((s - from) / 4)
+			from = s
+		}
 	}
-	for ; i >= 0; i-- {
-		if end, err := m.match(s+i, ep+1); err != nil || end >= 0 {
+	m.step((s - from) / 4)
+	for ; s >= least; s-- {
+		if end, err := m.after(it, s, p+1); err != nil || end >= 0 {
 			return end, err
 		}
+		m.step(0)
 	}
 	return -1, nil
 }
 
-func (m *Matcher) minExpand(s, p, ep int) (int, error) {
+func (m *Matcher) minExpand(it *item, s, p int) (int, error) {
 	for {
-		if end, err := m.match(s, ep+1); err != nil || end >= 0 {
+		if end, err := m.after(it, s, p+1); err != nil || end >= 0 {
 			return end, err
 		}
-		if !m.single(s, p, ep) {
+		m.step(0)
+		if s >= len(m.src) || !it.set.has(m.src[s]) {
 			return -1, nil
 		}
 		s++
@@ -247,9 +253,6 @@ func (m *Matcher) minExpand(s, p, ep int) (int, error) {
 }
 
 func (m *Matcher) open(s, p, kind int) (int, error) {
-	if m.level >= maxCaptures {
-		return -1, ErrCaptures
-	}
 	m.captures[m.level].start, m.captures[m.level].length = s, kind
 	m.level++
 	end, err := m.match(s, p)
@@ -261,10 +264,8 @@ func (m *Matcher) open(s, p, kind int) (int, error) {
 
 func (m *Matcher) close(s, p int) (int, error) {
 	i := m.level - 1
-	for ; i >= 0 && m.captures[i].length != lenUnfinished; i-- {
-	}
-	if i < 0 {
-		return -1, ErrCapture
+	for m.captures[i].length != lenUnfinished { // Compile saw to it that there is one
+		i--
 	}
 	m.captures[i].length = s - m.captures[i].start
 	end, err := m.match(s, p)
@@ -274,36 +275,39 @@ func (m *Matcher) close(s, p int) (int, error) {
 	return end, err
 }
 
-func (m *Matcher) balance(s, p int) (int, error) {
-	if p+1 >= len(m.pat) {
-		return -1, ErrBalance
+// special matches %b, %f and back references, and says what is malformed.
+func (m *Matcher) special(it *item, s int) (next int, err error) {
+	switch it.kind {
+	case kindBalance:
+		return m.balance(s, it.text[0], it.text[1]), nil
+	case kindFrontier:
+		return m.frontier(it, s), nil
+	case kindBack:
+		return m.backReference(s, it.text[0])
 	}
-	if s >= len(m.src) || m.src[s] != m.pat[p] {
-		return -1, nil
+	return -1, it.err
+}
+
+func (m *Matcher) balance(s int, open, shut byte) int {
+	if s >= len(m.src) || m.src[s] != open {
+		return -1
 	}
-	open, shut, count := m.pat[p], m.pat[p+1], 1
+	count := 1
 	for i := s + 1; i < len(m.src); i++ {
 		m.step(1)
 		switch m.src[i] {
 		case shut:
 			if count--; count == 0 {
-				return i + 1, nil
+				return i + 1
 			}
 		case open:
 			count++
 		}
 	}
-	return -1, nil
+	return -1
 }
 
-func (m *Matcher) frontier(s, p int) (next, np int, err error) {
-	if p >= len(m.pat) || m.pat[p] != '[' {
-		return -1, 0, ErrFrontier
-	}
-	ep, err := m.classEnd(p)
-	if err != nil {
-		return -1, 0, err
-	}
+func (m *Matcher) frontier(it *item, s int) int {
 	var before, after byte
 	if s > 0 {
 		before = m.src[s-1]
@@ -311,10 +315,10 @@ func (m *Matcher) frontier(s, p int) (next, np int, err error) {
 	if s < len(m.src) {
 		after = m.src[s]
 	}
-	if m.set(before, p, ep-1) || !m.set(after, p, ep-1) {
-		return -1, 0, nil
+	if it.set.has(before) || !it.set.has(after) {
+		return -1
 	}
-	return s, ep, nil
+	return s
 }
 
 func (m *Matcher) backReference(s int, digit byte) (int, error) {
@@ -332,9 +336,3 @@ func (m *Matcher) backReference(s int, digit byte) (int, error) {
 	}
 	return s + c.length, nil
 }
-
-// HasCaptures reports whether the last match captured anything but itself.
-func (m *Matcher) HasCaptures() bool { return m.level > 0 }
-
-// Text returns a piece of the subject.
-func (m *Matcher) Text(start, end int) string { return m.src[start:end] }

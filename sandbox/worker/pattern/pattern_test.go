@@ -1,7 +1,6 @@
 package pattern_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,29 +8,43 @@ import (
 	"hookline/sandbox/worker/pattern"
 )
 
-func find(src, pat string) string {
-	m := pattern.New(src, pat, func(int64) {})
+func find(src, pat string, tick func(int64)) string {
+	m := pattern.New(tick)
+	m.Reset(src, pattern.Compile(pat))
 	start, end, err := m.Find(0)
-	if err != nil {
-		return "error: " + err.Error()
+	return shown(start, end, err, m.Count(), func(i int) (pattern.Capture, error) { return m.Capture(i, start, end) })
+}
+
+func findPlainly(src, pat string, tick func(int64)) string {
+	m := newPlain(src, pat, tick)
+	start, end, err := m.Find(0)
+	var captures []pattern.Capture
+	if err == nil && end >= 0 {
+		captures, err = m.Captures(start, end)
 	}
-	if end < 0 {
+	return shown(start, end, err, len(captures), func(i int) (pattern.Capture, error) { return captures[i], nil })
+}
+
+func shown(start, end int, err error, count int, capture func(int) (pattern.Capture, error)) string {
+	if err == nil && end < 0 {
 		return "none"
 	}
-	captures, err := m.Captures(start, end)
-	if err != nil {
-		return "error: " + err.Error()
-	}
 	var out []string
-	for _, c := range captures {
-		if c.Position {
+	for i := 0; i < count && err == nil; i++ {
+		var c pattern.Capture
+		if c, err = capture(i); c.Position {
 			out = append(out, fmt.Sprint("@", c.At))
 		} else {
 			out = append(out, c.Text)
 		}
 	}
+	if err != nil {
+		return "error: " + err.Error()
+	}
 	return fmt.Sprintf("%d-%d %s", start+1, end, strings.Join(out, "|"))
 }
+
+func uncounted(int64) {}
 
 // The expected values are those of Lua 5.1.
 func TestFind(t *testing.T) {
@@ -69,47 +82,85 @@ func TestFind(t *testing.T) {
 		{"abc", "%b", "error: unbalanced pattern"},
 		{"abc", "%f", "error: missing '[' after '%f' in pattern"},
 	} {
-		if got := find(tt.src, tt.pat); got != tt.want {
+		if got := find(tt.src, tt.pat, uncounted); got != tt.want {
 			t.Errorf("find(%q, %q): %s, expected %s", tt.src, tt.pat, got, tt.want)
+		}
+		if got := findPlainly(tt.src, tt.pat, uncounted); got != tt.want {
+			t.Errorf("the plain matcher: find(%q, %q): %s, expected %s", tt.src, tt.pat, got, tt.want)
 		}
 	}
 }
 
 func TestBounds(t *testing.T) {
 	t.Parallel()
-	deep := pattern.New("a", strings.Repeat("(", 40)+"a", func(int64) {})
-	if _, _, err := deep.Find(0); !errors.Is(err, pattern.ErrCaptures) {
-		t.Error(err)
-	}
-	long := pattern.New(strings.Repeat("a", 500), strings.Repeat("a?", 400), func(int64) {})
-	if _, _, err := long.Find(0); !errors.Is(err, pattern.ErrTooComplex) {
-		t.Error(err)
-	}
-	// Backtracking is told to the counter while it happens.
-	var steps int64
-	stop := errors.New("stop")
-	func() {
-		defer func() { _ = recover() }()
-		m := pattern.New(strings.Repeat("a", 300), ".-.-.-.-.-.-.-.-b", func(n int64) {
-			if steps += n; steps > 1_000_000 {
-				panic(stop)
-			}
-		})
-		_, _, _ = m.Find(0)
-		t.Error("it ended")
-	}()
-	if steps < 1_000_000 {
-		t.Errorf("%d steps", steps)
+	for _, tt := range []struct{ name, src, pat, want string }{
+		{"captures", "a", strings.Repeat("(", 40) + "a", pattern.ErrCaptures.Error()},
+		{"depth", strings.Repeat("a", 500), strings.Repeat("a?", 400), pattern.ErrTooComplex.Error()},
+		{"length", strings.Repeat("a", 9000), strings.Repeat(".", 8000), pattern.ErrTooComplex.Error()},
+	} {
+		if got := find(tt.src, tt.pat, uncounted); got != "error: "+tt.want {
+			t.Errorf("%s: %s", tt.name, got)
+		}
 	}
 }
 
+// All work is told to the counter while it happens, so that it can be ended.
+func TestWorkIsCounted(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 1<<20)
+	for _, tt := range []struct {
+		name, src, pat string
+		least          int64
+	}{
+		{"backtracking", strings.Repeat("a", 300), ".-.-.-.-.-.-.-.-b", 1_000_000},
+		{"greedy backtracking", strings.Repeat("a", 300), ".*.*.*.*.*.*.*.*b", 1_000_000},
+		{"known next", strings.Repeat("a", 3000), ".*.*b", 1_000_000},
+		{"lazy, known next", strings.Repeat("a", 3000), ".-.-b", 1_000_000},
+		{"captures", strings.Repeat("a", 300), "(.-)(.-)(.-)(.-)b", 1_000_000},
+		{"optional", strings.Repeat("a", 60), strings.Repeat("a?", 60) + strings.Repeat("a", 60), 1_000_000},
+		{"balance", strings.Repeat("(", 3000), "%b()", 1_000_000},
+		{"back reference", strings.Repeat("a", 3000), "(.+)%1b", 1_000_000},
+		{"text not found", long, "b", 1 << 14},
+		{"set not found", long, "[^a]", 1 << 17},
+		{"long set", long, "a+$b", 1 << 17},
+		{"frontier", long, "%f[b]", 1 << 19},
+	} {
+		var steps int64
+		func() {
+			defer func() { _ = recover() }()
+			find(tt.src, tt.pat, func(n int64) {
+				if steps += n; steps >= tt.least {
+					panic("enough")
+				}
+			})
+		}()
+		if steps < tt.least {
+			t.Errorf("%s: %d steps, expected %d", tt.name, steps, tt.least)
+		}
+	}
+}
+
+// FuzzFind holds the matcher against the plain one.
 func FuzzFind(f *testing.F) {
-	f.Add("hello", "(l+)%1?[^a-c]%b()$")
-	f.Add("x", "%f[%a][]-]-")
+	for _, seed := range [][2]string{
+		{"hello", "(l+)%1?[^a-c]%b()$"},
+		{"x", "%f[%a][]-]-"},
+		{"key = value", "^(%w+)%s*=%s*(%w+)$"},
+		{"a(b)c)", "()%b()(.-)%)"},
+		{"aaab", "a*)b"},
+		{"ab", "(a(b)%1%2"},
+		{"x*y", "%*.?$"},
+		{"--", "%--"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
 	f.Fuzz(func(t *testing.T, src, pat string) {
 		if len(src) > 20 || len(pat) > 12 {
 			return
 		}
-		find(src, pat) // must neither panic nor run on
+		got, want := find(src, pat, uncounted), findPlainly(src, pat, uncounted)
+		if got != want {
+			t.Errorf("find(%q, %q): %s, plainly: %s", src, pat, got, want)
+		}
 	})
 }
