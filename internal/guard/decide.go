@@ -26,6 +26,7 @@ type inquiry struct {
 	now      time.Time
 	verified *signing.Verified
 	original Kept
+	box      *box // of a run that was let happen
 }
 
 // check is one step of the decision: nil, or a coded refusal.

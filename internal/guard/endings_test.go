@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,9 +20,7 @@ import (
 
 // realSandbox runs a kit's hooks in real processes.
 func (k *kit) realSandbox() *kit {
-	k.sandbox = func(ctx context.Context, task sandbox.Task) (sandbox.Outcome, error) {
-		return (&sandbox.Runner{Binary: sandboxBinary, Deny: []string{k.dir}}).Run(ctx, task)
-	}
+	k.real = &sandbox.Runner{Binary: sandboxBinary, Deny: []string{k.dir}}
 	return k
 }
 
@@ -165,9 +162,7 @@ func TestEndingOfWhatDidNotRun(t *testing.T) {
 	if e := lastEntry(t, g, KindDecision); e.Ending != hooks.EndingRefused || e.Code != string(errs.CodeOriginalUnknown) || e.Reason != end.Reason || e.May != nil {
 		t.Errorf("refused: %+v", e)
 	}
-	k.sandbox = func(ctx context.Context, task sandbox.Task) (sandbox.Outcome, error) {
-		return (&sandbox.Runner{Binary: filepath.Join(k.dir, "none")}).Run(ctx, task)
-	}
+	k.real = &sandbox.Runner{Binary: filepath.Join(k.dir, "none")}
 	end = s.end(k.run(original, nil))
 	e := lastEntry(t, g, KindOutcome)
 	if e.Ending != hooks.EndingRefused || end.Code != string(errs.CodeSandboxUnconfined) || e.Reason == "" || e.Used != nil {
@@ -213,5 +208,27 @@ func TestDenialsSayWhat(t *testing.T) {
 		if got := whyItFailed(sandbox.Outcome{Code: "denied", Calls: tc.calls, Error: tc.text}, hooks.Predicate{}); got != tc.want {
 			t.Errorf("%v, %q: %q, want %q", tc.calls, tc.text, got, tc.want)
 		}
+	}
+}
+
+// The processes of a run start while it is counted. Where that fails nothing
+// runs in them, and none stays.
+func TestProcessesOfAnUncountedRunEnd(t *testing.T) {
+	k := newKit(t).realSandbox()
+	started := make(chan struct{}, 1)
+	k.starts = func() { started <- struct{}{} }
+	g := k.optedIn(HooksYes)
+	original := file(t, g)
+	s := connect(t, g)
+	if err := g.record.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if end := s.end(k.run(original, nil)); end.Code != string(errs.CodeInternal) || end.Finish.Fields != nil {
+		t.Fatalf("ended %s %s, %s", end.Code, end.Reason, end.Finish.Fields)
+	}
+	<-started
+	g.runs.Wait()
+	if worker, broker := processOf(t, "worker"), processOf(t, "broker"); worker != 0 || broker != 0 {
+		t.Errorf("worker %d and broker %d are left", worker, broker)
 	}
 }

@@ -155,9 +155,8 @@ func (g *Guard) Pin() Pin { return g.pin }
 
 func (g *Guard) now() time.Time { return g.opts.Now().UTC() }
 
+// setting is for who holds the lock.
 func (g *Guard) setting(q *inquiry) Setting {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	s := Setting{Filer: q.original.filer(), Without: slices.Clone(g.config.Sandbox.AllowWithout)}
 	if g.childPID != 0 {
 		s.Deny = append(s.Deny, fmt.Sprintf("/proc/%d", g.childPID))

@@ -76,6 +76,8 @@ type kit struct {
 	policy                           signing.Policy
 	sandbox                          sandboxFunc
 	setting                          Setting // of the last run
+	real                             *sandbox.Runner
+	starts                           func() // called when a real sandbox is made
 }
 
 // sandboxFunc ends runs as a test wants, also in ways that the real one never would.
@@ -131,7 +133,16 @@ func (k *kit) enroll() *kit {
 func (k *kit) options() Options {
 	return Options{
 		Dir: k.dir, Facts: hooks.Facts{OS: "linux", Release: "Debian 12", Kernel: "6.1", Arch: "amd64"},
-		Sandbox: func(s Setting) Sandbox { k.setting = s; return k.sandbox }, Now: k.clock.Now, Log: slog.New(slog.DiscardHandler),
+		Sandbox: func(s Setting) Sandbox {
+			k.setting = s
+			if k.starts != nil {
+				k.starts()
+			}
+			if k.real != nil {
+				return k.real
+			}
+			return k.sandbox
+		}, Now: k.clock.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

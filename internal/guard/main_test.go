@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -94,10 +93,7 @@ func testMain(m *testing.M) int {
 
 // The real sandbox, from the job as it comes to what leaves.
 func TestRunInTheRealSandbox(t *testing.T) {
-	k := newKit(t)
-	k.sandbox = func(ctx context.Context, task sandbox.Task) (sandbox.Outcome, error) {
-		return (&sandbox.Runner{Binary: sandboxBinary, Deny: []string{k.dir}}).Run(ctx, task)
-	}
+	k := newKit(t).realSandbox()
 	g := k.optedIn(HooksYes)
 	original := file(t, g)
 	s := connect(t, g)

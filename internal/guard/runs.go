@@ -65,8 +65,10 @@ func (g *Guard) admit(m guardwire.Message) (*inquiry, error) {
 	refusal := q.decide()
 	switch {
 	case refusal == nil:
+		q.box = g.open(g.setting(q), q.task().Wanted())
 		if err := g.countAndRecord(q); err != nil {
 			refusal = err
+			g.runs.Go(q.box.close)
 			break
 		}
 		g.running[q.jobID] = func(error) {} // its place, until start sets the real one
@@ -169,11 +171,17 @@ func (g *Guard) start(ctx context.Context, q *inquiry) {
 	})
 }
 
+// task is what the sandbox is to do, but for what it may know of the machine.
+func (q *inquiry) task() sandbox.Task {
+	return sandbox.Task{
+		Script: q.verified.Script(), Predicate: q.predicate(), Report: q.original.Report, Now: q.now, Filer: q.original.filer(),
+	}
+}
+
 func (g *Guard) execute(ctx context.Context, q *inquiry) {
-	out, err := g.opts.Sandbox(g.setting(q)).Run(ctx, sandbox.Task{
-		Script: q.verified.Script(), Predicate: q.predicate(), Report: q.original.Report.Clone(),
-		Facts: g.opts.Facts, Redact: g.opts.Redact, Now: q.now, Filer: q.original.filer(),
-	})
+	task := q.task()
+	task.Report, task.Facts, task.Redact = task.Report.Clone(), g.opts.Facts, g.opts.Redact
+	out, err := q.box.run(ctx, task)
 	m := g.conclude(ctx, q, out, err)
 	entry := ended(q, out, m)
 	g.mu.Lock()
