@@ -48,7 +48,7 @@ func (c configuration) weakened() string {
 
 // without is what the owner of such a machine has to accept.
 func (c configuration) without() []string {
-	if c.user || c.off == layerNamespaces {
+	if c.off == layerNamespaces {
 		return []string{sandbox.LayerNamespaces}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 
 	"hookline/internal/tools/hostile/corpus"
@@ -21,8 +22,8 @@ func main() { os.Exit(start(os.Args[1:])) }
 // start is this program, or a part of it that it starts again as another user
 // or with fewer capabilities.
 func start(args []string) int {
-	if len(args) > 0 && (args[0] == asGuard || args[0] == asGuardWithoutNamespaces) {
-		if err := guard(args[0]); err != nil {
+	if len(args) > 0 && slices.Contains([]string{asGuard, asTarget, withoutNamespaces}, args[0]) {
+		if err := guard(args); err != nil {
 			fmt.Fprintln(os.Stderr, "hostile:", err)
 			return 1
 		}

@@ -19,6 +19,8 @@ type place struct {
 	fixtures       string
 	configurations []configuration
 	built          map[string]bool
+	command        string // the probe where it may be a command, "" for nowhere
+	installed      func() // takes it away again
 }
 
 func newPlace() (*place, error) {
@@ -48,7 +50,12 @@ func newPlace() (*place, error) {
 	return p, nil
 }
 
-func (p *place) close() { _ = os.RemoveAll(p.dir) }
+func (p *place) close() {
+	if p.installed != nil {
+		p.installed()
+	}
+	_ = os.RemoveAll(p.dir)
+}
 
 // small is the small binary, built without one layer ("" for with all).
 func (p *place) small(weakened string) (string, error) {

@@ -66,7 +66,7 @@ func Serve(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("cannot run a good hook: %s", strings.Join(wrong, "; "))
 		}
 	}
-	before := Descriptors()
+	before := Look()
 	s.all()
 	last := Result{Wrong: Left(before)}
 	return s.enc.Encode(last)
@@ -107,21 +107,42 @@ func (s *server) one(r Run) {
 	_ = s.enc.Encode(result) // whoever reads misses it
 }
 
-// Descriptors is how many files this process has open.
-func Descriptors() int {
+// Seen is what a process has open, and what covers /proc, where a worker that
+// left its namespace would mount its empty root.
+type Seen struct{ files, mounts int }
+
+// Look counts both.
+func Look() Seen {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return -1
+		return Seen{-1, -1}
 	}
-	return len(entries)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return Seen{-1, -1}
+	}
+	return Seen{len(entries), strings.Count(string(mounts), " /proc ")}
 }
 
-// Left says what this process has beyond so many descriptors and no children.
-func Left(descriptors int) []string {
-	var left []string
-	if now := Descriptors(); now > descriptors || now < 0 {
-		left = append(left, fmt.Sprintf("%d descriptors before, %d after", descriptors, now))
+// Left says what there is beyond what was seen before, and which children this
+// process still has.
+func Left(before Seen) []string {
+	now := Look()
+	if now.files < 0 {
+		return []string{"/proc cannot be read"}
 	}
+	var left []string
+	if now.files > before.files {
+		left = append(left, fmt.Sprintf("%d descriptors before, %d after", before.files, now.files))
+	}
+	if now.mounts > before.mounts {
+		left = append(left, fmt.Sprintf("%d mounts over /proc before, %d after", before.mounts, now.mounts))
+	}
+	return append(left, children()...)
+}
+
+func children() []string {
+	var left []string
 	self := fmt.Sprint(os.Getpid())
 	entries, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range entries {
@@ -130,9 +151,9 @@ func Left(descriptors int) []string {
 			continue // it has ended
 		}
 		// "pid (name) state parent …", where the name may hold anything.
-		name, rest, _ := strings.Cut(string(b), ") ")
-		if fields := strings.Fields(rest[strings.LastIndex(rest, ")")+1:]); len(fields) > 1 && fields[1] == self {
-			left = append(left, "a process stayed behind: "+name+") "+fields[0])
+		at := strings.LastIndex(string(b), ") ")
+		if fields := strings.Fields(string(b[at+1:])); len(fields) > 1 && fields[1] == self {
+			left = append(left, "a process stayed behind: "+string(b[:at+1])+" "+fields[0])
 		}
 	}
 	return left
