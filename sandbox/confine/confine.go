@@ -101,17 +101,40 @@ func leaveFiles() error {
 	if err := isolated(); err != nil || os.Geteuid() != 0 {
 		return err
 	}
-	const over = "/proc" // any folder that exists: the mount is this process's own
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return missing(sandbox.LayerNamespaces, fmt.Errorf("cannot make mounts its own: %w", err))
+	empty, err := emptyFiles()
+	if err != nil {
+		return missing(sandbox.LayerNamespaces, fmt.Errorf("cannot make an empty file system: %w", err))
 	}
-	if err := unix.Mount("none", over, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=4k,nr_inodes=2,mode=0555"); err != nil {
-		return missing(sandbox.LayerNamespaces, fmt.Errorf("cannot mount an empty file system: %w", err))
+	if err := unix.Fchdir(empty); err != nil {
+		return err
 	}
-	if err := unix.Chroot(over); err != nil {
+	if err := unix.Chroot("."); err != nil {
+		return err
+	}
+	if err := unix.Close(empty); err != nil {
 		return err
 	}
 	return unix.Chdir("/")
+}
+
+// emptyFiles returns a folder with nothing in it, on a file system of its own
+// that is mounted nowhere: whatever namespace this process is in, nothing of
+// the machine's is covered.
+func emptyFiles() (int, error) {
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer shut(fs)
+	for key, value := range map[string]string{"size": "4k", "nr_inodes": "2", "mode": "0555"} {
+		if err := unix.FsconfigSetString(fs, key, value); err != nil {
+			return -1, err
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 }
 
 // isolated says, where this process was started as root, that it is not in
