@@ -14,6 +14,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/api"
+	"hookline/internal/cli"
 	"hookline/sandbox"
 )
 
@@ -221,4 +222,32 @@ func testLiveRunCannotReadTheToken(s *stage) {
 	s.write("h/hook.lua", "fs.read('"+token+"')")
 	s.write("h/report.json", `{"Package":"nginx"}`)
 	s.want(1, "denied: belongs to the peer itself", "hook", "test", s.path("h"), "--live", "--yes")
+}
+
+// Whatever a run says, what people read has no character that could move
+// their cursor.
+func TestTestedIsSafeToRead(t *testing.T) {
+	const evil = "\x1b[2J\u202e\r\x00\u200b"
+	var out strings.Builder
+	a := &app{out: &out, err: &out, output: outputTable}
+	work := trial{folder: folder{dir: evil, script: []byte("a\n" + evil + "\nc")}, from: evil}
+	work.manifest.Fields = map[string]hooks.ManifestField{
+		"A" + evil: {Type: evil, Class: evil}, "B" + evil: {}, "C" + evil: {}, "D" + evil: {},
+	}
+	outcome := sandbox.Outcome{
+		Fields: hooks.Fields{"A" + evil: evil, "B" + evil: evil + "\n" + evil, "C" + evil: []any{evil}},
+		Calls:  []sandbox.Call{{Name: evil, Arg: evil, Code: evil, Reason: evil}}, Log: []string{evil}, Trace: []string{evil},
+	}
+	for _, code := range []string{"", evil} {
+		outcome.Code, outcome.Error, outcome.Line = code, evil, 2
+		a.tested(work, work.result(outcome))
+	}
+	for _, r := range out.String() {
+		if r != '\n' && cli.Dangerous(r) {
+			t.Fatalf("%U in %q", r, out.String())
+		}
+	}
+	if strings.Count(out.String(), `\u202e`) < 20 {
+		t.Errorf("not everything was shown: %s", out.String())
+	}
 }
