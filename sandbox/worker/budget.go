@@ -24,6 +24,7 @@ type budget struct {
 	next    int64 // the count at which to call check
 	look    int64 // the count at which check looks at the bounds
 	peak    int64 // largest heap seen, bytes
+	others  int64 // heap that is not this run's, bytes: none in a process of its own
 	expired atomic.Pointer[string]
 	state   *lua.LState // for the line at which a bound was hit
 	sample  [2]metrics.Sample
@@ -137,7 +138,7 @@ func (k *worker) lookWhile() (done func()) {
 func (b *budget) heap() (objects, live int64) {
 	b.sample[0].Name, b.sample[1].Name = objectsMetric, liveMetric
 	metrics.Read(b.sample[:])
-	objects, live = int64(b.sample[0].Value.Uint64()), int64(b.sample[1].Value.Uint64())
+	objects, live = int64(b.sample[0].Value.Uint64())-b.others, int64(b.sample[1].Value.Uint64())-b.others
 	b.peak = max(b.peak, objects)
 	return objects, live
 }
