@@ -147,7 +147,10 @@ func (r *Runner) startCommand() (*command, error) {
 		}
 		files[2*i], files[2*i+1] = in, out
 	}
-	process, err := spawn.StartCommand(r.Binary, r.mode("command", CommandCPUSeconds), CommandCPUSeconds*time.Second, files[0], files[3], files[5], files[6], files[9])
+	process, err := spawn.Start(spawn.Options{
+		Binary: r.Binary, Args: r.mode("command", CommandCPUSeconds), CPU: CommandCPUSeconds * time.Second, Isolate: true,
+		Files: []*os.File{files[0], files[3], files[5], files[6], files[9]}, Errors: true,
+	})
 	spawn.CloseAll(files[0], files[1], files[3], files[5], files[6], files[9])
 	if err != nil {
 		spawn.CloseAll(files[2], files[4], files[7], files[8])

@@ -180,11 +180,16 @@ func (r *Runner) start(runtime time.Duration) (*pair, error) {
 	failed := make(chan error, 1)
 	go func() {
 		var err error
-		p.worker, err = spawn.Start(r.Binary, r.mode("worker", cpu), limit, true, files[0], files[3])
+		p.worker, err = spawn.Start(spawn.Options{
+			Binary: r.Binary, Args: r.mode("worker", cpu), CPU: limit, Isolate: true, Files: []*os.File{files[0], files[3]},
+		})
 		failed <- err
 	}()
 	var err error
-	p.broker, err = spawn.Start(r.Binary, []string{"broker", strconv.Itoa(cpu)}, limit, false, files[2], files[1], files[4], files[7])
+	p.broker, err = spawn.Start(spawn.Options{
+		Binary: r.Binary, Args: []string{"broker", strconv.Itoa(cpu)}, CPU: limit,
+		Files: []*os.File{files[2], files[1], files[4], files[7]},
+	})
 	if werr := <-failed; err == nil {
 		err = werr
 	}

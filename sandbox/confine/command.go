@@ -15,6 +15,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/sandbox"
+	"hookline/sandbox/rooted"
 )
 
 // Bounds of a command beyond those of package sandbox.
@@ -170,7 +171,7 @@ func (r ruleset) allowLibraries(loader string) error {
 	}
 	done := []string{}
 	for _, p := range append(libraryFolders(), "/etc/ld.so.cache") {
-		real, _, err := rooted(p)
+		real, _, err := rooted.Resolve(p)
 		if err != nil || slices.Contains(done, real) {
 			continue
 		}
@@ -196,36 +197,39 @@ func (r ruleset) allowRooted(real string, access uint64) error {
 // what is never read. What does not exist needs no rule. It returns a handle
 // that must stay open, -1 for none.
 func (r ruleset) allowRead(p string) (pin int, err error) {
-	tree, deep := strings.CutSuffix(p, "/**")
-	kind, access := uint32(unix.S_IFREG), uint64(readFile)
-	if deep {
-		p, kind, access = tree, unix.S_IFDIR, readFile|readDir
-	}
+	p, deep := strings.CutSuffix(p, "/**")
 	fd, err := openSigned(p)
 	if err != nil {
 		return -1, nil // the program will be refused it
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != kind || !deep && st.Nlink > 1 && !onlyRoot(p) {
+	if err := unix.Fstat(fd, &st); err != nil {
 		shut(fd)
 		return -1, err
 	}
-	if err := r.allow(fd, access); err != nil {
+	kernels := strings.HasPrefix(p, "/proc/") || strings.HasPrefix(p, "/sys/")
+	var access uint64
+	switch kind := st.Mode & unix.S_IFMT; {
+	case kind == unix.S_IFREG && !deep && (st.Nlink == 1 || kernels || onlyRoot(p)):
+		access = readFile
+	case kind == unix.S_IFDIR && deep:
+		access = readFile | readDir
+	default:
+		shut(fd)
+		return -1, nil
+	}
+	if err := r.allow(fd, access); err != nil || !kernels {
 		shut(fd)
 		return -1, err
 	}
-	if !deep && (strings.HasPrefix(p, "/proc/") || strings.HasPrefix(p, "/sys/")) {
-		_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
-		return fd, err
-	}
-	shut(fd)
-	return -1, nil
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
+	return fd, err
 }
 
 // onlyRoot reports whether only root can have put a file there: one with
 // several names may otherwise be one from elsewhere.
 func onlyRoot(p string) bool {
-	_, _, err := rooted(p)
+	_, _, err := rooted.Resolve(p)
 	return err == nil
 }
 
@@ -236,7 +240,7 @@ func openSigned(p string) (int, error) {
 	if err == nil {
 		return fd, nil
 	}
-	real, _, err := rooted(p)
+	real, _, err := rooted.Resolve(p)
 	if err != nil {
 		return -1, err
 	}

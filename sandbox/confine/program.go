@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"runtime"
 	"strings"
@@ -13,12 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hookline/internal/errs"
+	"hookline/sandbox/rooted"
 )
 
-const (
-	maxLinks   = 40 // of one path, as the kernel's own bound
-	maxHeaders = 64 // of a program's file; real ones have about a dozen
-)
+const maxHeaders = 64 // of a program's file; real ones have about a dozen
 
 // What is needed of the ELF format.
 const (
@@ -37,7 +34,7 @@ type program struct {
 // architecture, which only root can have put there. A script is refused: what
 // runs it is another program, which could run anything.
 func openProgram(p string) (program, error) {
-	real, st, err := rooted(p)
+	real, st, err := rooted.Resolve(p)
 	if err != nil {
 		return program{}, err
 	}
@@ -53,7 +50,7 @@ func openProgram(p string) (program, error) {
 	}
 	interpreter, err := loaderOf(fileAt(fd))
 	if err == nil && interpreter != "" {
-		interpreter, _, err = rooted(interpreter)
+		interpreter, _, err = rooted.Resolve(interpreter)
 	}
 	if err != nil {
 		shut(fd)
@@ -71,46 +68,6 @@ func failed(p string, err error) error {
 	return errs.New(errs.CodeCallFailed, "cannot open %s: %s", p, err)
 }
 
-// rooted resolves an absolute path, links included, and fails unless root
-// alone can change what it leads to: the file and every folder on the way are
-// root's, and nobody else may write there. Nothing can then change between
-// this look and the next but by root's hand.
-func rooted(p string) (real string, st unix.Stat_t, err error) {
-	real, rest, links := "/", strings.Split(p, "/"), 0
-	for {
-		if err := unix.Lstat(real, &st); err != nil {
-			return "", st, failed(p, err)
-		}
-		kind := st.Mode & unix.S_IFMT
-		if st.Uid != 0 || kind != unix.S_IFLNK && st.Mode&0o022 != 0 {
-			return "", st, refused("%s can be changed by others than root: %s is not safe", p, real)
-		}
-		if kind == unix.S_IFLNK {
-			if links++; links > maxLinks {
-				return "", st, refused("%s has too many links", p)
-			}
-			target, err := os.Readlink(real)
-			if err != nil {
-				return "", st, failed(p, err)
-			}
-			real = path.Dir(real)
-			if path.IsAbs(target) {
-				real = "/"
-			}
-			rest = append(strings.Split(target, "/"), rest...)
-		}
-		for len(rest) > 0 && (rest[0] == "" || rest[0] == ".") {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 && kind != unix.S_IFLNK {
-			return real, st, nil
-		}
-		if len(rest) > 0 {
-			real, rest = path.Join(real, rest[0]), rest[1:] // real has no links: ".." is its parent
-		}
-	}
-}
-
 // fileAt reads a descriptor by offset.
 type fileAt int
 
@@ -123,14 +80,14 @@ func (f fileAt) ReadAt(p []byte, off int64) (int, error) {
 	return max(n, 0), err
 }
 
-var errNotCompiled = errs.New(errs.CodeDenied, "only a compiled program may run")
+func notCompiled() error { return refused("only a compiled program may run") }
 
 // loaderOf reads from the head of a program's file which loader it needs, ""
 // for none. Of the format only this is looked at; the kernel judges the rest.
 func loaderOf(f io.ReaderAt) (string, error) {
 	var head [64]byte
 	if _, err := f.ReadAt(head[:], 0); err != nil || string(head[:4]) != "\x7fELF" {
-		return "", errNotCompiled
+		return "", notCompiled()
 	}
 	le := binary.LittleEndian
 	if head[4] != elfClass64 || le.Uint16(head[18:]) != machine() {
@@ -138,12 +95,12 @@ func loaderOf(f io.ReaderAt) (string, error) {
 	}
 	start, size, count := le.Uint64(head[32:]), le.Uint16(head[54:]), le.Uint16(head[56:])
 	if size != elfEntry || count > maxHeaders || start > 1<<20 {
-		return "", errNotCompiled
+		return "", notCompiled()
 	}
 	for i := range int64(count) {
 		var entry [elfEntry]byte
 		if _, err := f.ReadAt(entry[:], int64(start)+i*int64(size)); err != nil {
-			return "", errNotCompiled
+			return "", notCompiled()
 		}
 		if le.Uint32(entry[:]) == elfInterp {
 			return loaderName(f, le.Uint64(entry[8:]), le.Uint64(entry[32:]))
@@ -154,15 +111,15 @@ func loaderOf(f io.ReaderAt) (string, error) {
 
 func loaderName(f io.ReaderAt, at, size uint64) (string, error) {
 	if size < 2 || size > unix.PathMax || at > 1<<40 {
-		return "", errNotCompiled
+		return "", notCompiled()
 	}
 	name := make([]byte, size)
 	if _, err := f.ReadAt(name, int64(at)); err != nil && !errors.Is(err, io.EOF) {
-		return "", errNotCompiled
+		return "", notCompiled()
 	}
 	text, ended := strings.CutSuffix(string(name), "\x00")
 	if !ended || !strings.HasPrefix(text, "/") || strings.Contains(text, "\x00") {
-		return "", errNotCompiled
+		return "", notCompiled()
 	}
 	return text, nil
 }

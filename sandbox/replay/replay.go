@@ -65,7 +65,10 @@ func start(binary, mode string, runtime time.Duration) (*worker, error) {
 		return nil, err
 	}
 	cpu := spawn.CPUSeconds(runtime)
-	process, err := spawn.Start(binary, []string{mode, strconv.Itoa(cpu)}, time.Duration(cpu)*time.Second, true, childIn, childOut)
+	process, err := spawn.Start(spawn.Options{
+		Binary: binary, Args: []string{mode, strconv.Itoa(cpu)}, CPU: time.Duration(cpu) * time.Second, Isolate: true,
+		Files: []*os.File{childIn, childOut},
+	})
 	spawn.CloseAll(childIn, childOut)
 	if err != nil {
 		spawn.CloseAll(in, out)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -42,48 +43,45 @@ type Process struct {
 // bound behind the wall clock.
 func CPUSeconds(runtime time.Duration) int { return int(runtime/time.Second) + 3 }
 
-// Start starts binary with args. files are its descriptors 0, 1 and from 3
-// on; they stay the caller's to close. isolate asks for namespaces, which are
-// made where this process may.
-func Start(binary string, args []string, cpu time.Duration, isolate bool, files ...*os.File) (*Process, error) {
-	in, out, err := Pipe(Reading)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	given := append([]*os.File{files[0], files[1], out}, files[2:]...)
-	p := &Process{stderr: in, cpu: cpu, ended: make(chan struct{})}
-	if err := p.begin(binary, args, isolate, given); err != nil {
-		_ = in.Close()
-		return nil, err
-	}
-	return p, nil
+// Options are what to start and with what.
+type Options struct {
+	Binary  string
+	Args    []string      // the mode and what follows it
+	CPU     time.Duration // its hard limit of processor time, which it sets itself
+	Isolate bool          // in namespaces of its own, where this process may make them
+	Files   []*os.File    // its descriptors 0, 1 and from 3 on, or all of them; they stay the caller's to close
+	Errors  bool          // Files has its standard error too, as descriptor 2
 }
 
-// StartCommand is Start for the shim of a command: files are all its
-// descriptors, its standard error among them, and it is isolated.
-func StartCommand(binary string, args []string, cpu time.Duration, files ...*os.File) (*Process, error) {
-	p := &Process{cpu: cpu, ended: make(chan struct{})}
-	if err := p.begin(binary, args, true, files); err != nil {
-		return nil, err
+// Start starts a process.
+func Start(o Options) (*Process, error) {
+	p := &Process{cpu: o.CPU, ended: make(chan struct{})}
+	given := o.Files
+	if !o.Errors {
+		in, out, err := Pipe(Reading)
+		if err != nil {
+			return nil, err
+		}
+		defer out.Close()
+		p.stderr, given = in, append([]*os.File{o.Files[0], o.Files[1], out}, o.Files[2:]...)
 	}
-	return p, nil
-}
-
-func (p *Process) begin(binary string, args []string, isolate bool, given []*os.File) error {
 	attr := &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
 		Files: given,
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
-	if isolate && mayIsolate() {
+	if o.Isolate && MayIsolate() == nil {
 		attr.Sys.Cloneflags = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC |
 			syscall.CLONE_NEWUTS | syscall.CLONE_NEWNS
 	}
 	started := make(chan error, 1)
-	go p.live(started, binary, append([]string{"hookline-sandbox"}, args...), attr)
-	return <-started
+	go p.live(started, o.Binary, append([]string{"hookline-sandbox"}, o.Args...), attr)
+	if err := <-started; err != nil {
+		CloseAll(p.stderr)
+		return nil, err
+	}
+	return p, nil
 }
 
 // live starts the process and waits for its end, both on one thread that is
@@ -102,14 +100,40 @@ func (p *Process) live(started chan<- error, binary string, args []string, attr 
 	close(p.ended)
 }
 
-// mayIsolate reports whether this process can make namespaces.
-func mayIsolate() bool {
+// MayIsolate says why this process cannot make namespaces, nil where it can.
+func MayIsolate() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	if os.Geteuid() != 0 || unix.Capget(&header, &data[0]) != nil {
-		return false
+	switch {
+	case os.Geteuid() != 0:
+		return errors.New("not root")
+	case unix.Capget(&header, &data[0]) != nil || data[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0:
+		return errors.New("root without CAP_SYS_ADMIN")
 	}
-	return data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+	return nil
+}
+
+// PeakMemory is the most resident memory that the process has used so far, in
+// bytes, 0 where it cannot be known any more: what the kernel says of a process
+// that has ended counts in the memory of the one that started it, which it
+// shares until it executes.
+func (p *Process) PeakMemory() int64 {
+	select {
+	case <-p.ended:
+		return 0
+	default:
+	}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.process.Pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "\nVmHWM:")
+	text, _, _ := strings.Cut(rest, " kB\n")
+	kib, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		return 0 // it is a zombie
+	}
+	return kib << 10
 }
 
 // PID is the process's number.

@@ -188,7 +188,9 @@ func (j Job) probe(part, name string) (string, error) {
 		kind, uid = Broker, 0
 	}
 	args := []string{kind, name, strconv.Itoa(os.Getpid()), folder(j.Dir, part), strconv.Itoa(probeSeconds), strconv.Itoa(uid)}
-	p, err := spawn.Start(j.Probe, args, probeSeconds*time.Second, part == Worker, in, out)
+	p, err := spawn.Start(spawn.Options{
+		Binary: j.Probe, Args: args, CPU: probeSeconds * time.Second, Isolate: part == Worker, Files: []*os.File{in, out},
+	})
 	_ = out.Close()
 	if err != nil {
 		return "", fmt.Errorf("cannot start a probe: %w", err)
