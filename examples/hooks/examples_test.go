@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hookline/hooks"
+	"hookline/internal/errs"
 	"hookline/sandbox"
 	"hookline/sandbox/replay"
 )
@@ -100,6 +102,7 @@ func TestExamples(t *testing.T) {
 			t.Run("manifest", e.testManifest)
 			t.Run("lint", e.testLint)
 			t.Run("recorded", e.testRecorded)
+			t.Run("nothing", e.testNothing)
 			t.Run("live", e.testLive)
 			t.Run("readme", e.testReadme)
 		})
@@ -150,6 +153,36 @@ func (e example) testRecorded(t *testing.T) {
 	ended(t, out)
 	if diff := cmp.Diff(canonical(t, e.expected), canonical(t, out.Fields)); diff != "" {
 		t.Errorf("the fields are not those of expected.json (-want +got):\n%s", diff)
+	}
+}
+
+// testNothing runs it on a machine that answers no call: what may be missing
+// must not end a hook. Only one whose single source is gone may fail.
+func (e example) testNothing(t *testing.T) {
+	out, err := replay.Run(t.Context(), sandboxBinary(), e.task(), replay.Fixtures{})
+	must(t, err)
+	if out.Code != "" && (out.Code != string(errs.CodeCallFailed) || e.name != "kernel-taint") {
+		t.Errorf("code %q at line %d: %s", out.Code, out.Line, out.Error)
+	}
+}
+
+// A report may hold anything. What is no clean path below the folders that are
+// open must not even be asked for.
+func TestHostilePaths(t *testing.T) {
+	t.Parallel()
+	e := load(t, "disk-pressure")
+	e.report = maps.Clone(e.report)
+	for _, text := range []string{
+		"/var/../etc/shadow", "/usr/./bin", "/var/lib/..", "//etc//passwd", "/etc/passwd", "/home-x/y", "/proc/1/environ", "/", "///", "/var/lib/x/...", "/tmp/\x1b[2J",
+		"/usr/" + strings.Repeat("x/", 4000), "/srv/{pid}/*", "--output=/var/x", "https://example.org/usr/bin", strings.Repeat("/opt/a ", 5000), strings.Repeat("/", 200_000),
+	} {
+		e.report[hooks.FieldStderr] = text
+		out, err := replay.Run(t.Context(), sandboxBinary(), e.task(), replay.Fixtures{})
+		must(t, err)
+		ended(t, out)
+		if len(out.Calls) > 12 {
+			t.Errorf("%.40q: %d calls", text, len(out.Calls))
+		}
 	}
 }
 
