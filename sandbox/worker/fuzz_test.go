@@ -195,3 +195,17 @@ func FuzzHostFunctions(f *testing.F) {
 		}
 	})
 }
+
+// The compiler cannot be told to stop, so its memory is looked at from beside.
+func TestHeapIsLookedAtWhileCompiling(t *testing.T) {
+	t.Parallel()
+	fromWorker, toBroker := io.Pipe()
+	k := &worker{w: toBroker, exit: func(int) { runtime.Goexit() }}
+	k.budget.others = -2 * sandbox.MaxHeapBytes // as if so much were in use
+	looked := k.lookWhile()
+	last, _ := (&dice{}).converse(io.Discard, fromWorker)
+	looked()
+	if last.Code != string(errs.CodeLimitMemory) || !strings.Contains(last.Error, "while compiling") {
+		t.Errorf("%+v", last)
+	}
+}

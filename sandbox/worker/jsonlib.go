@@ -82,6 +82,7 @@ func (e *encoder) text(s string) error {
 		return errJSONLarge
 	}
 	e.v.budget.allocated(len(s))
+	e.v.budget.spend(int64(len(s)) / 2)
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -171,6 +172,7 @@ func (v *vm) jsonDecode(l *lua.LState) int {
 		v.fail(l, "json.decode", errJSONLarge)
 	}
 	v.budget.allocated(4 * len(text)) // values are larger than their text
+	v.budget.spend(int64(len(text)))
 	d := decoder{v: v, l: l, dec: json.NewDecoder(strings.NewReader(text))}
 	value, err := d.value(0)
 	if err == nil && strings.TrimSpace(text[d.dec.InputOffset():]) != "" {

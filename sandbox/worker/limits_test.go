@@ -9,7 +9,7 @@ import (
 )
 
 func TestLimits(t *testing.T) {
-	t.Parallel()
+	t.Parallel() // but its runs one after the other: some count to the end
 	for _, tt := range []struct{ name, script, fate, text string }{
 		{"instructions", `while true do end`, "limit-time", "50 million"},
 		{"instructions in a pcall", `while true do pcall(function() while true do end end) end`, "limit-time", "50 million"},
@@ -61,7 +61,6 @@ func TestLimits(t *testing.T) {
 		{"compiling counts", strings.Repeat("-", 65000), "well", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			e := run(t, tt.script, wire.Start{RuntimeMS: 10_000}, nothing)
 			if e.fate() != tt.fate || !strings.Contains(e.Error, tt.text) {
 				t.Errorf("%s: %q in line %d, expected %s with %q", e.fate(), e.Error, e.Line, tt.fate, tt.text)

@@ -75,6 +75,7 @@ func (v *vm) strUpper(l *lua.LState) int { return v.mapped(l, 'a', 'z') }
 func (v *vm) mapped(l *lua.LState, first, last byte) int {
 	s := l.CheckString(1)
 	v.grow(l, "string", len(s))
+	v.budget.spend(int64(len(s)) / 8)
 	out := []byte(s)
 	for i, c := range out {
 		if first <= c && c <= last {
@@ -88,6 +89,7 @@ func (v *vm) mapped(l *lua.LState, first, last byte) int {
 func (v *vm) strReverse(l *lua.LState) int {
 	s := l.CheckString(1)
 	v.grow(l, "string.reverse", len(s))
+	v.budget.spend(int64(len(s)) / 8)
 	out := make([]byte, len(s))
 	for i := range len(s) {
 		out[len(s)-1-i] = s[i]
