@@ -70,6 +70,13 @@ func TestReviewWithoutALinter(t *testing.T) {
 	const text = "WARNING: not linted: "
 	s.want(0, text, "review", "show", s.digest)
 	s.want(0, text, "review", "approve", s.digest, "--key", s.path("bob.key"), "--yes")
+	// One that ends without an answer may have been ended by the script.
+	s.env["HOOKLINE_SANDBOX"] = "/bin/true"
+	s.thief.got = nil
+	s.want(1, text, "review", "approve", s.digest, "--key", s.path("bob.key"), "--yes")
+	if s.thief.got != nil {
+		t.Errorf("something was sent: %s", s.thief.got)
+	}
 }
 
 // An author sees the warnings that reviewers will see, and sends no errors.

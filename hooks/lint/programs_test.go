@@ -29,7 +29,7 @@ func TestPrograms(t *testing.T) {
 			"/usr/bin/rpm -qi {package}", "/usr/bin/rpm -V {package}", "/usr/bin/find /var/crash -maxdepth 1 -name *.crash -newer /x -o -print",
 			"/usr/bin/journalctl -k -n 100 -o json", "/usr/bin/journalctl -b --output=json", "/usr/bin/df -k --output=source,pcent", "/usr/bin/stat -c %s {path}",
 			"/usr/bin/ps -o pid,rss -p {pid}", "/usr/bin/lsblk -o NAME,SIZE", "/usr/bin/grep -o x {path}", "/usr/bin/cat {path}", "/usr/bin/uname -a",
-			"/usr/bin/readelf -h {path}", "/usr/bin/sha256sum {path}", "/usr/bin/sort -k2 {path}", "/usr/bin/tail -n 5 {path}", "/usr/bin/head -c 512 {path}",
+			"/usr/bin/readelf -h {path}", "/usr/bin/sha256sum {path}", "/usr/bin/sort -k2 -to {path}", "/bin/dmesg -lcrit", "/usr/bin/tail -n 5 {path}", "/usr/bin/head -c 512 {path}",
 			"/usr/sbin/sysctl -n kernel.tainted", "/usr/lib/klibc/bin/uname", "/usr/bin/lsmod", "/usr/bin/date +%s", "/usr/bin/hostname -f",
 			"/usr/bin/debsecan", "/usr/bin/envsubst", "/usr/bin/shuf", "/usr/bin/perldoc-like", "/usr/bin/lscpu -J", "/usr/bin/md5sum {path}", "/usr/bin/nm -D {path}",
 		},

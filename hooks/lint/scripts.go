@@ -10,18 +10,14 @@ import (
 
 const latin = "Latin"
 
-// scriptsOf names up to two scripts that a word's letters are of, two where
-// nobody writes them in one word: Chinese, Japanese and Korean are written
-// together, and with Latin.
+// scriptsOf names up to two scripts that a word's letters are of. Those of East
+// Asia, which are written together, count as one.
 func scriptsOf(word []place) (first, second string) {
 	seen := map[string]bool{}
 	for _, p := range word {
 		if s := scriptOf(p.r); s != "" {
 			seen[s] = true
 		}
-	}
-	if seen[eastAsian] {
-		delete(seen, latin)
 	}
 	names := slices.Sorted(maps.Keys(seen))
 	switch len(names) {

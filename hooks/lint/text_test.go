@@ -1,6 +1,9 @@
 package lint_test
 
 import (
+	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +69,7 @@ func TestCharacterMessages(t *testing.T) {
 	for script, want := range map[string]string{
 		"-- \u202e":             `U+202E changes the direction of text, so that people read another order than Lua (Trojan Source, CVE-2021-42574); remove it, or write it in a string as \226\128\174`,
 		"local a = '/\u0435tc'": `the word "еtc" mixes Cyrillic and Latin: it has U+0435, which looks like "e"`,
+		"-- a\rlocal b":         `U+000D ends a line for Lua, but not for many who show it; remove it, or write it in a string as \013`,
 		"local a = '\uff52'":    `U+FF52 looks like "r" and is another character`,
 	} {
 		if got := lint.Check([]byte(script), hooks.Predicate{}); len(got) != 1 || got[0].Message != want {
@@ -91,9 +95,13 @@ func TestTooManyFindings(t *testing.T) {
 // Text that is slow to look at ends in time: the worst that fits into a script.
 func TestTime(t *testing.T) {
 	fill := func(s string) string { return strings.Repeat(s, (hooks.MaxScriptBytes-2)/len(s)) }
-	many := "local function f(" + strings.TrimSuffix(strings.Repeat("a,", 150), ",") + ") "
-	for range 150 {
-		many += "fs.read(a) "
+	many := "local function f(p0"
+	for i := range 150 {
+		many += fmt.Sprintf(",a%d", i)
+	}
+	many += ") "
+	for i := range 150 {
+		many += fmt.Sprintf("fs.read(a%d) ", i)
 	}
 	many += "end "
 	var words strings.Builder
@@ -108,7 +116,7 @@ func TestTime(t *testing.T) {
 		"mixed":     "--" + fill("a\u0430 "),
 		"one word":  "--" + fill("a\u0430"),
 		"scripts":   "--" + words.String(),
-		"calls":     many + fill("f() ")[:hooks.MaxScriptBytes-len(many)-4],
+		"calls":     many + strings.Repeat("f() ", (hooks.MaxScriptBytes-len(many))/4),
 		"texts":     "local s = '" + strings.Repeat("x", 4000) + "' " + strings.Repeat("s = s .. 'y' ", 4500),
 		"one line":  strings.Repeat("os.exit() ", 6000),
 		"recursion": "local function f(a, b) cmd.run(a, b) f(b, a) f(a .. 'x', b) f(b, b) f(a, {a, b}) end f('x', {})",
@@ -116,6 +124,8 @@ func TestTime(t *testing.T) {
 		began := time.Now()
 		if got := lint.Check([]byte(script), predicate()); len(got) > 0 && got[0].Code == lint.CodeScript {
 			t.Errorf("%s: not looked at: %v", name, got)
+		} else if name == "calls" && !slices.ContainsFunc(got, func(f lint.Finding) bool { return f.Code == lint.CodeTooComplex }) {
+			t.Errorf("%s: followed to the end", name)
 		}
 		if took := time.Since(began); took > 4*time.Second { // the worker's own limit is 5 s
 			t.Errorf("%s: took %v", name, took)
@@ -142,6 +152,21 @@ func TestTwins(t *testing.T) {
 	}
 	if letters < 150 || symbols < 30 {
 		t.Errorf("%d letters and %d signs", letters, symbols)
+	}
+}
+
+// What a script makes of texts is bounded in all.
+func TestMemory(t *testing.T) {
+	script := "local t = {" + strings.Repeat("'x', ", 63) + "'x'}\nlocal s = '" + strings.Repeat("s", 4000) + "'\n" +
+		"for _, v in ipairs(t) do " + strings.Repeat("fs.read(v..s) ", 2000) + "end\n"
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	lint.Check([]byte(script), hooks.Predicate{})
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 100 {
+		t.Errorf("%d MiB for %d KiB of script", got, len(script)>>10)
+	} else {
+		t.Logf("%d MiB", got)
 	}
 }
 

@@ -86,6 +86,12 @@ func TestLintErrorsStopASubmission(t *testing.T) {
 // A script that ends the linter is refused; a server that cannot lint is no
 // reason to refuse one.
 func TestRefusesWhatBreaksTheLinter(t *testing.T) {
+	r := newRig(t)
+	r.restartWith("/bin/true") // gives no answer, as a linter that a script has ended
+	a := r.send(auth.RoleAuthor, "POST", "/api/versions", r.newVersion("kernel-taint", 1))
+	if p := a.problem(t); a.Status != 422 || p.Code != string(errs.CodeBadScript) {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
 	for code, want := range map[errs.Code]bool{
 		errs.CodeLimitTime: true, errs.CodeLimitMemory: true, errs.CodeSandboxCrash: true, errs.CodeSandboxUnconfined: false, errs.CodeNotFound: false,
 	} {
