@@ -157,11 +157,28 @@ func (c Command) checkArgs(field string) *errs.Error {
 		switch {
 		case a == "" || len(a) > MaxArgumentLength || !printable(a, true):
 			return malformed(field, "must be 1 to %d bytes of printable ASCII", MaxArgumentLength)
-		case strings.ContainsAny(a, "{}") && !placeholder(a):
+		case looksPlaced(a) && !placeholder(a):
 			return malformed(field, "must be exact, or one of %s, %s, %s alone", PlacePackage, PlacePID, PlacePath)
 		}
 	}
 	return nil
+}
+
+// looksPlaced reports whether an argument has a lowercase word in braces: a
+// placeholder, or what somebody took for one. Other braces are ordinary text
+// ("${Version}").
+func looksPlaced(arg string) bool {
+	for {
+		_, rest, ok := strings.Cut(arg, "{")
+		if !ok {
+			return false
+		}
+		word, _, shut := strings.Cut(rest, "}")
+		if shut && word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") == "" {
+			return true
+		}
+		arg = rest
+	}
 }
 
 func checkPathArgument(s string) string {

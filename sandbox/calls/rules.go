@@ -46,7 +46,7 @@ type Rules struct {
 	deny     []string // the peer's own files and folders, clean absolute paths
 	filer    sandbox.Filer
 	steered  bool // the report must not choose
-	listing  bool
+	handles  bool // the folder fd of a process may be counted
 }
 
 // ruleBook is the rules of a run.
@@ -55,7 +55,7 @@ type ruleBook struct{ read, list, stat Rules }
 func newRuleBook(t sandbox.Task, deny []string) ruleBook {
 	c := t.Predicate.Capabilities
 	b := ruleBook{read: NewRules(c.FSRead, t, deny), list: NewRules(c.FSList, t, deny), stat: NewRules(c.FSStat, t, deny)}
-	b.list.listing = true
+	b.list.handles, b.stat.handles = true, true
 	return b
 }
 
@@ -99,7 +99,7 @@ func (r Rules) checkProcess(p string) *Error {
 	if !r.filer.Known {
 		return Denied("it is not known who filed the report, so no process is theirs")
 	}
-	if _, file, ok := hooks.ProcessPath(p); ok && r.listing && file == "fd" {
+	if _, file, ok := hooks.ProcessPath(p); ok && r.handles && file == "fd" {
 		return r.checkOwn(p)
 	}
 	return r.CheckDenied(p)
