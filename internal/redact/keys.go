@@ -231,23 +231,21 @@ func keyBefore(s string, i, least int) (key string, start int) {
 	return s[start:end], start
 }
 
+// longestLook is how much of a value decides whether it goes, in bytes: the
+// values of a hostile text may overlap.
+const longestLook = 512
+
 // valueAt decides what of the text at from the rule takes. The key starts at
 // start, its mark stands at mark.
 func (r *Redactor) valueAt(s string, start, from, mark int, rule *keyRule) cut {
-	v := valueIn(s, from)
-	switch rule.need {
-	case needHeader, needCookie:
-		if rule.need == needCookie && strings.IndexByte(s[v.from:lineStop(s, start, v)], '=') < 0 && !mixed(v.text(s), 8) {
-			return cut{}
-		}
-		v.to = lineStop(s, start, v)
-	}
-	if rule.kind.secret() {
-		v = afterScheme(s, v)
-	}
+	v := valueOf(s[:min(len(s), from+longestLook)], start, from, rule)
 	text := v.text(s)
 	if text == "" || !fits(text, rule, v.quoted, s[mark]) {
 		return cut{}
+	}
+	if len(s) > from+longestLook {
+		v = valueOf(s, start, from, rule)
+		text = v.text(s)
 	}
 	if rule.need == needName && s[mark] == ':' && !v.quoted && v.to < len(s) && s[v.to] == ' ' {
 		return cut{} // "hostname: command not found"
@@ -257,6 +255,18 @@ func (r *Redactor) valueAt(s string, start, from, mark int, rule *keyRule) cut {
 		key = known
 	}
 	return cut{v.from, v.to, r.marks.of(rule.kind, key)}
+}
+
+// valueOf finds the value at from as its rule reads it.
+func valueOf(s string, start, from int, rule *keyRule) span {
+	v := valueIn(s, from)
+	if rule.need == needHeader || rule.need == needCookie {
+		v.to = lineStop(s, start, v)
+	}
+	if rule.kind.secret() {
+		v = afterScheme(s, v)
+	}
+	return v
 }
 
 // span is where a value stands, without its quotes.
@@ -381,6 +391,9 @@ var noValues = map[string]bool{
 	"root": true, "localhost": true, "n/a": true, "the": true, "is": true, "was": true, "must": true, "cannot": true, "error": true, "string": true,
 }
 
+// longestID is the longest number of a machine or of hardware, in bytes.
+const longestID = 128
+
 // fits reports whether a value is what its rule needs.
 func fits(text string, rule *keyRule, quoted bool, mark byte) bool {
 	if !quoted && noValues[strings.ToLower(text)] {
@@ -394,19 +407,26 @@ func fits(text string, rule *keyRule, quoted bool, mark byte) bool {
 	}
 	switch rule.need {
 	case needSix:
-		return len(text) >= 6 && !strings.HasPrefix(text, "0x")
+		return len(text) >= 6 && !isPointer(text)
 	case needMixed:
-		return mixed(text, 8) && !strings.HasPrefix(text, "0x") && (rule.name != "sig" || mark == '=')
+		return mixed(text, 8) && !isPointer(text) && (rule.name != "sig" || mark == '=')
 	case needLong:
 		return mixed(text, 32) && run(text, 0, setAlnum) >= 16 && !strings.HasPrefix(text, "SHA256:")
 	case needDigit:
-		return run(text, 0, setKey) == len(text) && len(text) >= 4 && strings.ContainsAny(text, "0123456789")
+		return run(text, 0, setKey) == len(text) && len(text) >= 4 && len(text) <= longestID && strings.ContainsAny(text, "0123456789")
 	case needMAID:
-		return run(text, 0, setKey) == len(text) && len(text) >= 16
+		return run(text, 0, setKey) == len(text) && len(text) >= 16 && len(text) <= longestID
 	case needName:
 		return isName(text)
+	case needCookie:
+		return strings.IndexByte(text, '=') >= 0 || mixed(text, 8) && strings.IndexByte(text, ' ') < 0
 	}
 	return true
+}
+
+// isPointer reports whether text is an address in memory.
+func isPointer(text string) bool {
+	return strings.HasPrefix(text, "0x") && len(text) <= len("0x")+16 && run(text, 2, setHex) == len(text)
 }
 
 // isName reports whether text looks like a name of a host or user.

@@ -120,19 +120,27 @@ func (r *Redactor) split(s string) []part {
 }
 
 // round applies every rule once to each part that is not clean.
-func (r *Redactor) round(parts []part) (next []part, changed bool) {
+func (r *Redactor) round(parts []part) (_ []part, changed bool) {
 	for _, find := range r.rules {
-		next = make([]part, 0, len(parts))
-		for _, p := range parts {
-			if p.clean || p.text == "" {
-				next = append(next, p)
-				continue
+		var next []part // nil as long as the rule has found nothing
+		for i, p := range parts {
+			if !p.clean && p.text != "" {
+				r.cuts = find(p.text, r.cuts[:0])
+				if len(r.cuts) > 0 {
+					if next == nil {
+						next = append(make([]part, 0, len(parts)+2*len(r.cuts)), parts[:i]...)
+					}
+					next = r.apply(next, p.text)
+					continue
+				}
 			}
-			r.cuts = find(p.text, r.cuts[:0])
-			next = r.apply(next, p)
-			changed = changed || len(r.cuts) > 0
+			if next != nil {
+				next = append(next, p)
+			}
 		}
-		parts = next
+		if next != nil {
+			parts, changed = next, true
+		}
 	}
 	for i := range parts {
 		parts[i].clean = parts[i].clean || !parts[i].cut
@@ -141,20 +149,18 @@ func (r *Redactor) round(parts []part) (next []part, changed bool) {
 	return parts, changed
 }
 
-func (r *Redactor) apply(parts []part, p part) []part {
-	if len(r.cuts) == 0 {
-		return append(parts, p)
-	}
+// apply appends what the cuts leave of a text, and their tokens.
+func (r *Redactor) apply(parts []part, text string) []part {
 	from := 0
 	for _, c := range r.cuts {
 		if c.from > from {
-			parts = append(parts, part{text: p.text[from:c.from], cut: true})
+			parts = append(parts, part{text: text[from:c.from], cut: true})
 		}
 		parts = append(parts, part{text: c.mark, clean: true})
 		from = c.to
 	}
-	if from < len(p.text) {
-		parts = append(parts, part{text: p.text[from:], cut: true})
+	if from < len(text) {
+		parts = append(parts, part{text: text[from:], cut: true})
 	}
 	return parts
 }

@@ -207,9 +207,9 @@ func TestValuesDoNotSurvive(t *testing.T) {
 // can be: without spaces and quotes, which end it, and not a word that says
 // that there is none.
 func FuzzSecret(f *testing.F) {
-	f.Add("hunter2!x", uint8(0))
-	f.Add("a,b&c;d", uint8(8))
-	f.Add("a:b@c/d=e", uint8(9))
+	f.Add("hunter2!x", uint8(8))
+	f.Add("a:b@c/d~e", uint8(9))
+	f.Add("0123456789", uint8(0))
 	f.Fuzz(func(t *testing.T, value string, n uint8) {
 		tpl := templates[int(n)%len(templates)]
 		if len(value) < 4 || len(value) > 100 || strings.ContainsFunc(value, func(c rune) bool { return c > '~' || !strings.ContainsRune(tpl.chars, c) }) {
@@ -258,7 +258,7 @@ var triggers = []string{
 	"password=\"", "password=\\\"", "pass word: ", "--", "--password ", "--password a ", "://", "://a", "a://a:b@", "@tcp(", "a:b@tcp(", "-----", "-----BEGIN ",
 	"-----BEGIN A-----\n", "-----END ", "-----BEGIN a-----\nAAAA", "AAAA\n-----END a-----", "</", "</password>", "<password>", "a</password>", "<ip-1>", "<", "eyJ", "eyJ.", "ghp_", "sk-",
 	"Bearer ", "Cookie: ", "Cookie: a=", "Authorization: ", "Authorization: Bearer ", "web1", "web1 ", "web1.example.com", ".example.com", "a.example.com", "alice@", "alice ",
-	"for user ", "for user ab from ", "AAAAB3NzaC1", "hostname: ", "hostname=a", ".ip6.arpa", "1.ip6.arpa", "1.1.1.1.in-addr.arpa", "\xff", "é", "a ", "$6$", "]\"'=", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ ",
+	"for user ", "for user ab from ", "AAAAB3NzaC1", "hostname: ", "hostname=", "hostname=a", "key=", "key: a", "serial=", "id_serial=", "machine_id=", "token=", "token=\"", "cookie=", "set-cookie: ", "hkl_", "xoxb-", "USER=", "pwd=/", "secret=0x", "api_key=/", ".ip6.arpa", "1.ip6.arpa", "1.1.1.1.in-addr.arpa", "\xff", "é", "a ", "$6$", "]\"'=", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ ",
 }
 
 // BenchmarkHostile is 1 MiB of each; the slowest tells whether a loop got quadratic.

@@ -243,6 +243,10 @@ func (r *Redactor) shapes(s string, cuts []cut) []cut {
 	return cuts
 }
 
+// longestWords is how far a token that may be words is searched for a digit or
+// a capital, in bytes.
+const longestWords = 100
+
 // shapeAt looks for a shape at i; to is 0 for none. Of a token that follows a
 // word (Bearer, enx, hooks.slack.com) the word stays.
 func shapeAt(s string, i int) (from, to int, k kind) {
@@ -255,7 +259,9 @@ func shapeAt(s string, i int) (from, to int, k kind) {
 		seen := false
 		for to < len(s) && (in(s[to], sh.set) || strings.IndexByte(sh.more, s[to]) >= 0) {
 			seen = seen || in(s[to], setDigit|setUpper)
-			to++
+			if to++; sh.mixed && !seen && to-from > longestWords {
+				break
+			}
 		}
 		if sh.kind == kindMAC && to-from != sh.least || to-from < sh.least || sh.mixed && !seen {
 			continue
