@@ -58,7 +58,7 @@ func Serve(r io.Reader, w io.Writer, t sandbox.Task, h Host, deny []string) sand
 	s := &session{
 		task: t, host: h, rules: newRuleBook(t, deny), r: bufio.NewReaderSize(r, readAhead), w: w, now: time.Now,
 		fields: hooks.Fields{}, sizes: map[string]int{}, issued: map[errs.Code]bool{},
-		names: redact.Names{Hosts: t.Redact.Hosts, Users: t.Redact.Users},
+		redact: redact.New(redact.Names{Hosts: t.Redact.Hosts, Users: t.Redact.Users}),
 	}
 	if s.start() {
 		for s.step() {
@@ -71,7 +71,7 @@ type session struct {
 	task    sandbox.Task
 	host    Host
 	rules   ruleBook
-	names   redact.Names
+	redact  *redact.Redactor
 	now     func() time.Time // only for how long calls took
 	r       io.Reader
 	w       io.Writer
@@ -221,7 +221,7 @@ func (s *session) trace(text string) {
 }
 
 func (s *session) clean(text string) string {
-	return redact.Text(Printable(text), s.names)
+	return s.redact.Text(Printable(text))
 }
 
 func (s *session) log(text string) {

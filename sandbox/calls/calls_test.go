@@ -306,6 +306,23 @@ func TestRecording(t *testing.T) {
 	}
 }
 
+// A machine is the same one in all that leaves of a run.
+func TestOneTokenForOneValue(t *testing.T) {
+	t.Parallel()
+	out, _ := serve(t, say(t, ready, "",
+		wire.Request{Op: wire.OpSet, Arg: "Text"}, `"from 10.0.0.1 to 10.0.0.2"`,
+		wire.Request{Op: wire.OpSet, Arg: "JSON"}, `{"10.0.0.2":"alice@10.0.0.1"}`,
+		wire.Request{Op: wire.OpLog}, "10.0.0.1",
+		wire.Request{Op: wire.OpEnd}, ""))
+	text := fmt.Sprint(out.Fields, out.Log)
+	if strings.Contains(text, "10.0.0") || out.Fields["Text"] != "from <ip-1> to <ip-2>" || out.Log[0] != "<ip-1>" {
+		t.Error(text)
+	}
+	if object, _ := out.Fields["JSON"].(map[string]any); object["<ip-2>"] == nil {
+		t.Error(text)
+	}
+}
+
 func TestRecordingIsBounded(t *testing.T) {
 	t.Parallel()
 	task := newTask()

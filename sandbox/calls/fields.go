@@ -17,7 +17,7 @@ func (s *session) set(name string, raw []byte) *Error {
 	if _, ok := s.task.Report[name]; ok {
 		return &Error{Code: errs.CodeResultFieldExists, Message: "the original has this field already"}
 	}
-	value, size, err := newField(raw, s.task.Predicate.Fields[i], s.names)
+	value, size, err := newField(raw, s.task.Predicate.Fields[i], s.redact)
 	if err != nil {
 		return err
 	}

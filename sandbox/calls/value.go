@@ -13,7 +13,7 @@ import (
 // newField makes a field's value from the JSON that a worker gave: redacted
 // unless the field is signed raw, in canonical form, of the declared type and
 // size. size is what it adds to the canonical result, comma included.
-func newField(raw []byte, d hooks.DeclaredField, names redact.Names) (value any, size int, err *Error) {
+func newField(raw []byte, d hooks.DeclaredField, r *redact.Redactor) (value any, size int, err *Error) {
 	if !utf8.Valid(raw) {
 		return nil, 0, &Error{Code: errs.CodeResultFieldType, Message: "the value is not UTF-8"}
 	}
@@ -24,7 +24,7 @@ func newField(raw []byte, d hooks.DeclaredField, names redact.Names) (value any,
 		return nil, 0, &Error{Code: errs.CodeResultFieldType, Message: "the value is not JSON"}
 	}
 	if !d.Raw {
-		v = redacted(v, names)
+		v = redacted(v, r)
 	}
 	text, cerr := hooks.Fields{d.Name: v}.Canonical()
 	if cerr != nil {
@@ -58,19 +58,19 @@ func fieldError(err error) *Error {
 
 // redacted returns v with every text in it redacted, keys of objects
 // included. Where two keys become one, the value of the later key stays.
-func redacted(v any, names redact.Names) any {
+func redacted(v any, r *redact.Redactor) any {
 	switch v := v.(type) {
 	case string:
-		return redact.Text(v, names)
+		return r.Text(v)
 	case []any:
 		for i := range v {
-			v[i] = redacted(v[i], names)
+			v[i] = redacted(v[i], r)
 		}
 		return v
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for _, k := range sortedKeys(v) {
-			out[redact.Text(k, names)] = redacted(v[k], names)
+			out[r.Text(k)] = redacted(v[k], r)
 		}
 		return out
 	}
