@@ -6,6 +6,7 @@
 //	hookline-sandbox broker CPU-SECONDS
 //	hookline-sandbox lint CPU-SECONDS [without=LAYERS]
 //	hookline-sandbox command CPU-SECONDS [without=LAYERS]
+//	hookline-sandbox probe CPU-SECONDS
 //
 // A worker speaks frames (package wire) over its standard input and output. A
 // broker speaks to the worker there, gets its task on descriptor 3 and hands
@@ -14,11 +15,14 @@
 // program named there; if it cannot, it says why on descriptor 4, which else
 // ends without a word. Each locks itself in first, and ends with code 97 if it
 // cannot. LAYERS, separated by commas, may be missing here: landlock,
-// namespaces.
+// namespaces. A probe puts each layer in force on itself and prints, as lines
+// of JSON, which of them this machine gives.
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -56,6 +60,8 @@ func run(args []string) int {
 		return call.broker(in, out)
 	case "command":
 		return call.command()
+	case "probe":
+		return status(call.probe(out))
 	}
 	if err := confine.Worker(call.cpu, call.without); err != nil {
 		unconfined(out, err)
@@ -112,6 +118,20 @@ func (c call) command() int {
 	return exitUnconfined
 }
 
+// probe prints what holds here.
+func (c call) probe(out io.Writer) error {
+	for _, layer := range confine.Probe(c.cpu) {
+		line, err := json.Marshal(layer)
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func status(err error) int {
 	if err != nil {
 		return exitFailed
@@ -127,7 +147,7 @@ func unconfined(out wire.FD, err error) {
 
 // parse reads the mode and what follows it, all of it known.
 func parse(args []string) (c call, ok bool) {
-	if len(args) < 2 || !slices.Contains([]string{"worker", "broker", "lint", "command"}, args[0]) {
+	if len(args) < 2 || !slices.Contains([]string{"worker", "broker", "lint", "command", "probe"}, args[0]) {
 		return call{}, false
 	}
 	c.mode = args[0]
@@ -139,7 +159,7 @@ func parse(args []string) (c call, ok bool) {
 		return c, true
 	}
 	list, named := strings.CutPrefix(args[2], "without=")
-	if !named || len(args) > 3 || c.mode == "broker" {
+	if !named || len(args) > 3 || c.mode == "broker" || c.mode == "probe" {
 		return call{}, false
 	}
 	c.without, err = confine.Without(list)
