@@ -175,7 +175,7 @@ func (a *app) reportToTry(ctx context.Context, t *trial) (hooks.Report, error) {
 			return nil, usagef("it needs --report FILE, --job ID, or %s", path)
 		}
 	}
-	t.from = path
+	t.from = filepath.Base(path)
 	b, err := readFile(path, hooks.MaxReportBytes)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,9 @@ func timeless(out string) string {
 		{`127\.0\.0\.1:\d+`, "ADDRESS"},
 		{`\[ *[\d.]+ s\]|in [\d.]+ s\b|[\d.]+(ms|s) of`, "DURATION"},
 		{`((KiB|/proc/meminfo +ok|UptimeSeconds:|MemAvailableKiB:|memory:|MemTotal:) +)[\d/]+`, "${1}N"},
-		{`int +technical +\d+/32 +\d+`, "NUMBER"},
+		{`= \d+ +\(int, technical, \d+ of 32 bytes\)`, "NUMBER"},
+		{`[\d.]+ (ms|µs)`, "DURATION"},
+		{`(?m)^(\W*(instructions|memory of the \w+|traffic of calls|time|read of the machine|result)) +(\d|DURATION|unknown).*$`, "$1 N"},
 		{` +`, " "}, // columns are as wide as what stands in them
 	} {
 		out = regexp.MustCompile(r.pattern).ReplaceAllString(out, r.with)
