@@ -233,7 +233,7 @@ func keyBefore(s string, i, least int) (key string, start int) {
 
 // longestLook is how much of a value decides whether it goes, in bytes: the
 // values of a hostile text may overlap.
-const longestLook = 512
+const longestLook = 256
 
 // valueAt decides what of the text at from the rule takes. The key starts at
 // start, its mark stands at mark.

@@ -37,6 +37,7 @@ type Redactor struct {
 	marks marks
 	hosts *nameList
 	cuts  []cut // of one rule over one part, used again
+	inPEM bool  // the text before ended within a block
 }
 
 // New returns a Redactor that knows n beside the patterns.
@@ -58,9 +59,14 @@ func New(n Names) *Redactor {
 // s, and always UTF-8: bytes that are not become U+FFFD.
 //
 // Such a token that s itself holds stays as it is, and its number is not given
-// to a value that is met later.
+// to a value that is met later. Texts may be the lines of one text: where one
+// ends within a block of PEM, its next lines go too.
 func (r *Redactor) Text(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
+	if r.inPEM && isPEMLine(s) {
+		return r.marks.of(kindKey, "")
+	}
+	r.inPEM = endsInPEM(s) || r.inPEM && staysInPEM(s)
 	parts := r.split(s)
 	for range maxRounds {
 		next, changed := r.round(parts)

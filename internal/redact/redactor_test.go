@@ -102,6 +102,33 @@ func TestRemembersSoMany(t *testing.T) {
 	}
 }
 
+// The lines of a block go also where each is a text of its own, as in a list.
+func TestPEMByLine(t *testing.T) {
+	r := redact.New(names())
+	for _, tc := range []struct{ in, want string }{
+		{"key:", "key:"},
+		{"-----BEGIN RSA PRIVATE KEY-----", "<key>"},
+		{"Proc-Type: 4,ENCRYPTED", "Proc-Type: 4,ENCRYPTED"},
+		{"", ""},
+		{"MIIEpAIBAAKCAQEAx4f", "<key>"},
+		{"q83hN0Zr==", "<key>"},
+		{"-----END RSA PRIVATE KEY-----", "<key>"},
+		{"q83hN0Zr", "q83hN0Zr"},
+		{"-----BEGIN X-----\nMIIE", "<key>"},
+		{"q83hN0Zr", "<key>"},
+		{"no more of it", "no more of it"},
+		{"q83hN0Zr", "q83hN0Zr"},
+		{"-----BEGIN X-----\nMIIE\n-----END X-----", "<key>"},
+		{"q83hN0Zr", "q83hN0Zr"},
+		{"-----BEGIN X-----\nMIIE\nno more of it", "<key>\nno more of it"},
+		{"q83hN0Zr", "q83hN0Zr"},
+	} {
+		if got := r.Text(tc.in); got != tc.want {
+			t.Errorf("%q became %q, want %q", tc.in, got, tc.want)
+		}
+	}
+}
+
 // A text that takes all numbers leaves none, and does no other harm.
 func TestAllNumbersTaken(t *testing.T) {
 	r := redact.New(redact.Names{})
@@ -235,6 +262,7 @@ func FuzzRedactor(f *testing.F) {
 			if len(p[1]) > 6*len(p[0]) {
 				t.Fatalf("%d bytes became %d", len(p[0]), len(p[1]))
 			}
+			r.Text("no block goes on") // as one text after another might
 			if again := r.Text(p[1]); again != p[1] {
 				t.Fatalf("not idempotent with the same Redactor:\n in %q\none %q\ntwo %q", p[0], p[1], again)
 			}

@@ -38,6 +38,24 @@ func (r *Redactor) pemBlocks(s string, cuts []cut) []cut {
 	}
 }
 
+// endsInPEM reports whether s ends within a block.
+func endsInPEM(s string) bool {
+	i := strings.LastIndex(s, pemDashes+"BEGIN ")
+	return i >= 0 && pemBodyEnd(s, i) >= len(strings.TrimSpace(s))
+}
+
+// isPEMLine reports whether s can be a line of a block's body.
+func isPEMLine(s string) bool {
+	s = strings.TrimSpace(s)
+	return s != "" && strings.HasSuffix("====", s[run(s, 0, setBase64):]) && !strings.Contains(s, pemDashes)
+}
+
+// staysInPEM reports whether s is a line before the body.
+func staysInPEM(s string) bool {
+	key, _, ok := strings.Cut(strings.TrimSpace(s), ":")
+	return key == "" || ok && pemHeaders[key]
+}
+
 const (
 	pemDashes    = "-----"
 	longestPEM   = 32 << 10 // bytes between BEGIN and its END
