@@ -245,6 +245,9 @@ func (r *run) wait(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return r.brokerLost(err)
 	}
+	if r.task.Measure {
+		out.Stats.PeakMemory = r.worker.PeakMemory()
+	}
 	return Conclude(out, r.worker, r.task)
 }
 

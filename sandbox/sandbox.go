@@ -64,6 +64,7 @@ type Task struct {
 	Redact    Redaction
 	Now       time.Time // what time.now() starts from
 	Filer     Filer     // who filed the report
+	Measure   bool      // look at the memory that the worker took; trial runs only
 	Trace     bool      // tell each line as it runs; trial runs only
 	Record    bool      // keep what the machine answered, for fixtures; trial runs only
 }

@@ -122,7 +122,7 @@ func (a *app) newTrial(ctx context.Context, f folder, o testOptions) (trial, err
 	}
 	t.task = sandbox.Task{
 		Script: f.script, Predicate: f.manifest.Predicate(a.now()), Report: report,
-		Redact: a.localNames(), Now: a.now(), Filer: filer, Trace: o.Trace, Record: o.Record,
+		Redact: a.localNames(), Now: a.now(), Filer: filer, Trace: o.Trace, Record: o.Record, Measure: true,
 	}
 	return t, nil
 }

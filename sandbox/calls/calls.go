@@ -103,6 +103,7 @@ func (s *session) start() bool {
 		NowMS:     s.task.Now.UnixMilli(),
 		Facts:     s.task.Facts,
 		Trace:     s.task.Trace,
+		Stay:      s.task.Measure,
 	}
 	return s.send(head, s.task.Script)
 }

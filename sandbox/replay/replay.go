@@ -43,6 +43,9 @@ func Run(ctx context.Context, binary string, t sandbox.Task, f Fixtures) (sandbo
 	if ctx.Err() != nil {
 		return sandbox.Outcome{}, ctx.Err()
 	}
+	if t.Measure {
+		out.Stats.PeakMemory = w.process.PeakMemory()
+	}
 	out, err = sandbox.Conclude(out, w.process, t)
 	out.Stats.Wall = time.Since(began)
 	return out, err

@@ -63,6 +63,7 @@ type Start struct {
 	NowMS     int64       `json:"now_ms"` // Unix milliseconds
 	Facts     hooks.Facts `json:"facts"`
 	Trace     bool        `json:"trace,omitempty"`
+	Stay      bool        `json:"stay,omitempty"` // do not end by yourself after the end: the parent looks at your memory
 }
 
 // Response is the head of the answer to one call. Nil says that the thing

@@ -83,6 +83,9 @@ func (k *worker) finish(code errs.Code, message string, line int) {
 			Instructions: k.budget.used, Heap: k.budget.peak,
 		}
 		_, _ = wire.Write(k.w, head, nil, sandbox.MaxFrameBytes)
+		if k.start.Stay {
+			time.Sleep(time.Minute) // the parent looks, and ends this process
+		}
 		k.exit(0)
 	})
 	select {} // another goroutine is ending the process

@@ -188,6 +188,7 @@ func rawReads() (time.Duration, error) {
 // memory prints the largest resident size of a trivial run and of runs that
 // take all they can.
 func (b *bench) memory(trivial sandbox.Task) error {
+	trivial.Measure = true
 	out, err := b.runner.Run(context.Background(), trivial)
 	if err := failure(out, err); err != nil {
 		return err
@@ -202,7 +203,9 @@ func (b *bench) memory(trivial sandbox.Task) error {
 		`local t = {} for i = 1, 1000 do t[i] = coroutine.create(function() local function f() f() end f() end) coroutine.resume(t[i]) end`,
 		`local s = string.rep("a", 4e6) local t = {} while true do t[#t + 1] = s:gsub("a", "b") end`,
 	} {
-		out, err := b.runner.Run(context.Background(), task(script))
+		greedy := task(script)
+		greedy.Measure = true
+		out, err := b.runner.Run(context.Background(), greedy)
 		if err != nil {
 			return err
 		}
