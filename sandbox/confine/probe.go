@@ -17,6 +17,8 @@ type Layer struct {
 	OK     bool   `json:"ok"`     // it was put in force, and was seen to hold
 	Needed bool   `json:"needed"` // no hook runs without it, unless the owner accepts that
 	Detail string `json:"detail"` // for people
+
+	Lacks []string `json:"lacks,omitempty"` // capabilities that root has not got here
 }
 
 // Probe puts each layer in force on this process, one after the other, and
@@ -29,11 +31,11 @@ func Probe(cpuSeconds uint64) []Layer {
 	return append(layers, probeLimits(cpuSeconds), probeSeccomp())
 }
 
-func outcome(layer string, needed bool, detail string, err error) Layer {
+func needed(layer, detail string, err error) Layer {
 	if err != nil {
 		detail = err.Error()
 	}
-	return Layer{Layer: layer, OK: err == nil, Needed: needed, Detail: detail}
+	return Layer{Layer: layer, OK: err == nil, Needed: true, Detail: detail}
 }
 
 func probeNamespaces(root bool) Layer {
@@ -49,7 +51,7 @@ func probeNamespaces(root bool) Layer {
 	if errors.As(err, &m) {
 		err = m.Err
 	}
-	return outcome(name, true, "processes, network, mounts, IPC and host name of its own; an empty root folder", err)
+	return needed(name, "processes, network, mounts, IPC and host name of its own; an empty root folder", err)
 }
 
 func probeUser(root bool) Layer {
@@ -63,7 +65,7 @@ func probeUser(root bool) Layer {
 	if err == nil && unix.Access("/", unix.W_OK) == nil {
 		err = errors.New("the user was dropped, and may still write where only root may")
 	}
-	return outcome("user", true, "root is given away before a hook is read", err)
+	return needed("user", "root is given away before a hook is read", err)
 }
 
 // probePowers tells what root here can hand on, or give away.
@@ -74,35 +76,31 @@ func probePowers(root bool) Layer {
 	}
 	have, err := permitted()
 	if err != nil {
-		return outcome(name, true, "", err)
+		return needed(name, "", err)
 	}
-	var lacking, limits []string
+	l := Layer{Layer: name, OK: true, Needed: true, Detail: "all that hooks may be signed for"}
+	var says []string
 	for _, c := range []struct {
 		bit     int
 		name    string
-		without string // what is not to be had without it; "" where no hook runs
+		without string // what is not to be had then
 	}{
-		{unix.CAP_SETUID, "CAP_SETUID", ""},
-		{unix.CAP_SETGID, "CAP_SETGID", ""},
+		{unix.CAP_SETUID, "CAP_SETUID", "no hooks"},
+		{unix.CAP_SETGID, "CAP_SETGID", "no hooks"},
 		{unix.CAP_SETPCAP, "CAP_SETPCAP", "no commands"},
 		{unix.CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "no files of other users, even as root"},
 		{unix.CAP_SYSLOG, "CAP_SYSLOG", "no kernel log"},
 	} {
-		switch {
-		case have&(1<<c.bit) != 0:
-		case c.without == "":
-			lacking = append(lacking, c.name)
-		default:
-			limits = append(limits, c.without+" (no "+c.name+")")
+		if have&(1<<c.bit) == 0 {
+			l.Lacks = append(l.Lacks, c.name)
+			says = append(says, "without "+c.name+" "+c.without)
+			l.OK = l.OK && c.without != "no hooks"
 		}
 	}
-	if len(lacking) > 0 {
-		return outcome(name, true, "", errors.New("root without "+strings.Join(lacking, ", ")))
+	if len(says) > 0 {
+		l.Detail = strings.Join(says, "; ")
 	}
-	if len(limits) > 0 {
-		return Layer{Layer: name, OK: true, Needed: true, Detail: strings.Join(limits, "; ")}
-	}
-	return Layer{Layer: name, OK: true, Needed: true, Detail: "all that hooks may be signed for"}
+	return l
 }
 
 func probeNewPrivs() Layer {
@@ -113,7 +111,7 @@ func probeNewPrivs() Layer {
 			err = errors.New("it was set, and is not")
 		}
 	}
-	return outcome("no_new_privs", true, "no program can gain rights", err)
+	return needed("no_new_privs", "no program can gain rights", err)
 }
 
 func probeLandlock() Layer {
@@ -128,7 +126,7 @@ func probeLandlock() Layer {
 			err = errors.New("it was put in force, and a folder could be opened")
 		}
 	}
-	return outcome(sandbox.LayerLandlock, true, landlockDetail(capABI(abi)), err)
+	return needed(sandbox.LayerLandlock, landlockDetail(capABI(abi)), err)
 }
 
 // landlockDetail says what keeps in force what an older version cannot.
@@ -157,7 +155,7 @@ func probeLimits(cpuSeconds uint64) Layer {
 			err = errors.New("they were set, and are not")
 		}
 	}
-	return outcome("limits", true, "memory, processor time, files, cores", err)
+	return needed("limits", "memory, processor time, files, cores", err)
 }
 
 func probeSeccomp() Layer {
@@ -174,5 +172,5 @@ func probeSeccomp() Layer {
 			err = errors.New("it was put in force, and a socket could be made")
 		}
 	}
-	return outcome("seccomp", true, detail, err)
+	return needed("seccomp", detail, err)
 }
