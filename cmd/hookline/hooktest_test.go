@@ -232,10 +232,10 @@ func TestTestedIsSafeToRead(t *testing.T) {
 	a := &app{out: &out, err: &out, output: outputTable}
 	work := trial{folder: folder{dir: evil, script: []byte("a\n" + evil + "\nc")}, from: evil}
 	work.manifest.Fields = map[string]hooks.ManifestField{
-		"A" + evil: {Type: evil, Class: evil}, "B" + evil: {}, "C" + evil: {}, "D" + evil: {},
+		"A" + evil: {Type: evil, Class: evil}, "B" + evil: {}, "C" + evil: {}, "D" + evil: {}, "E" + evil: {},
 	}
 	outcome := sandbox.Outcome{
-		Fields: hooks.Fields{"A" + evil: evil, "B" + evil: evil + "\n" + evil, "C" + evil: []any{evil}},
+		Fields: hooks.Fields{"A" + evil: evil, "B" + evil: evil + "\n" + evil, "C" + evil: []any{evil}, "D" + evil: []any{strings.Repeat(evil, 20)}},
 		Calls:  []sandbox.Call{{Name: evil, Arg: evil, Code: evil, Reason: evil}}, Log: []string{evil}, Trace: []string{evil},
 	}
 	for _, code := range []string{"", evil} {

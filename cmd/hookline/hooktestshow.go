@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -188,13 +189,12 @@ func (a *app) addedField(f addedField) {
 		words = append(words, what)
 	}
 	about := fmt.Sprintf("(%s, %d of %d bytes)", strings.Join(words, ", "), f.Bytes, f.MaxBytes)
-	text, ok := f.Value.(string)
-	if !ok || !strings.Contains(strings.TrimSuffix(text, "\n"), "\n") {
+	lines := f.lines()
+	if len(lines) == 0 {
 		fmt.Fprintf(a.out, "+ %s = %s   %s\n", safe(f.Name), safe(clip(compact(f.Value), 200)), safe(about))
 		return
 	}
 	fmt.Fprintf(a.out, "+ %s   %s\n", safe(f.Name), safe(about))
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for i, line := range lines {
 		if i == maxFieldLines {
 			fmt.Fprintf(a.out, "+   … %d more lines: --output json has them\n", len(lines)-i)
@@ -202,6 +202,30 @@ func (a *app) addedField(f addedField) {
 		}
 		fmt.Fprintln(a.out, strings.TrimRight("+   "+safe(clip(line, 200)), " "))
 	}
+}
+
+// lines are the value of a field that is better read on several lines: a text
+// of several, or JSON that is too long for one. nil for any other.
+func (f addedField) lines() []string {
+	const long = 120
+	switch v := f.Value.(type) {
+	case string:
+		if v = strings.TrimSuffix(v, "\n"); strings.Contains(v, "\n") {
+			return strings.Split(v, "\n")
+		}
+	case []any, map[string]any:
+		if f.Bytes <= long {
+			return nil
+		}
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if enc.Encode(v) == nil {
+			return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		}
+	}
+	return nil
 }
 
 func (a *app) callsMade(o sandbox.Outcome) {
