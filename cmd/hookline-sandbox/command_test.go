@@ -25,6 +25,10 @@ var bin, probe string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if what := os.Getenv(lackEnv); what != "" {
+		fmt.Fprintln(os.Stderr, lack(what)) // it returns only an error
+		return 1
+	}
 	dir, err := os.MkdirTemp("/usr/local/lib", "hookline-test") // every folder on the way is root's alone
 	if err != nil {
 		dir, err = os.MkdirTemp("", "hookline-test")
@@ -59,6 +63,7 @@ type guard struct {
 	bare     bool // as root without namespaces
 	without  string
 	binary   string
+	lack     string // what is taken away from it
 }
 
 // guards are the ways in which a command can run: by a guard that is root, as
@@ -116,6 +121,10 @@ func (g guard) start(t *testing.T, frame []byte) ended {
 	cmd.Dir = "/"
 	cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=none", "SECRET=of the guard"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(""), &stdout, &stderr
+	if g.lack != "" {
+		cmd.Args = append([]string{g.binary, bin}, cmd.Args[1:]...)
+		cmd.Env = []string{lackEnv + "=" + g.lack}
+	}
 	cmd.ExtraFiles = []*os.File{taskR, statusW}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	switch {
