@@ -24,6 +24,9 @@ func (k *kit) realSandbox() *kit {
 	return k
 }
 
+// busy takes seconds before its budget of instructions ends it.
+const busy = `while true do string.format("%99.99f", 1e300 / 3) end`
+
 // Every way in which a real run can end is told apart, in what leaves and in
 // the record: of a limit which and how much, of a denial what was asked for.
 func TestEndingsOfRealRuns(t *testing.T) {
@@ -43,7 +46,8 @@ func TestEndingsOfRealRuns(t *testing.T) {
 		{"raises", "\nerror('no luck')", hooks.EndingHookError, errs.CodeHookError, []string{"line 2", "no luck"}, 0},
 		{"does not compile", "x = = 1", hooks.EndingHookError, errs.CodeBadScript, []string{"line 1", "syntax"}, 0},
 		{"reads what is not there", `fs.read("/proc/nothing")`, hooks.EndingHookError, errs.CodeCallFailed, []string{"fs.read", "/proc/nothing"}, 0},
-		{"loops", `while true do end`, hooks.EndingLimit, errs.CodeLimitTime, []string{"300ms"}, 0},
+		{"loops", `while true do end`, hooks.EndingLimit, errs.CodeLimitTime, []string{"line 1"}, 0}, // the clock or the budget of instructions
+		{"takes long", busy, hooks.EndingLimit, errs.CodeLimitTime, []string{"300ms"}, 0},
 		{"eats memory", `local t = {} for i = 1, 1e9 do t[i] = ("x"):rep(1000) .. i end`, hooks.EndingLimit, errs.CodeLimitMemory, []string{"32 MiB"}, 0},
 		{"asks too often", `for i = 1, 6000 do report.get("Package") end`, hooks.EndingLimit, errs.CodeLimitCalls, []string{"5000"}, 0},
 		{"reads a secret", `fs.read("/etc/shadow")`, hooks.EndingDenied, errs.CodeDenied, []string{"fs.read", "/etc/shadow", "not within the signed capabilities"}, 1},
@@ -89,8 +93,8 @@ func TestEndingOfAKilledRun(t *testing.T) {
 			g := k.optedIn(HooksYes)
 			original := file(t, g)
 			s := connect(t, g)
-			busy := k.runScript(original, `while true do string.format("%99.99f", 1e300 / 3) end`, func(p *hooks.Predicate) { p.MaxRuntimeMS = 10_000 })
-			s.write(guardwire.Message{Kind: guardwire.KindRun, JobID: newID(t), Run: busy})
+			long := k.runScript(original, busy, func(p *hooks.Predicate) { p.MaxRuntimeMS = 10_000 })
+			s.write(guardwire.Message{Kind: guardwire.KindRun, JobID: newID(t), Run: long})
 			var pid int
 			eventually(t, "the hook runs", func() bool {
 				pid = processOf(t, role)
@@ -188,6 +192,9 @@ func TestLimitsSayHowMuch(t *testing.T) {
 		}
 		if text := whyItFailed(sandbox.Outcome{Code: string(info.Code), Error: "more than 32 MiB", Line: 3}, p); text != "line 3: more than 32 MiB" {
 			t.Errorf("%s: %q", info.Code, text)
+		}
+		if text := whyItFailed(sandbox.Outcome{Code: string(info.Code), Error: "fs.read: /var/2/x9: too much"}, p); !strings.Contains(text, "(the limit: ") {
+			t.Errorf("%s takes a name's digits for the limit: %q", info.Code, text)
 		}
 	}
 }

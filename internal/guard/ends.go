@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -69,13 +70,16 @@ func checkedFields(q *inquiry, fields hooks.Fields) ([]byte, error) {
 	return b, nil
 }
 
+// figure is a number with what it counts, as opposed to one in a name.
+var figure = regexp.MustCompile(`\b[0-9][0-9.]*( [A-Za-z]|m?s\b)`)
+
 // whyItFailed is the line of the script, and what the sandbox said, which it
 // has redacted: of a limit which and how much, of a denial what was asked for.
 func whyItFailed(out sandbox.Outcome, p hooks.Predicate) string {
 	text := out.Error
 	switch hooks.EndingOf(hooks.OutcomeFailed, errs.Code(out.Code)) { //nolint:exhaustive // the others say enough
 	case hooks.EndingLimit:
-		if most := limitOf(errs.Code(out.Code), p); most != "" && !strings.ContainsAny(text, "0123456789") {
+		if most := limitOf(errs.Code(out.Code), p); most != "" && !figure.MatchString(text) {
 			text = strings.TrimSpace(text + " (the limit: " + most + ")")
 		}
 	case hooks.EndingDenied:
