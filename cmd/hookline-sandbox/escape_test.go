@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,5 +161,48 @@ func TestWeakening(t *testing.T) {
 	e := guard{name: "weak", uid: 0, binary: weak}.run(t, task)
 	if !strings.Contains(e.stdout, "unix socket") || strings.Contains(e.stdout, "read shadow") {
 		t.Errorf("without seccomp: %s", e)
+	}
+}
+
+// What somebody else than root put in the place of a signed file leads a
+// program of root to nothing else.
+func TestCommandFollowsNobodysLinks(t *testing.T) {
+	t.Parallel()
+	needRootedProbe(t)
+	dir, err := os.MkdirTemp("", "hookline-links")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	theirs := filepath.Join(dir, "theirs")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(theirs, 0o755), os.Chown(theirs, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(dir, "secret")
+	write(t, secret, "secret", 0o600)
+	plain := filepath.Join(theirs, "plain")
+	write(t, plain, "plain", 0o600)
+	link, second, pipe := filepath.Join(theirs, "link"), filepath.Join(theirs, "second"), filepath.Join(theirs, "pipe")
+	tree := filepath.Join(theirs, "tree")
+	if err := errors.Join(os.Symlink(secret, link), os.Link(secret, second), syscall.Mkfifo(pipe, 0o666), os.Symlink(dir, tree)); err != nil {
+		t.Fatal(err)
+	}
+	g := guard{name: "root", uid: 0}
+	cat := func(path, reads string) ended {
+		return g.run(t, sandbox.CommandTask{Program: "/usr/bin/cat", Args: []string{path}, Reads: []string{reads}})
+	}
+	if e := cat(plain, plain); e.stdout != "plain" { // root reads what is somebody's
+		t.Errorf("a plain file: %s", e)
+	}
+	for name, e := range map[string]ended{
+		"a link":          cat(link, link),
+		"a second name":   cat(second, second),
+		"a pipe":          cat(pipe, pipe),
+		"a link to a dir": cat(tree+"/secret", tree+"/**"),
+		"out of a tree":   cat(link, theirs+"/**"),
+	} {
+		if e.refused != nil || e.exit == 0 || e.stdout != "" {
+			t.Errorf("%s: %s", name, e)
+		}
 	}
 }
