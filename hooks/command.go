@@ -48,7 +48,7 @@ func (c Capabilities) Command(name string) (Command, bool) {
 // the hook's author.
 func (c Command) Check(args []string) error {
 	if len(args) != len(c.Args) {
-		return fmt.Errorf("%s takes %d arguments, not %d", c.Name, len(c.Args), len(args))
+		return fmt.Errorf("%s takes %d argument(s), not %d", c.Name, len(c.Args), len(args))
 	}
 	for i, pattern := range c.Args {
 		if err := c.checkArgument(pattern, args[i]); err != nil {

@@ -149,11 +149,14 @@ func TestManifestStatement(t *testing.T) {
 
 func TestCheckScript(t *testing.T) {
 	for name, bad := range map[string]string{
-		"empty": " \n", "too big": strings.Repeat("-", hooks.MaxScriptBytes+1), "compiled": "\x1bLua", "nul": "a\x00", "latin-1": "\xe4",
+		"empty": " \n", "too big": strings.Repeat("-", hooks.MaxScriptBytes+1), "compiled": "\x1bLua", "nul": "a\x00", "latin-1": "\xe4", "lone return": "--\rx()", "return at the end": "x()\r",
 	} {
 		if err := hooks.CheckScript([]byte(bad)); errs.CodeOf(err) != errs.CodeBadScript {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if err := hooks.CheckScript([]byte(strings.ReplaceAll(script, "\n", "\r\n"))); err != nil {
+		t.Error(err)
 	}
 	if err := hooks.CheckScript([]byte(script)); err != nil {
 		t.Error(err)

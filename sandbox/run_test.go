@@ -74,8 +74,8 @@ func TestScripts(t *testing.T) {
 		{
 			name: "redacted", script: `local s = "web-7: alice at 10.1.2.3" report.set("Text", s) report.set("JSON", { [s] = { s } }) report.set("Raw", s)`,
 			fields: hooks.Fields{
-				"Text": "<host>: <user> at <ip>", "Raw": "web-7: alice at 10.1.2.3",
-				"JSON": map[string]any{"<host>: <user> at <ip>": []any{"<host>: <user> at <ip>"}},
+				"Text": "<host-1>: <user-1> at <ip-1>", "Raw": "web-7: alice at 10.1.2.3",
+				"JSON": map[string]any{"<host-1>: <user-1> at <ip-1>": []any{"<host-1>: <user-1> at <ip-1>"}},
 			},
 		},
 		{name: "bytes become text", script: `report.set("Text", "a\255b")`, fields: hooks.Fields{"Text": "a\uFFFDb"}},
@@ -124,7 +124,7 @@ func TestScripts(t *testing.T) {
 		{name: "unfinished", script: "if true then\n\n", code: "bad-script", line: 3},
 		{name: "error with a line", script: "\n\nerror('boom')", code: "hook-error", line: 3, text: "boom"},
 		{name: "nil call", script: "\nfoo()", code: "hook-error", line: 2, text: "attempt to call"},
-		{name: "error redacted", script: `error("alice on 10.0.0.1")`, code: "hook-error", line: 1, text: "<user> on <ip>"},
+		{name: "error redacted", script: `error("alice on 10.0.0.1")`, code: "hook-error", line: 1, text: "<user-1> on <ip-1>"},
 		{name: "undeclared", script: `report.set("Nope", 1)`, code: "field-undeclared", line: 1, text: "Nope"},
 		{name: "type", script: `report.set("Int", "1")`, code: "field-type", line: 1, text: "Int"},
 		{name: "fraction", script: `report.set("Int", 1.5)`, code: "field-type", line: 1},
@@ -182,6 +182,12 @@ func TestStats(t *testing.T) {
 	if out.Code != "" || s.Wall <= 0 || s.Instructions < 100_000 || s.PeakHeap < 1<<20 || s.Calls != 2 || s.Traffic < 100 {
 		t.Errorf("%+v", out)
 	}
+	if len(out.Calls) == 1 && out.Calls[0].Took <= 0 {
+		t.Errorf("a call took %v", out.Calls[0].Took)
+	}
+	for i := range out.Calls {
+		out.Calls[i].Took = 0
+	}
 	want := []sandbox.Call{{Name: "fs.read", Arg: "/a", Bytes: 5}}
 	if diff := cmp.Diff(want, out.Calls); diff != "" {
 		t.Error(diff)
@@ -194,7 +200,7 @@ func TestLogIsCapturedAndCapped(t *testing.T) {
 	if out.Code != "" || len(out.Log) < 5 {
 		t.Fatalf("%+v", out)
 	}
-	want := []string{"a 1 nil table", "from <user>", "second", " [31mred"}
+	want := []string{"a 1 nil table", "from <user-1>", "second", " [31mred"}
 	if diff := cmp.Diff(want, out.Log[:4]); diff != "" {
 		t.Error(diff)
 	}

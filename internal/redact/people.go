@@ -289,7 +289,7 @@ func (r *Redactor) named(l *nameList) rule {
 		for i := 0; i < len(s); {
 			c := s[i]
 			if alone && l.firsts[c] {
-				if n := l.lengthAt(s[i:]); n > 0 {
+				if n := l.lengthAt(s[i:]); n > 0 && !joined(s, i, n) {
 					if start, key := l.whole(s, from, i, n); key != "" {
 						cuts = append(cuts, cut{start, i + n, r.marks.of(l.kind, key)})
 						i += n
@@ -309,6 +309,16 @@ func (r *Redactor) named(l *nameList) rule {
 		}
 		return cuts
 	}
+}
+
+// shortName is the length up to which a name that is a part of a longer word
+// stays: a machine called "vm" does not own total_vm_kib.
+const shortName = 3
+
+// joined reports whether a short name is a part of a word with marks in it.
+func joined(s string, i, n int) bool {
+	mark := func(c byte) bool { return c == '_' || c == '-' }
+	return n <= shortName && (i > 0 && mark(s[i-1]) || i+n < len(s) && mark(s[i+n]))
 }
 
 // longestHost is the longest name of a host, in bytes.

@@ -11,7 +11,7 @@ import (
 
 func names() redact.Names {
 	return redact.Names{
-		Hosts: []string{"web1", "web1.example.com", "localhost", "x"},
+		Hosts: []string{"web1", "web1.example.com", "localhost", "x", "vm"},
 		Users: []string{"alice", "root", "Zoë"},
 	}
 }
@@ -47,6 +47,7 @@ func TestText(t *testing.T) {
 		{"root's home stays", "/root/.bashrc", "/root/.bashrc"},
 		{"hosts", "WEB1: web1.example.com web1.example.community xweb1", "<host>: <host> <host>.example.community xweb1"},
 		{"users", "uid=alice(root) ALICE alice2 alice_x", "uid=<user>(root) <user> alice2 <user>_x"},
+		{"short names are no part of a word", "vm total_vm_kib vm-1 (vm)", "<host> total_vm_kib vm-1 (<host>)"},
 		{"names of any script", "Zoë's zoë", "<user>'s <user>"},
 		{"short names and localhost stay", "x localhost", "x localhost"},
 		{"placeholders stay", "<ip> <host><user>", "<ip> <host><user>"},

@@ -226,7 +226,7 @@ func (s *session) clean(text string) string {
 }
 
 func (s *session) log(text string) {
-	text = Clip(text, sandbox.MaxLogBytes)
+	text = clipWords(text, sandbox.MaxLogBytes)
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		if s.logged >= sandbox.MaxLogBytes {
 			return

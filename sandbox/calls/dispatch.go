@@ -181,7 +181,7 @@ func (s *session) record(req wire.Request, tail []byte, a answer, err *Error, to
 
 // short is a worker's text for the record.
 func (s *session) short(text string) string {
-	return Clip(s.clean(Clip(text, 4*maxArgument)), maxArgument)
+	return Clip(s.clean(clipWords(text, 4*maxArgument)), maxArgument)
 }
 
 // keep adds to the recording of a trial run.

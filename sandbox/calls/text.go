@@ -20,7 +20,11 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Clip returns at most limit bytes of s, cut between two runes.
+// longestToken is more than a token of the redaction has.
+const longestToken = 16
+
+// Clip returns at most limit bytes of s, cut between two runes, and before a
+// token of the redaction rather than within it.
 func Clip(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -28,7 +32,27 @@ func Clip(s string, limit int) string {
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
 	}
+	from := max(0, limit-longestToken)
+	if i := strings.LastIndexByte(s[from:limit], '<'); i >= 0 && !strings.Contains(s[from+i:limit], ">") {
+		return s[:from+i]
+	}
 	return s[:limit]
+}
+
+// longestWord is how far clipWords looks back for the end of a word.
+const longestWord = 320
+
+// clipWords is Clip for text that is not redacted yet: half an address could
+// not be told for one, so a word is left out rather than cut.
+func clipWords(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	from := max(0, limit-longestWord)
+	if i := strings.LastIndexAny(s[from:limit], " \t\n\r,;"); i >= 0 {
+		return s[:from+i]
+	}
+	return s[:from]
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
