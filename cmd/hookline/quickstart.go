@@ -172,7 +172,7 @@ In a second terminal:
   . %s
   hookline-peer exec -- YOUR-PROGRAM      # files a report when it crashes
   hookline hook init first --job latest   # a hook for that problem, in ./first
-  hookline hook test first --report first/report.json --live
+  hookline hook test first --report first/report.json --live --yes
   hookline hook submit first --key "$HOOKLINE_KEY"
   hookline hook activate first@1 --quantity 5
   hookline-peer pending                   # the run waits for your yes: prints its ID
