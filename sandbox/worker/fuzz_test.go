@@ -154,7 +154,7 @@ func runInProcess(script string, trace bool, d *dice) (last wire.Request, log st
 	k.budget.others = othersHeap()
 	done := make(chan any, 1)
 	go func() {
-		defer toBroker.Close()
+		defer func() { _ = toBroker.Close() }()
 		defer func() { done <- recover() }()
 		k.run(script)
 	}()

@@ -90,6 +90,17 @@ func TestTimeHoldsInOneStep(t *testing.T) {
 	}
 }
 
+// A step that does not come back is not waited for: here the compiler, which
+// has some 20,000 constants to compare with one another and counts nothing
+// before it is done.
+func TestTimeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	e := run(t, worstSources()["short constants"], wire.Start{RuntimeMS: 1}, nothing)
+	if e.fate() != "limit-time" || e.Instructions != 0 {
+		t.Errorf("%s after %v and %d instructions: %s", e.fate(), e.Took, e.Instructions, e.Error)
+	}
+}
+
 // A run takes little memory, and a run at its limit stays far beneath what
 // the kernel lets it have.
 func TestResidentMemory(t *testing.T) {

@@ -75,7 +75,7 @@ func TestTraceIsBounded(t *testing.T) {
 		fmt.Fprintf(&locals, "local a%d = (\"\\255\\27[31m\\226\\128\\174\"):rep(1000)\n", i)
 	}
 	fmt.Fprintf(&names, "local %s = 1\nlocal b\n", strings.Repeat("a", 5000))
-	for _, script := range []string{locals.String(), names.String(), "local t = setmetatable({}, { __tostring = error, __len = error, __index = error })\nlocal b"} {
+	for _, script := range []string{locals.String(), names.String(), "local a = 1 -- \x1b[31m \u202e\nlocal b = '\u202e'\nlocal c", "local t = setmetatable({}, { __tostring = error, __len = error, __index = error })\nlocal b"} {
 		e := traced(t, script)
 		if e.fate() != "well" || len(e.Trace) < 2 {
 			t.Fatalf("%s: %s, %d lines", e.fate(), e.Error, len(e.Trace))
