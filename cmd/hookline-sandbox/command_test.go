@@ -227,6 +227,7 @@ func TestCommandGetsNoMore(t *testing.T) {
 			"a process":        {Program: "/usr/bin/cat", Args: []string{"/proc/1/environ"}, Reads: []string{"/proc/meminfo"}},
 			"a folder":         {Program: "/usr/bin/ls", Args: []string{"/etc"}, Reads: []string{"/etc/passwd"}},
 			"the kernel's log": {Program: "/usr/bin/dmesg"},
+			"to clear the log": {Program: "/usr/bin/dmesg", Args: []string{"-C"}, Syslog: true},
 			"another program":  {Program: "/usr/bin/env", Args: []string{"/usr/bin/true"}},
 			"all processes":    {Program: "/usr/bin/ps", Args: []string{"aux"}},
 		} {

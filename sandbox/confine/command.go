@@ -48,7 +48,26 @@ type Becoming struct {
 // code of what the hook hears.
 //
 // What is left is one process: no other is to be had, so that nothing can
-// escape the parent's kill, and no keeper of orphans is needed.
+// escape the parent's kill, and no keeper of orphans is needed. It can still
+//
+//   - read what was signed, its own program and loader, and the files of
+//     /lib, /lib64, /usr/lib and /usr/lib64, as far as its user may; as root
+//     whatever their owner (CAP_DAC_READ_SEARCH), and nothing else;
+//   - see of any path that its user can reach whether it is there, its owner,
+//     size, times, attributes and where a link leads, and how full file systems
+//     are: landlock does not hold what only looks;
+//   - ask for facts of the system, and for priority, group and session of other
+//     processes by their number; started by root, of its own namespace only;
+//   - read the whole log of the kernel, where that was signed;
+//   - lock files that it reads for as long as it runs, and so hold up a writer
+//     that waits for them;
+//   - run what it maps from files that it reads, as programs do with libraries;
+//   - use memory, processor time, descriptors and threads up to its limits. Of
+//     root the kernel counts no threads: there memory and time bound them;
+//   - take time in ways that others can measure.
+//
+// It cannot change, create or remove anything, start or signal another process,
+// reach a network or another process, or gain a right.
 func Command(b Becoming) error {
 	runtime.LockOSThread() // capabilities are the thread's that goes on
 	t := b.Task

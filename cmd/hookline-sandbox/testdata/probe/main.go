@@ -130,9 +130,9 @@ func try(dir, guard string, alone []string) {
 		if len(alone) > 0 && !slices.Contains(alone, what) {
 			continue
 		}
-		// EFAULT and EINVAL would mean that the kernel had a look at it.
+		// These others would mean that the kernel had a look at it.
 		switch err := do(); err {
-		case nil, unix.EFAULT, unix.EINVAL, unix.EBADF, unix.ENOENT, unix.EEXIST:
+		case nil, unix.EFAULT, unix.EINVAL, unix.EBADF, unix.ENOENT, unix.EEXIST, unix.ENOTTY:
 			fmt.Printf("%s: %v\n", what, err)
 		}
 	}
