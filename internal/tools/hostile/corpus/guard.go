@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,8 +28,9 @@ type Job struct {
 
 // Run is one task and its name.
 type Run struct {
-	Name string
-	Task sandbox.Task
+	Name   string
+	Binary string // in place of the job's, but not for the good run after it
+	Task   sandbox.Task
 }
 
 // Result is how one run ended, and the good one after it. The last Result of
@@ -93,14 +95,18 @@ func (s *server) all() {
 }
 
 func (s *server) one(r Run) {
+	runner := &sandbox.Runner{Binary: cmp.Or(r.Binary, s.job.Binary), Without: s.job.Without}
 	began := time.Now()
-	out, err := s.runner.Run(context.Background(), r.Task)
+	out, err := runner.Run(context.Background(), r.Task)
 	result := Result{Name: r.Name, Outcome: out, Took: time.Since(began)}
 	if err != nil {
 		result.Error = err.Error()
 	}
 	if s.job.Good != nil {
-		result.Wrong = CheckGood(s.runner.Run(context.Background(), *s.job.Good))
+		if r.Binary != "" {
+			runner = s.runner
+		}
+		result.Wrong = CheckGood(runner.Run(context.Background(), *s.job.Good))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
