@@ -209,3 +209,34 @@ func TestHeapIsLookedAtWhileCompiling(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 }
+
+// Whatever runs counts, wherever it runs.
+func TestEverythingCounts(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"a loop":    `while true do end`,
+		"a pcall":   `while true do pcall(function() while true do end end) end`,
+		"a handler": `xpcall(error, function() while true do end end)`,
+		"coroutines": `
+			local function spin() for i = 1, 1000 do end coroutine.yield() return spin() end
+			local t = {} for i = 1, 10 do t[i] = coroutine.create(spin) end
+			while true do for _, c in ipairs(t) do coroutine.resume(c) end end`,
+		"a coroutine":         `coroutine.resume(coroutine.create(function() while true do end end))`,
+		"a wrapped coroutine": `coroutine.wrap(function() while true do end end)()`,
+		"a nested coroutine":  `coroutine.wrap(function() coroutine.wrap(function() while true do end end)() end)()`,
+		"a metamethod":        `local t = setmetatable({}, { __index = function() while true do end end }) local x = t.a`,
+		"a comparison":        `table.sort({ 3, 1, 2 }, function() while true do end end)`,
+		"a replacement":       `("a"):gsub("a", function() while true do end end)`,
+		"patterns":            `local s = ("a"):rep(1000) while true do s:find(".-.-.-.-.-b") end`,
+		"the library":         `local s = ("a"):rep(100000) while true do s:upper() end`,
+		"JSON":                `local s = ("a"):rep(100000) while true do json.encode(s) end`,
+	} {
+		last, _, escaped := runInProcess(script, false, &dice{})
+		if escaped != nil || last.Code != string(errs.CodeLimitTime) || !strings.Contains(last.Error, "50 million") {
+			t.Errorf("%s: %+v, %v", name, last, escaped)
+		}
+		if last.Instructions > sandbox.MaxInstructions+1_000_000 {
+			t.Errorf("%s: %d instructions", name, last.Instructions)
+		}
+	}
+}

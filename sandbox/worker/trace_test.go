@@ -101,7 +101,11 @@ func TestTraceKeepsTheBounds(t *testing.T) {
 		"local function f() return f() end\nlocal n = 0\nfor i = 1, 10 do pcall(f) end":   "limit-time",
 		"local function f(n)\n return coroutine.wrap(function() f(n + 1) end)() end f(1)": "hook-error",
 	} {
-		e := run(t, script, wire.Start{Trace: true, RuntimeMS: 800}, nothing)
+		start := wire.Start{Trace: true, RuntimeMS: 10_000}
+		if fate == "limit-time" {
+			start.RuntimeMS = 500
+		}
+		e := run(t, script, start, nothing)
 		if e.fate() != fate {
 			t.Errorf("%q: %s: %s", script, e.fate(), e.Error)
 		}
