@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -113,11 +114,10 @@ func checkTask(t sandbox.CommandTask) error {
 	return nil
 }
 
-// coded gives an error of the confinement its code. Without landlock no
-// command runs, whatever the owner accepts for hooks.
+// coded gives an error of the confinement its code.
 func coded(err error) error {
-	if errs.CodeOf(err) != errs.CodeInternal {
-		return err
+	if e, ok := errs.As(err); ok {
+		return e // it says what about the program is wrong, not how far this came
 	}
 	return errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot confine the command")
 }
@@ -132,14 +132,19 @@ func closeCommandFiles(status int) error {
 	return closeFrom(status + 1)
 }
 
-// commandRules lets the program be executed, and lets it read its loader, its
+// commandRules, without which no command runs whatever the owner accepts for
+// hooks, lets the program be executed, and lets it read its loader, its
 // libraries, and what was signed. Files of /proc and /sys are made anew at
 // every look, and a rule would be lost: they are pinned by handles, which the
 // program inherits and which open nothing more.
 func commandRules(run program, reads []string) (pinned []int, err error) {
 	r, err := newRuleset()
+	var m *MissingError
+	if errors.As(err, &m) {
+		return nil, refused("no command runs without landlock: %v", m.Err)
+	}
 	if err != nil {
-		return nil, refused("no command runs here: %v", err)
+		return nil, err
 	}
 	if err := r.allow(run.fd, readFile|execute); err != nil {
 		return nil, err
