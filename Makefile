@@ -14,7 +14,7 @@ SOAK_ROUNDS ?= 50
 FUZZ_INPUTS ?= 50000
 ARGS ?=
 
-.PHONY: help build demo demo-mongodb check test race-tools lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
+.PHONY: help build demo demo-mongodb check test hostile race-tools lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ check: ## everything that CI runs: tools, drift, build, lint, tests, short fuzzi
 test: build tools ## all tests, with the race detector, in random order
 	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb \
 		go test -race -shuffle=on -count=1 -timeout=15m -json ./... | go run ./internal/tools/testsum
+
+hostile: ## every hostile snippet and system call, as root and as an ordinary user, with each layer of the sandbox missing in turn
+	@CGO_ENABLED=0 go run ./internal/tools/hostile $(ARGS)
 
 lint: tools ## gofumpt and golangci-lint
 	@unformatted=$$(.bin/golangci-lint fmt --diff ./... | head -40)

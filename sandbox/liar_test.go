@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -70,7 +71,8 @@ func misbehave(how string) int {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // the first process of a namespace does not stop
 		hang()
 	case "burn":
-		for {
+		for i := 0; ; i++ {
+			runtime.KeepAlive(i)
 		}
 	case "close":
 		for fd := range 5 {

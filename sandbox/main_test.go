@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"hookline/internal/tools/hostile/attack"
 	"hookline/internal/tools/hostile/corpus"
 	"hookline/sandbox"
 )
@@ -21,7 +22,11 @@ func testMain(m *testing.M) int {
 		return code
 	}
 	if os.Getenv(childEnv) != "" {
-		if err := corpus.Serve(os.Stdin, os.Stdout); err != nil {
+		serve := corpus.Serve
+		if len(os.Args) > 1 && os.Args[1] == asTarget {
+			serve = attack.Serve
+		}
+		if err := serve(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -1,5 +1,7 @@
 package main
 
+import "hookline/internal/tools/hostile/attack"
+
 // known are attacks that may get through: with all layers, which is what a
 // part can still do (layer ""), or with one layer missing, since that one alone
 // stops them. parts are letters of the tables. Anything else is a surprise.
@@ -9,8 +11,8 @@ type known struct {
 
 func knowns() []known {
 	return []known{
-		{"", "cC", "chdir", "a program may stand in any folder; it sees nothing of it"},
-		{"", "C", "threads", "the kernel counts no threads of root; memory bounds them, and they end with their command"},
+		{"", "cC", "chdir", attack.Harmless(attack.Command, "chdir")},
+		{"", "C", "threads", attack.Harmless(attack.RootCommand, "threads")},
 
 		{layerLandlock, "bcBC", "read-secret list-folder read-environ read-memory guard-root", "brokers and commands open files, and the system lets their user read these"},
 		{layerLandlock, "bB", "write append create tmpfile open-truncate write-memory sysctl", "a broker opens files, and seccomp sees no flags of openat2; what it opens stays as it is, since a file may grow to 0 bytes (write-data)"},
@@ -21,6 +23,7 @@ func knowns() []known {
 		{layerSeccomp, "cC", "exec-self", "the program is what was signed; it stays as confined"},
 		{layerSeccomp, "wbcBC", "keyctl add-key shmget msgget semget memory-file inotify quotactl", "memory of the kernel's that anybody may have"},
 		{layerSeccomp, "wbcBC", "mmap-exec mprotect-exec dumpable outlive personality tiocsti chdir", "a process may do this to itself"},
+		{layerSeccomp, "wbcBC", "memory-shared memory-stack", "the limit on data counts neither; the guard's clock ends it"},
 		{layerSeccomp, "BC", "setuid", "it is root already, without root's capabilities"},
 		{layerSeccomp, "wbcB", "pidfd prlimit setpriority scheduler affinity", "as the guard's own user, landlock keeps signals and memory apart, not this"},
 

@@ -101,3 +101,15 @@ func opened(fd int, err error) error {
 	}
 	return err
 }
+
+// Harmless says why a part may do something with all layers in place, "" where
+// it must not.
+func Harmless(part, name string) string {
+	switch {
+	case name == "chdir" && (part == Command || part == RootCommand):
+		return "a program may stand in any folder; it sees nothing of it"
+	case name == "threads" && part == RootCommand:
+		return "the kernel counts no threads of root; memory bounds them, and they end with their command"
+	}
+	return ""
+}

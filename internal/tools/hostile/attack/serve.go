@@ -63,7 +63,7 @@ const (
 	probeRuntime  = 2 * time.Second
 	patience      = 30 * time.Second // on a busy machine, where nothing ends a probe
 	commandsOnce  = 30               // commands of one run
-	parallel      = 2
+	parallel      = 4                // most only start and end
 	signalsToKeep = 64
 )
 
