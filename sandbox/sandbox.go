@@ -18,32 +18,57 @@ import (
 	"hookline/sandbox/wire"
 )
 
-// Limits that hold for every run; measured to stop the hostile corpus.
+// Limits that hold for every run, each measured to stop what is in the hostile
+// corpus and to leave room for ten times what an honest hook takes. Those that
+// the worker keeps by itself are in sandbox/worker.
 const (
+	// MaxInstructions is about a second of Lua. A step is an instruction of the
+	// VM, or as much work in the library and in the compiler.
 	MaxInstructions = 50_000_000
-	MaxHeapBytes    = 32 << 20
-	MaxDataBytes    = 128 << 20 // RLIMIT_DATA
-	MaxFrameBytes   = 512 << 10
-	MaxTrafficBytes = 8 << 20 // all frames of a run
-	MaxCalls        = 5000
-	MaxReadBytes    = 256 << 10
-	MaxLogBytes     = 16 << 10
-	MaxErrorBytes   = 200
-	KillAfter       = time.Second // past the runtime, the parent kills
-	MaxTaskBytes    = 8 << 20     // between guard and broker
-	MaxFindings     = 200         // of one lint
-	LintRuntime     = 5 * time.Second
+	// MaxHeapBytes bounds what is alive after a collection.
+	MaxHeapBytes = 32 << 20
+	// MaxDataBytes is RLIMIT_DATA of a worker, exact where RLIMIT_AS is not. The
+	// runtime maps 72 MiB of it before it starts, most never touched.
+	MaxDataBytes = 128 << 20
+	// MaxFrameBytes holds the largest answer, a read or an output, with its head.
+	MaxFrameBytes = 512 << 10
+	// MaxTrafficBytes bounds what all calls of a run move through a broker.
+	MaxTrafficBytes = 8 << 20
+	// MaxCalls bounds the calls of a run: at 15 µs each, less than a tenth of a second.
+	MaxCalls = 5000
+	// MaxReadBytes is one file, one field of the report, or the names of a folder.
+	MaxReadBytes = 256 << 10
+	// MaxLogBytes is what a run may log: for people, who do not read more.
+	MaxLogBytes = 16 << 10
+	// MaxErrorBytes is an error's text, which leaves the peer in HookError_<hook>.
+	MaxErrorBytes = 200
+	// KillAfter is how long past its runtime a worker may be before it is killed.
+	KillAfter = time.Second
+	// MaxTaskBytes is a task or an outcome between guard and broker: a report of
+	// 1 MiB and its escapes, or a recording.
+	MaxTaskBytes = 8 << 20
+	// MaxFindings and LintRuntime bound one lint.
+	MaxFindings = 200
+	LintRuntime = 5 * time.Second
+	// MaxTraceBytes bounds a traced trial run, besides its 1,000 lines.
+	MaxTraceBytes = 1 << 20
 )
 
 // Limits of fs.list and of commands.
 const (
-	MaxListed           = 4096                    // names of one fs.list
-	MaxCommandRuns      = 100                     // of one run
-	MaxOutputBytes      = 256 << 10               // stdout and stderr of one command together
-	CommandRuntime      = 1500 * time.Millisecond // wall clock of one command
-	MaxCommandDataBytes = 128 << 20               // RLIMIT_DATA of one command
-	CommandCPUSeconds   = 2
-	MaxTraceBytes       = 1 << 20 // of one traced trial run
+	// MaxListed is the names of one folder: more are no diagnosis.
+	MaxListed = 4096
+	// MaxCommandRuns bounds the processes that a run can make the guard start.
+	MaxCommandRuns = 100
+	// MaxOutputBytes is what a command may print, stdout and stderr together: it
+	// has to fit one frame.
+	MaxOutputBytes = 256 << 10
+	// CommandRuntime is the wall clock of one command, CommandCPUSeconds its
+	// processor time (RLIMIT_CPU counts whole seconds).
+	CommandRuntime    = 1500 * time.Millisecond
+	CommandCPUSeconds = 2
+	// MaxCommandDataBytes is RLIMIT_DATA of a command: dpkg takes 20 MiB.
+	MaxCommandDataBytes = 128 << 20
 )
 
 // The layers of the confinement that a kernel or a container can lack and
