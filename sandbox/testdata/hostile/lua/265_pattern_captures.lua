@@ -3,4 +3,4 @@ for _, p in ipairs { ("()"):rep(33), ("(a)"):rep(33), "(", ")", "(()", "())", "%
   pcall(string.gsub, "aaaa", p, "%1")
   pcall(function() for a in ("aaaa"):gmatch(p) do end end)
 end
-assert(not pcall(string.find, "a", ("()"):rep(33)) and not pcall(string.rep("x", 5).gsub, "a", "(", "x"))
+assert(not pcall(string.find, "a", ("()"):rep(33)) and not pcall(string.rep("x", 5).gsub, "a", "(", "%1"))
