@@ -278,14 +278,17 @@ func (r *run) talk(ctx context.Context, deadline time.Time) (Outcome, error) {
 // brokerLost is the outcome when no word came from the broker.
 func (p *pair) brokerLost(err error) (Outcome, error) {
 	if spawn.ErrTimeout(err) {
-		return Outcome{Code: string(errs.CodeLimitTime), Error: "a call did not come back in time"}, nil
+		return Outcome{Code: string(errs.CodeLimitTime), Error: fmt.Sprintf("a call did not come back within %v", KillAfter+brokerGrace)}, nil
 	}
 	p.broker.Wait(brokerGrace)
 	code, message := p.broker.Fate()
 	if code == errs.CodeSandboxUnconfined {
 		return Outcome{}, errs.New(code, "the broker %s", message)
 	}
-	return Outcome{Code: string(errs.CodeSandboxCrash), Error: "the broker: " + message}, nil
+	if code != errs.CodeSandboxKilled {
+		code = errs.CodeSandboxCrash
+	}
+	return Outcome{Code: string(code), Error: "the broker: " + message}, nil
 }
 
 // Conclude ends the worker and makes the run's final outcome of what the

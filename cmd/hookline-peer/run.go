@@ -15,6 +15,7 @@ import (
 	"hookline/internal/guardwire"
 	"hookline/internal/peer"
 	"hookline/sandbox"
+	"hookline/sandbox/rooted"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -64,6 +65,9 @@ func (a *app) liveOptions(log *slog.Logger) (guard.Options, error) {
 	if err != nil {
 		return opts, err
 	}
+	if err := onlyRoots(binary); err != nil {
+		return opts, err
+	}
 	service := serviceIdentity()
 	opts.Sandbox = func(s guard.Setting) guard.Sandbox {
 		return &sandbox.Runner{
@@ -81,6 +85,19 @@ func (a *app) liveOptions(log *slog.Logger) (guard.Options, error) {
 		}
 	}
 	return opts, nil
+}
+
+// onlyRoots refuses, to a guard that is root, a program that somebody else
+// could change.
+func onlyRoots(program string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := rooted.Executable(program); err != nil {
+		return errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot use %s as root", program).
+			WithHint("hookline-peer doctor; put it where only root can write, for example in /usr/local/bin")
+	}
+	return nil
 }
 
 // networkSide is this program again, under its hidden command.

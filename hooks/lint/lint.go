@@ -17,6 +17,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
@@ -84,10 +85,16 @@ type Finding struct {
 // Check returns what is to be said about script under p, in the order of its
 // lines, the manifest first; empty for nothing.
 func Check(script []byte, p hooks.Predicate) []Finding {
+	c := newChecker(script, p)
 	if err := hooks.CheckScript(script); err != nil {
+		if utf8.Valid(script) && len(script) <= hooks.MaxScriptBytes {
+			c.characters(string(script)) // they may know the line
+		}
+		if found := c.result(); len(found) > 0 {
+			return found
+		}
 		return []Finding{{Line: 1, Severity: SeverityError, Code: CodeScript, Message: message(err)}}
 	}
-	c := newChecker(script, p)
 	c.manifest()
 	c.characters(string(script))
 	chunk, err := parse.Parse(bytes.NewReader(script), hooks.ScriptName)

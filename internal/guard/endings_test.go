@@ -85,7 +85,7 @@ func TestEndingsOfRealRuns(t *testing.T) {
 // A process of the run that is ended from outside ends that run only.
 func TestEndingOfAKilledRun(t *testing.T) {
 	for role, want := range map[string][]hooks.Ending{
-		"worker": {hooks.EndingKilled, hooks.EndingLimit}, // as the system does that is short of memory
+		"worker": {hooks.EndingKilled},
 		"broker": {hooks.EndingKilled},
 	} {
 		t.Run(role, func(t *testing.T) {

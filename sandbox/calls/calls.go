@@ -145,7 +145,7 @@ func (s *session) receive() (wire.Request, []byte, bool) {
 	var req wire.Request
 	tail, size, err := wire.Read(s.r, &req, sandbox.MaxFrameBytes)
 	if errors.Is(err, wire.ErrTooBig) {
-		return req, nil, s.stop(errs.CodeLimitCalls, "a call is too big")
+		return req, nil, s.stop(errs.CodeLimitCalls, fmt.Sprintf("a call is larger than %d KiB", sandbox.MaxFrameBytes>>10))
 	}
 	if err != nil {
 		return req, nil, s.stop(errs.CodeSandboxCrash, "the worker ended without a word")

@@ -2,6 +2,7 @@ package calls
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"hookline/hooks"
@@ -24,7 +25,7 @@ func (s *session) set(name string, raw []byte) *Error {
 	// {} around all fields, and one comma less than fields.
 	total := s.total - s.sizes[name] + size
 	if int64(total)+1 > s.task.Predicate.MaxResultBytes {
-		return &Error{Code: errs.CodeLimitResult, Message: "the fields are larger than max_result_bytes"}
+		return &Error{Code: errs.CodeLimitResult, Message: fmt.Sprintf("the fields are larger than max_result_bytes, %d", s.task.Predicate.MaxResultBytes)}
 	}
 	s.total, s.sizes[name], s.fields[name] = total, size, value
 	return nil

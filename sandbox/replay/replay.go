@@ -51,6 +51,11 @@ func Run(ctx context.Context, binary string, t sandbox.Task, f Fixtures) (sandbo
 	return out, err
 }
 
+// missable are the layers that a recorded run does without where they cannot
+// be had, as in containers and on old kernels: there is nothing of the host to
+// keep a worker from, and what keeps it from asking, seccomp, always holds.
+const missable = sandbox.LayerLandlock + "," + sandbox.LayerNamespaces
+
 // worker is a process of the small binary and this end of its two pipes.
 type worker struct {
 	process *spawn.Process
@@ -69,7 +74,7 @@ func start(binary, mode string, runtime time.Duration) (*worker, error) {
 	}
 	cpu := spawn.CPUSeconds(runtime)
 	process, err := spawn.Start(spawn.Options{
-		Binary: binary, Args: []string{mode, strconv.Itoa(cpu)}, CPU: time.Duration(cpu) * time.Second, Isolate: true,
+		Binary: binary, Args: []string{mode, strconv.Itoa(cpu), "without=" + missable}, CPU: time.Duration(cpu) * time.Second, Isolate: true,
 		Files: []*os.File{childIn, childOut},
 	})
 	spawn.CloseAll(childIn, childOut)

@@ -213,16 +213,16 @@ func (p *Process) Fate() (errs.Code, string) {
 	case status.Exited() && status.ExitStatus() == exitUnconfined:
 		return errs.CodeSandboxUnconfined, "cannot be confined"
 	case status.Signaled() && status.Signal() == syscall.SIGXCPU:
-		return errs.CodeLimitTime, "more processor time than it may use"
+		return errs.CodeLimitTime, fmt.Sprintf("more than %v of processor time", p.cpu)
 	case status.Signaled() && status.Signal() == syscall.SIGKILL && p.killed.Load():
 		return errs.CodeSandboxCrash, "made no sense, and was killed"
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		if p.state.SystemTime()+p.state.UserTime() >= p.cpu-time.Second/2 {
-			return errs.CodeLimitTime, "more processor time than it may use"
+			return errs.CodeLimitTime, fmt.Sprintf("more than %v of processor time", p.cpu)
 		}
-		return errs.CodeLimitMemory, "killed by the system, which was short of memory"
+		return errs.CodeSandboxKilled, "killed from outside, by somebody or by a system that was short of memory"
 	case outOfMemory(words):
-		return errs.CodeLimitMemory, "more memory than it may use"
+		return errs.CodeLimitMemory, "more memory than the process may use"
 	}
 	return errs.CodeSandboxCrash, "the process ended: " + p.state.String()
 }
