@@ -219,8 +219,7 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// A worker that is killed from outside is a crash or a lack of memory, never
-// a result.
+// A worker that is killed from outside is told as such, never as a result.
 func TestKilledWorker(t *testing.T) {
 	work := task(`report.set("Int", 1) while true do end`)
 	work.Predicate.MaxRuntimeMS = 8_000
@@ -238,7 +237,7 @@ func TestKilledWorker(t *testing.T) {
 		p, err := os.FindProcess(pid)
 		return err == nil && p.Kill() == nil
 	})
-	if out := <-result; out.Code != "limit-memory" || len(out.Fields) != 0 {
+	if out := <-result; out.Code != "sandbox-killed" || len(out.Fields) != 0 {
 		t.Errorf("%+v", out)
 	}
 }

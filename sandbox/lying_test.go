@@ -218,7 +218,7 @@ func lyingCases() map[string]lyingCase {
 		cases[part+".exit-0"] = lyingCase{codes: crash}
 		cases[part+".exit-1"] = lyingCase{codes: crash}
 		for _, n := range []int{1, 2, 3, 4, 6, 9, 11, 13, 15, 24, 25, 31} {
-			cases[fmt.Sprintf("%s.signal-%d", part, n)] = lyingCase{codes: crash + "|limit-memory|limit-time"}
+			cases[fmt.Sprintf("%s.signal-%d", part, n)] = lyingCase{codes: crash + "|sandbox-killed|limit-memory|limit-time"}
 		}
 	}
 	cases["command.mutter"] = lyingCase{codes: "limit-output|" + late}
@@ -230,10 +230,10 @@ func lyingCases() map[string]lyingCase {
 		if strings.HasPrefix(name, "command.") {
 			c.script = callsCommand
 			if strings.Contains(name, "signal") {
-				c.codes = "|call-failed|limit-time|denied|internal"
+				c.codes = "|call-failed|sandbox-killed|limit-time|denied|internal"
 			}
 			if name == "command.close" {
-				c.codes = late
+				c.codes = late + "|internal"
 			}
 		}
 		cases[name] = c
