@@ -19,7 +19,7 @@ import (
 
 // command starts what a broker asks for, if people signed it, and returns the
 // answer with its output. The broker has checked the same; it is not believed.
-func (r *run) command(ctx context.Context, call CommandCall, deadline time.Time) (CommandAnswer, []byte) {
+func (r *run) command(ctx context.Context, call CommandCall) (CommandAnswer, []byte) {
 	refused := func(err error) (CommandAnswer, []byte) {
 		return CommandAnswer{Code: string(errs.CodeOf(err)), Error: messageOf(err)}, nil
 	}
@@ -33,7 +33,7 @@ func (r *run) command(ctx context.Context, call CommandCall, deadline time.Time)
 	task := CommandTask{
 		Program: cmd.Program, Args: call.Args, Reads: cmd.Reads, UID: r.who.UID, GID: r.who.GID, Syslog: cmd.Syslog,
 	}
-	out, err := r.runner.runCommand(ctx, task, min(CommandRuntime, time.Until(deadline)))
+	out, err := r.runner.runCommand(ctx, task, min(CommandRuntime, time.Until(r.ends)))
 	if err != nil {
 		return refused(err)
 	}
@@ -108,6 +108,9 @@ func (r *run) owns(pid string) bool {
 
 // runCommand runs one command in its shim and waits for its end.
 func (r *Runner) runCommand(ctx context.Context, task CommandTask, limit time.Duration) (CommandOutput, error) {
+	if limit <= 0 {
+		return CommandOutput{}, errs.New(errs.CodeLimitTime, "the time of the run is over")
+	}
 	c, err := r.startCommand()
 	if err != nil {
 		return CommandOutput{}, errs.Wrap(errs.CodeSandboxUnconfined, err, "cannot start a command")
@@ -122,7 +125,9 @@ func (r *Runner) runCommand(ctx context.Context, task CommandTask, limit time.Du
 	_ = c.task.SetWriteDeadline(deadline)
 	_, err = wire.Write(c.task, task, nil, MaxTaskBytes)
 	_ = c.task.Close()
-	if err == nil {
+	if err != nil {
+		err = errs.New(errs.CodeCallFailed, "the command's shim ended before it had its task")
+	} else {
 		err = c.refusal()
 	}
 	if err != nil {
@@ -175,11 +180,11 @@ func (c *command) refusal() error {
 	case spawn.ErrTimeout(err):
 		return tooLong()
 	case err != nil:
-		return errs.New(errs.CodeSandboxCrash, "the shim of the command made no sense")
-	case answer.Code == string(errs.CodeDenied), answer.Code == string(errs.CodeCallFailed):
-		return errs.New(errs.Code(answer.Code), "%s", answer.Error)
+		return errs.New(errs.CodeCallFailed, "the command's shim made no sense")
+	case answer.Code == string(errs.CodeDenied):
+		return errs.New(errs.CodeDenied, "%.200s", answer.Error)
 	}
-	return errs.New(errs.CodeSandboxUnconfined, "cannot confine the command: %s", answer.Error)
+	return errs.New(errs.CodeCallFailed, "%.200s", answer.Error)
 }
 
 func tooLong() error {

@@ -195,20 +195,22 @@ func lyingCases() map[string]lyingCase {
 		"broker.deaf":       {codes: late + "|" + crash},
 		"broker.after-end":  {codes: ""},
 		"broker.garbage":    {codes: crash},
+		"broker.made-up":    {codes: crash + "|limit-time|sandbox-killed"},
+		"broker.long-error": {codes: "hook-error"},
 		"broker.flood":      {codes: crash},
 		"broker.spawn":      {codes: crash + "|" + late},
 		"broker.exit-97":    {codes: "error"},
 
-		"command.status":      {codes: "hook-error|" + crash + "|" + late},
-		"command.claims":      {codes: crash + "|call-failed"},
-		"command.and-runs":    {codes: crash + "|call-failed"},
+		"command.status":      {codes: "call-failed|" + late},
+		"command.claims":      {codes: "call-failed"},
+		"command.and-runs":    {codes: "call-failed"},
 		"command.closes":      {codes: late},
 		"command.loud-errors": {codes: "limit-output"},
 		"command.deaf":        {codes: "limit-output"},
 		"command.garbage":     {codes: "limit-output|" + late},
 		"command.flood":       {codes: "limit-output|" + late},
 		"command.spawn":       {codes: late + "|"},
-		"command.exit-97":     {codes: "|internal"},
+		"command.exit-97":     {codes: "|call-failed"},
 	}
 	for _, part := range []string{"worker", "broker", "command"} {
 		for _, how := range []string{"hang", "stop", "mutter", "burn"} {
@@ -223,17 +225,17 @@ func lyingCases() map[string]lyingCase {
 	}
 	cases["command.mutter"] = lyingCase{codes: "limit-output|" + late}
 	for _, how := range []string{"exit-0", "exit-1"} {
-		cases["command."+how] = lyingCase{codes: "|internal"}
+		cases["command."+how] = lyingCase{codes: "|call-failed"}
 	}
 	for name, c := range cases {
 		c.script = "while true do end"
 		if strings.HasPrefix(name, "command.") {
 			c.script = callsCommand
 			if strings.Contains(name, "signal") {
-				c.codes = "|call-failed|sandbox-killed|limit-time|denied|internal"
+				c.codes = "|call-failed|sandbox-killed|limit-time|denied"
 			}
 			if name == "command.close" {
-				c.codes = late + "|internal"
+				c.codes = late + "|call-failed"
 			}
 		}
 		cases[name] = c

@@ -178,7 +178,7 @@ func TestIdentity(t *testing.T) {
 		{hooks.AsRoot, theirs, true},
 	} {
 		work := task(`report.set("Raw", fs.read("`+tt.path+`"))`, dir+"/allowed/**")
-		work.Predicate.As = tt.as
+		work.Predicate.As, work.Filer = tt.as, sandbox.Filer{UID: 0, Known: true}
 		out, err := runner.Run(context.Background(), work)
 		if err != nil {
 			t.Fatal(err)

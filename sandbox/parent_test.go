@@ -12,6 +12,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/sandbox"
 	"hookline/sandbox/replay"
+	"hookline/sandbox/wire"
 )
 
 // stand makes a program that stands in for the small binary and misbehaves.
@@ -81,16 +82,19 @@ func TestMisbehavingProcesses(t *testing.T) {
 // crash: what it read stays in the outcome.
 func TestWorkerCannotTakeItsReadsBack(t *testing.T) {
 	t.Parallel()
-	frame := func(head string) string {
-		size := []byte{0, 0, 0, byte(4 + len(head)), 0, 0, 0, byte(len(head))}
+	frame := func(head wire.Request) string {
+		bytes, err := wire.Encode(head, nil, sandbox.MaxFrameBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
 		text := ""
-		for _, b := range append(size, head...) {
+		for _, b := range bytes {
 			text += fmt.Sprintf("\\%03o", b)
 		}
 		return "printf '" + text + "'; "
 	}
 	path := stand(t, `[ "$1" = worker ] || exec "`+binary+`" "$@"; `+
-		frame(`{"op":"ready"}`)+frame(`{"op":"fs.read","arg":"/proc/meminfo"}`)+"sleep 0.2; exit 97")
+		frame(wire.Request{Op: wire.OpReady})+frame(wire.Request{Op: wire.OpRead, Arg: "/proc/meminfo"})+"sleep 0.2; exit 97")
 	work := task("x", "/proc/meminfo")
 	for name, run := range map[string]func() (sandbox.Outcome, error){
 		"live": func() (sandbox.Outcome, error) {

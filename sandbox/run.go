@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -227,6 +228,7 @@ type run struct {
 	who      Credential
 	task     Task
 	commands int
+	ends     time.Time // the hook's own time is over
 }
 
 // wait hands the task to the broker, starts the commands that it asks for, and
@@ -235,10 +237,11 @@ func (r *run) wait(ctx context.Context) (Outcome, error) {
 	after := r.task.Runtime() + KillAfter
 	stop := spawn.Guard(ctx, r.worker, after, r.broker)
 	defer stop()
+	r.ends = time.Now().Add(r.task.Runtime())
 	deadline := time.Now().Add(after + brokerGrace)
 	_ = r.pair.task.SetWriteDeadline(deadline)
 	_ = r.result.SetReadDeadline(deadline)
-	out, err := r.talk(ctx, deadline)
+	out, err := r.talk(ctx)
 	if ctx.Err() != nil {
 		return Outcome{}, ctx.Err()
 	}
@@ -252,7 +255,7 @@ func (r *run) wait(ctx context.Context) (Outcome, error) {
 }
 
 // talk is the conversation with the broker.
-func (r *run) talk(ctx context.Context, deadline time.Time) (Outcome, error) {
+func (r *run) talk(ctx context.Context) (Outcome, error) {
 	head := BrokerTask{Task: r.task, Deny: r.runner.denied(), UID: r.who.UID, GID: r.who.GID, Without: r.runner.Without}
 	if _, err := wire.Write(r.pair.task, head, nil, MaxTaskBytes); err != nil {
 		return Outcome{}, err
@@ -264,11 +267,11 @@ func (r *run) talk(ctx context.Context, deadline time.Time) (Outcome, error) {
 		}
 		switch {
 		case said.Outcome != nil && said.Command == nil:
-			return *said.Outcome, nil
+			return believable(*said.Outcome, r.task), nil
 		case said.Command == nil || said.Outcome != nil:
 			return Outcome{}, wire.ErrMalformed
 		}
-		answer, output := r.command(ctx, *said.Command, deadline)
+		answer, output := r.command(ctx, *said.Command)
 		if _, err := wire.Write(r.pair.task, answer, output, MaxFrameBytes); err != nil {
 			return Outcome{}, err
 		}
@@ -289,6 +292,28 @@ func (p *pair) brokerLost(err error) (Outcome, error) {
 		code = errs.CodeSandboxCrash
 	}
 	return Outcome{Code: string(code), Error: "the broker: " + message}, nil
+}
+
+// believable is what of a broker's word is taken: a code that there is, a short
+// text, and no more of a record than a broker may keep.
+func believable(out Outcome, t Task) Outcome {
+	known := func(i errs.Info) bool { return string(i.Code) == out.Code }
+	if out.Code != "" && !slices.ContainsFunc(errs.Table(), known) {
+		out.Code = string(errs.CodeSandboxCrash)
+	}
+	short := func(s string) string { return strings.ToValidUTF8(s[:min(len(s), MaxErrorBytes)], "") }
+	out.Error = short(out.Error)
+	out.Calls = out.Calls[:min(len(out.Calls), MaxRecordedCalls)]
+	for i, c := range out.Calls {
+		out.Calls[i].Name, out.Calls[i].Arg, out.Calls[i].Reason = short(c.Name), short(c.Arg), short(c.Reason)
+	}
+	if !t.Trace {
+		out.Trace = nil
+	}
+	if !t.Record {
+		out.Recording = nil
+	}
+	return out
 }
 
 // Conclude ends the worker and makes the run's final outcome of what the

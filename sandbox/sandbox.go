@@ -40,6 +40,8 @@ const (
 	MaxReadBytes = 256 << 10
 	// MaxLogBytes is what a run may log: for people, who do not read more.
 	MaxLogBytes = 16 << 10
+	// MaxRecordedCalls is how many calls of a run its owner finds in the record.
+	MaxRecordedCalls = 200
 	// MaxErrorBytes is an error's text, which leaves the peer in HookError_<hook>.
 	MaxErrorBytes = 200
 	// KillAfter is how long past its runtime a worker may be before it is killed.

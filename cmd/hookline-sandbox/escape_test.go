@@ -65,8 +65,8 @@ func TestCommandLimits(t *testing.T) {
 			t.Errorf("memory, %s: %d MiB, %s", g.name, most, e)
 		}
 		e = g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"cpu"}})
-		if e.signal != syscall.SIGKILL || e.took > 10*time.Second {
-			t.Errorf("processor, %s: %s in %v", g.name, e, e.took)
+		if e.signal != syscall.SIGKILL || e.cpu < time.Second || e.cpu > 4*time.Second {
+			t.Errorf("processor, %s: %s after %v of processor time", g.name, e, e.cpu)
 		}
 	}
 	// Of root the kernel counts no threads: there memory and time bound them.

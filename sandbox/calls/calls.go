@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	maxRecorded = 200     // calls kept in the outcome
 	maxArgument = 200     // bytes of a recorded argument
 	maxKept     = 4 << 20 // bytes of a recording
 
@@ -162,13 +161,28 @@ func (s *session) send(head any, tail []byte) bool {
 		_, err = s.w.Write(frame)
 	}
 	if err != nil {
-		return s.stop(errs.CodeSandboxCrash, "the worker ended without a word")
+		return s.lastWord()
 	}
 	s.frame = frame
 	if s.out.Stats.Traffic += int64(len(frame)); s.out.Stats.Traffic > sandbox.MaxTrafficBytes {
 		return s.stop(errs.CodeLimitCalls, tooMuchTraffic)
 	}
 	return true
+}
+
+// lastWord takes the end of a worker that did not wait for its answer: it came
+// to a limit meanwhile, and may have said so.
+func (s *session) lastWord() bool {
+	for {
+		req, _, ok := s.receive()
+		if !ok {
+			return false
+		}
+		if req.Op == wire.OpEnd {
+			s.end(req)
+			return false
+		}
+	}
 }
 
 func (s *session) stop(code errs.Code, message string) bool {

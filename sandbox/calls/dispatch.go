@@ -160,7 +160,13 @@ func hostError(err error, otherwise string) *Error {
 // record keeps what the owner wants to see: what was asked of the machine, and
 // every call that was refused or failed.
 func (s *session) record(req wire.Request, tail []byte, a answer, err *Error, took time.Duration) {
+	if err != nil && err.Code == errs.CodeDenied {
+		s.out.Denied++
+	}
 	touches := slices.Contains([]string{wire.OpRead, wire.OpList, wire.OpStat, wire.OpRun}, req.Op)
+	if err == nil && !touches || len(s.out.Calls) >= sandbox.MaxRecordedCalls {
+		return
+	}
 	call := sandbox.Call{Name: req.Op, Arg: s.short(req.Arg), Bytes: len(a.body), Took: took}
 	switch req.Op {
 	case wire.OpUnavailable:
@@ -170,13 +176,8 @@ func (s *session) record(req wire.Request, tail []byte, a answer, err *Error, to
 	}
 	if err != nil {
 		call.Code, call.Reason = string(err.Code), s.short(err.Message)
-		if err.Code == errs.CodeDenied {
-			s.out.Denied++
-		}
 	}
-	if (err != nil || touches) && len(s.out.Calls) < maxRecorded {
-		s.out.Calls = append(s.out.Calls, call)
-	}
+	s.out.Calls = append(s.out.Calls, call)
 }
 
 // short is a worker's text for the record.

@@ -124,9 +124,15 @@ func onlyThreads() []bpf.Instruction {
 }
 
 // mapping allows memory that can be run only where it comes from a file, and
-// cannot be written as well: a library.
+// cannot be written as well: a library. It allows none that the limit on data
+// does not see.
 func mapping() []bpf.Instruction {
+	const anonymous = unix.MAP_SHARED | unix.MAP_ANONYMOUS
 	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offArg3, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.MAP_GROWSDOWN, SkipTrue: 8},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: anonymous},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: anonymous, SkipTrue: 6},
 		bpf.LoadAbsolute{Off: offArg2, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.PROT_EXEC, SkipFalse: 3},
 		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.PROT_WRITE, SkipTrue: 3},

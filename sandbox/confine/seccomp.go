@@ -29,6 +29,10 @@ const (
 
 func deny(errno unix.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
 
+// uncounted is memory that the limit on data does not see: what others could
+// share, and what passes for a stack.
+const uncounted = unix.MAP_SHARED | unix.MAP_GROWSDOWN
+
 // threadFlags are what Go's runtime starts a thread with; settls is set on
 // some architectures only.
 const (
@@ -75,9 +79,11 @@ func goRuntime(pid int) []bpf.Instruction {
 		bpf.RetConstant{Val: actAllow},
 		bpf.RetConstant{Val: actKill},
 	)...)
-	f = append(f, on(unix.SYS_MMAP, // no memory that can be run
+	f = append(f, on(unix.SYS_MMAP, // no memory that can be run, or that is not counted
 		bpf.LoadAbsolute{Off: offArg2, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.PROT_EXEC, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.PROT_EXEC, SkipTrue: 3},
+		bpf.LoadAbsolute{Off: offArg3, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uncounted, SkipTrue: 1},
 		bpf.RetConstant{Val: actAllow},
 		bpf.RetConstant{Val: actKill},
 	)...)

@@ -38,7 +38,7 @@ func (v *vm) later(t *lua.LTable, library string) {
 			if err == nil {
 				err = errors.New("refused")
 			}
-			v.raise(l, codeOf(err), "%s is not available in this version", name)
+			v.raise(l, codeOf(err), "there is no %s in this version", name)
 			return 0
 		}))
 		return 1

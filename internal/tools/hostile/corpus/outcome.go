@@ -31,7 +31,7 @@ func outcomes(name string) []string {
 		"MEMORY":    {"limit-memory"},
 		"LIMIT":     {"limit-calls", "limit-read", "limit-result", "limit-output", "limit-memory"},
 		"REJECT":    {"bad-script"},
-		"CRASH":     {"sandbox-crash", "limit-memory"},
+		"CRASH":     {"sandbox-crash", "sandbox-killed", "limit-memory"},
 	}[name]
 }
 
