@@ -251,6 +251,7 @@ func (r *run) wait(ctx context.Context) (Outcome, error) {
 	if r.task.Measure {
 		out.Stats.PeakMemory = r.worker.PeakMemory()
 	}
+	stop() // what is killed from here on is not late
 	return Conclude(out, r.worker, r.task)
 }
 

@@ -46,6 +46,7 @@ func Run(ctx context.Context, binary string, t sandbox.Task, f Fixtures) (sandbo
 	if t.Measure {
 		out.Stats.PeakMemory = w.process.PeakMemory()
 	}
+	stop() // what is killed from here on is not late
 	out, err = sandbox.Conclude(out, w.process, t)
 	out.Stats.Wall = time.Since(began)
 	return out, err

@@ -224,7 +224,7 @@ func (p *Process) Fate() (errs.Code, string) {
 	case outOfMemory(words):
 		return errs.CodeLimitMemory, "more memory than the process may use"
 	}
-	return errs.CodeSandboxCrash, "the process ended: " + p.state.String()
+	return errs.CodeSandboxCrash, "ended without a word (" + p.state.String() + ")"
 }
 
 // outOfMemory knows the last words of Go's runtime when it cannot go on for
