@@ -100,10 +100,7 @@ func (h *Host) readKernel(p string, rules calls.Rules) ([]byte, bool, error) {
 		return nil, false, nil // the long way finds out why
 	}
 	defer shut(fd)
-	if err := checkRegular(fd); err != nil {
-		return nil, true, err
-	}
-	b, err := h.readOpen(fd)
+	b, err := h.readOpen(fd) // what is no file there is a folder, and cannot be read
 	return b, true, err
 }
 
@@ -178,6 +175,8 @@ func reason(err error) error {
 		return calls.Denied("a folder of the path is a link")
 	case errors.Is(err, unix.EAGAIN):
 		return calls.Failed("nothing to read now")
+	case errors.Is(err, unix.EISDIR):
+		return calls.Denied("not a regular file")
 	}
 	return calls.Failed("cannot read the file")
 }
