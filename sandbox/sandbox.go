@@ -187,16 +187,27 @@ type Recording struct {
 	Folders  map[string][]string      `json:"folders"` // path → names
 	Stats    map[string]wire.FileInfo `json:"stats"`
 	Commands []RecordedCommand        `json:"commands"`
-	Missing  []string                 `json:"missing"` // paths of fs.read, fs.list and fs.stat that failed
+	Missing  []string                 `json:"missing"` // paths of fs.read, fs.list and fs.stat that are not there
+	Failed   []RecordedFailure        `json:"failed"`  // their calls that failed otherwise
 }
 
-// RecordedCommand is one command that ran.
+// RecordedFailure is one call of a path that failed, though it was signed.
+type RecordedFailure struct {
+	Call  string `json:"call"` // "fs.read", "fs.list" or "fs.stat"
+	Path  string `json:"path"`
+	Code  string `json:"code"` // errs code
+	Error string `json:"error"`
+}
+
+// RecordedCommand is one command that ran, or why it brought nothing.
 type RecordedCommand struct {
 	Name   string   `json:"name"`
 	Args   []string `json:"args"`
 	Stdout []byte   `json:"stdout"`
 	Stderr []byte   `json:"stderr"`
 	Exit   int      `json:"exit"`
+	Code   string   `json:"code,omitempty"` // errs code of one that failed, with no output then
+	Error  string   `json:"error,omitempty"`
 }
 
 // Call is one brokered call, for the record.

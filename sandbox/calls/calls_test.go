@@ -278,20 +278,33 @@ func TestRecording(t *testing.T) {
 		wire.Request{Op: wire.OpRead, Arg: "/data/gone"}, "",
 		wire.Request{Op: wire.OpRead, Arg: "/data/gone"}, "",
 		wire.Request{Op: wire.OpRead, Arg: "/etc/passwd"}, "", // denied: nothing of the machine
+		wire.Request{Op: wire.OpRead, Arg: "/data/big"}, "",
 		wire.Request{Op: wire.OpList, Arg: "/folder"}, "",
+		wire.Request{Op: wire.OpList, Arg: "/folder/gone"}, "",
+		wire.Request{Op: wire.OpList, Arg: "/folder/gone"}, "",
+		wire.Request{Op: wire.OpList, Arg: "/folder/many"}, "",
 		wire.Request{Op: wire.OpStat, Arg: "/data/x"}, "",
+		wire.Request{Op: wire.OpRun, Arg: "flood"}, `[]`,
 		wire.Request{Op: wire.OpRun, Arg: "verify"}, `["--verify","nginx"]`,
 		wire.Request{Op: wire.OpTrace}, "hook.lua:1 x=\x1b[31m",
 		wire.Request{Op: wire.OpEnd}, ""))
 	want := &sandbox.Recording{
 		Files: map[string][]byte{"/data/ok": []byte("content")}, Folders: map[string][]string{"/folder": {"a", "b"}},
-		Stats: map[string]wire.FileInfo{"/data/x": {Type: "file", Size: 7}}, Missing: []string{"/data/gone"},
-		Commands: []sandbox.RecordedCommand{{Name: "verify", Args: []string{"--verify", "nginx"}, Stdout: []byte("out --verify nginx"), Stderr: []byte("err"), Exit: 3}},
+		Stats: map[string]wire.FileInfo{"/data/x": {Type: "file", Size: 7}}, Missing: []string{"/folder/gone"},
+		Failed: []sandbox.RecordedFailure{
+			{Call: "fs.read", Path: "/data/gone", Code: "call-failed", Error: "cannot read the file"},
+			{Call: "fs.read", Path: "/data/big", Code: "limit-read", Error: "the file is larger than 256 KiB"},
+			{Call: "fs.list", Path: "/folder/many", Code: "limit-read", Error: "the folder has more than 4096 names, or 256 KiB of them"},
+		},
+		Commands: []sandbox.RecordedCommand{
+			{Name: "flood", Args: []string{}, Code: "limit-output", Error: "the command printed more than 256 KiB"},
+			{Name: "verify", Args: []string{"--verify", "nginx"}, Stdout: []byte("out --verify nginx"), Stderr: []byte("err"), Exit: 3},
+		},
 	}
 	if diff := cmp.Diff(want, out.Recording); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"hook.lua:1 x= [31m"}, out.Trace); diff != "" || out.Stats.Commands != 1 || out.Stats.BytesRead != 28 {
+	if diff := cmp.Diff([]string{"hook.lua:1 x= [31m"}, out.Trace); diff != "" || out.Stats.Commands != 2 || out.Stats.BytesRead != 28 {
 		t.Errorf("%+v, trace (-want +got):\n%s", out.Stats, diff)
 	}
 	var called []string
@@ -300,7 +313,8 @@ func TestRecording(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"fs.read /data/ok ", "fs.read /data/gone call-failed", "fs.read /data/gone call-failed", "fs.read /etc/passwd denied",
-		"fs.list /folder ", "fs.stat /data/x ", "cmd.run verify --verify nginx ",
+		"fs.read /data/big limit-read", "fs.list /folder ", "fs.list /folder/gone call-failed", "fs.list /folder/gone call-failed",
+		"fs.list /folder/many limit-read", "fs.stat /data/x ", "cmd.run flood limit-output", "cmd.run verify --verify nginx ",
 	}, called); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}

@@ -67,11 +67,10 @@ func (s *session) read(p string) (answer, *Error) {
 	}
 	body, err := s.host.ReadFile(p, s.rules.read)
 	if err != nil {
-		s.missing(p)
-		return answer{}, hostError(err, "cannot read the file")
+		return answer{}, s.failed(wire.OpRead, p, hostError(err, "cannot read the file"))
 	}
 	if len(body) > sandbox.MaxReadBytes {
-		return answer{}, TooLarge()
+		return answer{}, s.failed(wire.OpRead, p, TooLarge())
 	}
 	s.out.Stats.BytesRead += int64(len(body))
 	s.keep(len(body), func(r *sandbox.Recording) { r.Files[p] = slices.Clone(body) })
@@ -84,15 +83,14 @@ func (s *session) list(dir string) (answer, *Error) {
 	}
 	names, err := s.host.List(dir, s.rules.list)
 	if err != nil {
-		s.missing(dir)
-		return answer{}, hostError(err, "cannot list the folder")
+		return answer{}, s.failed(wire.OpList, dir, hostError(err, "cannot list the folder"))
 	}
 	if len(names) > sandbox.MaxListed {
-		return answer{}, TooMany()
+		return answer{}, s.failed(wire.OpList, dir, TooMany())
 	}
 	a, failed := encoded(names)
 	if failed != nil || len(a.body) > sandbox.MaxReadBytes {
-		return answer{}, TooMany()
+		return answer{}, s.failed(wire.OpList, dir, TooMany())
 	}
 	s.keep(len(a.body), func(r *sandbox.Recording) { r.Folders[dir] = names })
 	return a, nil
@@ -104,8 +102,7 @@ func (s *session) stat(p string) (answer, *Error) {
 	}
 	info, err := s.host.Stat(p, s.rules.stat)
 	if err != nil {
-		s.missing(p)
-		return answer{}, hostError(err, "cannot look at the path")
+		return answer{}, s.failed(wire.OpStat, p, hostError(err, "cannot look at the path"))
 	}
 	s.keep(len(p), func(r *sandbox.Recording) { r.Stats[p] = info })
 	return encoded(info)
@@ -125,17 +122,19 @@ func (s *session) run(name string, raw []byte) (answer, *Error) {
 		return answer{}, &Error{Code: errs.CodeLimitCalls, Message: fmt.Sprintf("more than %d commands", sandbox.MaxCommandRuns)}
 	}
 	out, rerr := s.host.Run(name, args)
-	if rerr != nil {
-		return answer{}, hostError(rerr, "cannot run the command")
+	if rerr == nil && len(out.Stdout)+len(out.Stderr) > sandbox.MaxOutputBytes {
+		rerr = TooMuchOutput()
 	}
-	if len(out.Stdout)+len(out.Stderr) > sandbox.MaxOutputBytes {
-		return answer{}, TooMuchOutput()
+	ran := sandbox.RecordedCommand{Name: name, Args: args, Stdout: out.Stdout, Stderr: out.Stderr, Exit: out.Exit}
+	if rerr != nil {
+		failure := hostError(rerr, "cannot run the command")
+		ran = sandbox.RecordedCommand{Name: name, Args: args, Code: string(failure.Code), Error: failure.Message}
+		s.keep(len(failure.Message), func(r *sandbox.Recording) { r.Commands = append(r.Commands, ran) })
+		return answer{}, failure
 	}
 	body := slices.Concat(out.Stdout, out.Stderr)
 	s.out.Stats.BytesRead += int64(len(body))
-	s.keep(len(body), func(r *sandbox.Recording) {
-		r.Commands = append(r.Commands, sandbox.RecordedCommand{Name: name, Args: args, Stdout: out.Stdout, Stderr: out.Stderr, Exit: out.Exit})
-	})
+	s.keep(len(body), func(r *sandbox.Recording) { r.Commands = append(r.Commands, ran) })
 	return answer{head: wire.Response{Exit: out.Exit, Split: len(out.Stdout)}, body: body}, nil
 }
 
@@ -199,12 +198,21 @@ func (s *session) keep(size int, add func(*sandbox.Recording)) {
 	add(s.out.Recording)
 }
 
-func (s *session) missing(p string) {
-	s.keep(len(p), func(r *sandbox.Recording) {
-		if !slices.Contains(r.Missing, p) {
+// NoSuchFile is what a host says of a path that is not there.
+const NoSuchFile = "no such file"
+
+// failed keeps why a host did not answer for a path, and returns it.
+func (s *session) failed(call, p string, err *Error) *Error {
+	s.keep(len(p)+len(err.Message), func(r *sandbox.Recording) {
+		failure := sandbox.RecordedFailure{Call: call, Path: p, Code: string(err.Code), Error: err.Message}
+		switch absent := err.Code == errs.CodeCallFailed && err.Message == NoSuchFile; {
+		case absent && !slices.Contains(r.Missing, p):
 			r.Missing = append(r.Missing, p)
+		case !absent && !slices.Contains(r.Failed, failure):
+			r.Failed = append(r.Failed, failure)
 		}
 	})
+	return err
 }
 
 // commandLine is a command as people write it, of what a worker said.

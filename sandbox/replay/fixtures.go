@@ -31,8 +31,9 @@ type Fixtures struct {
 	Folders  map[string][]string      // path → names, sorted
 	Stats    map[string]wire.FileInfo // path → what fs.stat tells
 	Commands []sandbox.RecordedCommand
-	Missing  []string    // paths that do not exist, sorted
-	Facts    hooks.Facts // for sys.facts(); used where the task has none
+	Failed   []sandbox.RecordedFailure // calls of a path that fail otherwise
+	Missing  []string                  // paths that do not exist, sorted
+	Facts    hooks.Facts               // for sys.facts(); used where the task has none
 }
 
 // fixtureFile is the file's form. What is not UTF-8 stands under the keys that
@@ -49,6 +50,7 @@ type fixtureFile struct {
 	Folders     map[string][]string    `yaml:"folders"`
 	Stats       map[string]fixtureStat `yaml:"stats"`
 	Commands    []fixtureCommand       `yaml:"commands"`
+	Failed      []fixtureFailure       `yaml:"failed"`
 	Missing     []string               `yaml:"missing"`
 }
 
@@ -63,20 +65,22 @@ type fixtureStat struct {
 }
 
 type fixtureCommand struct {
-	Name         string   `yaml:"name"`
-	Args         []string `yaml:"args"`
-	Stdout       string   `yaml:"stdout"`
-	StdoutBase64 string   `yaml:"stdout_base64"`
-	Stderr       string   `yaml:"stderr"`
-	StderrBase64 string   `yaml:"stderr_base64"`
-	Exit         int64    `yaml:"exit"`
+	Name         string        `yaml:"name"`
+	Args         []string      `yaml:"args"`
+	Stdout       string        `yaml:"stdout"`
+	StdoutBase64 string        `yaml:"stdout_base64"`
+	Stderr       string        `yaml:"stderr"`
+	StderrBase64 string        `yaml:"stderr_base64"`
+	Exit         int64         `yaml:"exit"`
+	Error        *fixtureError `yaml:"error"`
 }
 
 // ParseFixtures reads a fixtures file: strict YAML with the keys facts (os,
 // release, kernel, arch), files and files_base64 (path to content), folders
 // (path to names), stats (path to type, size, mode, uid, gid, links, mtime),
-// commands (name, args, stdout, stderr, exit; stdout_base64, stderr_base64)
-// and missing (paths), all of them optional. Errors name line and column.
+// commands (name, args, and stdout, stderr, exit or error: code, message;
+// stdout_base64, stderr_base64), failed (call, path, code, message) and missing
+// (paths), all of them optional. Errors name line and column.
 func ParseFixtures(b []byte) (Fixtures, error) {
 	var file fixtureFile
 	at, err := strict.DecodeAt("fixtures.yaml", b, MaxFixtureBytes, &file)
@@ -89,6 +93,7 @@ func ParseFixtures(b []byte) (Fixtures, error) {
 	p.folders(&f, file.Folders)
 	p.stats(&f, file.Stats)
 	p.commands(&f, file.Commands)
+	p.failed(&f, file.Failed)
 	p.missing(f)
 	if p.err != nil {
 		return Fixtures{}, p.err
@@ -197,10 +202,15 @@ func (p *parser) commands(f *Fixtures, commands []fixtureCommand) {
 		if c.Exit < 0 || c.Exit > 255 {
 			p.bad(key+".exit", "exit must be 0 to 255")
 		}
-		f.Commands = append(f.Commands, sandbox.RecordedCommand{
+		p.commandError(key, c)
+		ran := sandbox.RecordedCommand{
 			Name: c.Name, Args: c.Args, Exit: int(c.Exit),
 			Stdout: p.output(key, "stdout", c.Stdout, c.StdoutBase64), Stderr: p.output(key, "stderr", c.Stderr, c.StderrBase64),
-		})
+		}
+		if c.Error != nil {
+			ran.Code, ran.Error = c.Error.Code, c.Error.Message
+		}
+		f.Commands = append(f.Commands, ran)
 	}
 }
 
@@ -253,6 +263,7 @@ func (f Fixtures) canonical() Fixtures {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), slices.Compare(a.Args, b.Args))
 	})
 	f.Commands = withoutRepeats(f.Commands)
+	f.Failed = f.sortedFailures()
 	return f
 }
 
@@ -275,7 +286,7 @@ func sameLine(a, b sandbox.RecordedCommand) bool {
 }
 
 func sameAnswer(a, b sandbox.RecordedCommand) bool {
-	return a.Exit == b.Exit && bytes.Equal(a.Stdout, b.Stdout) && bytes.Equal(a.Stderr, b.Stderr)
+	return a.Exit == b.Exit && a.Code == b.Code && a.Error == b.Error && bytes.Equal(a.Stdout, b.Stdout) && bytes.Equal(a.Stderr, b.Stderr)
 }
 
 func orNil[V any](m map[string]V) map[string]V {

@@ -55,6 +55,18 @@ commands:
       /w==
     stderr: gone
     exit: 137
+  - name: verify
+    args: ["x"]
+    error: {code: limit-time, message: "the command ran longer than 1.5s"}
+failed:
+  - call: fs.list
+    path: /root
+    code: call-failed
+    message: "the system does not permit it"
+  - call: fs.read
+    path: /root
+    code: denied
+    message: "not a regular file"
 missing:
   - /etc/gone
 `
@@ -70,6 +82,11 @@ func whole() replay.Fixtures {
 		Commands: []sandbox.RecordedCommand{
 			{Name: "dmesg", Args: []string{}, Stdout: []byte("[1] one\n[2] two\n"), Stderr: []byte{}},
 			{Name: "verify", Args: []string{"--root", "{x}", "nginx"}, Stdout: []byte("\xff"), Stderr: []byte("gone"), Exit: 137},
+			{Name: "verify", Args: []string{"x"}, Stdout: []byte{}, Stderr: []byte{}, Code: "limit-time", Error: "the command ran longer than 1.5s"},
+		},
+		Failed: []sandbox.RecordedFailure{
+			{Call: "fs.list", Path: "/root", Code: "call-failed", Error: "the system does not permit it"},
+			{Call: "fs.read", Path: "/root", Code: "denied", Error: "not a regular file"},
 		},
 		Missing: []string{"/etc/gone"},
 		Facts:   hooks.Facts{OS: "linux", Release: "Debian 12", Kernel: "6.1", Arch: "amd64"},
@@ -143,6 +160,16 @@ func TestBadFixtures(t *testing.T) {
 		"commands: [{name: a, exit: -1}]":                       "exit must be",
 		"commands: [{name: a, stdout: x, stdout_base64: eA==}]": "not both",
 		"commands: [{name: a, stderr_base64: \"?\"}]":           "is no base64",
+		"commands: [{name: a, error: {code: odd}}]":             "fixtures.yaml:1:36: code must be one of call-failed, denied, limit-output, limit-time",
+		"commands: [{name: a, error: {message: x}}]":            "code must be one of",
+		"commands: [{name: a, exit: 1, error: {code: denied}}]": "an error, or output",
+		"commands: [{name: a, error: {code: denied, message: \"" + strings.Repeat("x", 201) + "\"}}]": "at most 200 bytes",
+		"failed: [{call: fs.open, path: /a, code: denied}]":                                           "fixtures.yaml:1:17: call must be one of fs.list, fs.read, fs.stat",
+		"failed: [{call: fs.read, path: a, code: denied}]":                                            "absolute",
+		"failed: [{call: fs.read, path: /a, code: limit-time}]":                                       "code must be one of call-failed, denied, limit-read",
+		"failed: [{call: fs.read, path: /a, code: denied, message: \"a\\nb\"}]":                       "one line",
+		"files: {/a: x}\nfailed: [{call: fs.read, path: /a, code: denied}]":                           "fixtures.yaml:2:10: fs.read of a path has one answer",
+		"failed: [{call: fs.stat, path: /a, code: denied}, {call: fs.stat, path: /a, code: denied}]":  "has one answer",
 	} {
 		if _, err := replay.ParseFixtures([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, expected %q", text, err, want)
@@ -179,8 +206,12 @@ func random(r *rand.Rand) replay.Fixtures {
 		rec.Folders[path()] = []string{pick(), pick()}
 		rec.Stats[path()] = wire.FileInfo{Type: "link", Size: r.Int64(), Mode: r.Uint32(), UID: r.Uint32(), GID: r.Uint32(), Links: r.Uint64(), ModTime: r.Int64() - r.Int64()}
 		rec.Missing = append(rec.Missing, path())
+		rec.Failed = append(rec.Failed, sandbox.RecordedFailure{
+			Call: []string{"fs.read", "fs.list", "fs.stat", "fs.x"}[r.IntN(4)], Path: path(), Code: []string{"denied", "limit-read", "x"}[r.IntN(3)], Error: pick(),
+		})
 		rec.Commands = append(rec.Commands, sandbox.RecordedCommand{
 			Name: []string{"a", "b-1"}[r.IntN(2)], Args: []string{strings.TrimPrefix(path(), "/")}, Stdout: []byte(pick()), Stderr: []byte(pick()), Exit: r.IntN(300),
+			Code: []string{"", "limit-time", "x"}[r.IntN(3)], Error: pick(),
 		})
 	}
 	return replay.FromRecording(rec)
@@ -228,12 +259,21 @@ func TestFromRecordingLeavesOutWhatNoFileHolds(t *testing.T) {
 		Files:    map[string][]byte{"relative": nil, "/a": []byte("x"), "/b\n": nil},
 		Folders:  map[string][]string{"/d": {"x", "..", "", "a/b", "n\xff", "x"}, "d/": nil},
 		Stats:    map[string]wire.FileInfo{"/a": {Type: "file", Mode: 0o177777, Links: 1 << 63, Size: -1}, "/s": {Type: "door"}},
-		Commands: []sandbox.RecordedCommand{{Name: "c", Args: []string{"\x00"}}, {Name: "No Name"}, {Name: "c", Exit: -1}},
+		Commands: []sandbox.RecordedCommand{{Name: "c", Args: []string{"\x00"}}, {Name: "No Name"}, {Name: "c", Exit: -1}, {Name: "d", Code: "limit-calls"}},
 		Missing:  []string{"/a", "/d", "/gone", "/gone", "gone"},
+		Failed: []sandbox.RecordedFailure{
+			{Call: "fs.read", Path: "/a", Code: "denied"},
+			{Call: "fs.open", Path: "/b", Code: "denied"},
+			{Call: "fs.read", Path: "b", Code: "denied"},
+			{Call: "fs.read", Path: "/b", Code: "limit-time"},
+			{Call: "fs.read", Path: "/b", Code: "denied", Error: "x"},
+			{Call: "fs.read", Path: "/b", Code: "limit-read", Error: "\x1b" + strings.Repeat("y", 300)},
+		},
 	})
 	want := replay.Fixtures{
 		Files: map[string]string{"/a": "x"}, Folders: map[string][]string{"/d": {"n\ufffd", "x"}},
 		Stats: map[string]wire.FileInfo{"/a": {Type: "file", Mode: 0o7777}}, Commands: []sandbox.RecordedCommand{{Name: "c"}}, Missing: []string{"/gone"},
+		Failed: []sandbox.RecordedFailure{{Call: "fs.read", Path: "/b", Code: "limit-read", Error: " " + strings.Repeat("y", 199)}},
 	}
 	if diff := cmp.Diff(want, f); diff != "" {
 		t.Error(diff)
@@ -244,11 +284,15 @@ func TestRedactedFixtures(t *testing.T) {
 	t.Parallel()
 	before := replay.Fixtures{
 		Files:    map[string]string{"/home/alice/x": "host web7 of alice", "/plain": "1\n", "/bin": "\xffweb7\xfe web7"},
-		Commands: []sandbox.RecordedCommand{{Name: "who", Args: []string{"alice"}, Stdout: []byte("alice tty1\n"), Stderr: []byte("")}},
+		Commands: []sandbox.RecordedCommand{{Name: "who", Args: []string{"alice"}, Stdout: []byte("alice tty1\n"), Stderr: []byte("")}, {Name: "x", Code: "denied", Error: "web7 says no"}},
+		Failed:   []sandbox.RecordedFailure{{Call: "fs.read", Path: "/x", Code: "denied", Error: "a link to /home/alice/x"}},
 	}
 	after, changed := before.Redacted(redact.Names{Hosts: []string{"web7"}, Users: []string{"alice"}})
-	text := fmt.Sprintf("%q %q", after.Files, after.Commands[0].Stdout)
-	if changed != 3 || strings.Contains(text, "web7") || strings.Contains(string(after.Commands[0].Stdout), "alice") || strings.Contains(after.Files["/home/alice/x"], "alice") {
+	text := fmt.Sprintf("%q %q %q %q", after.Files, after.Commands[0].Stdout, after.Commands[1].Error, after.Failed[0].Error)
+	if strings.Contains(after.Failed[0].Error, "alice") || before.Failed[0].Error == after.Failed[0].Error {
+		t.Errorf("%+v", after.Failed)
+	}
+	if changed != 5 || strings.Contains(text, "web7") || strings.Contains(string(after.Commands[0].Stdout), "alice") || strings.Contains(after.Files["/home/alice/x"], "alice") {
 		t.Errorf("%d changed: %s", changed, text)
 	}
 	if after.Files["/plain"] != "1\n" || after.Commands[0].Args[0] != "alice" || string(before.Commands[0].Stdout) != "alice tty1\n" {
@@ -266,11 +310,12 @@ func TestChanges(t *testing.T) {
 	after.Files = map[string]string{"/etc/hostname": "other", "/new": ""}
 	after.Folders, after.Stats = nil, map[string]wire.FileInfo{"/etc/passwd": {Type: "link"}}
 	after.Commands = after.Commands[:1]
+	after.Failed = []sandbox.RecordedFailure{{Call: "fs.read", Path: "/root", Code: "call-failed"}}
 	after.Missing = []string{"/etc/gone", "/more"}
 	want := []string{
 		"changed facts ", "removed files /proc/1/auxv", "removed files /proc/meminfo", "removed files /proc/pagetypeinfo", "removed files /tmp/a b",
 		"changed files /etc/hostname", "added files /new", "removed folders /etc/apt", "removed folders /var/empty", "changed stats /etc/passwd",
-		"removed commands verify --root {x} nginx", "added missing /more",
+		"removed commands verify --root {x} nginx", "removed commands verify x", "removed failed fs.list /root", "changed failed fs.read /root", "added missing /more",
 	}
 	var got []string
 	for _, c := range before.Changes(after) {

@@ -23,7 +23,7 @@ func (h *host) ReadFile(path string, _ calls.Rules) ([]byte, error) {
 	if content, ok := h.fixtures.Files[path]; ok {
 		return []byte(content), nil
 	}
-	return nil, h.absent(path, "files")
+	return nil, h.absent(wire.OpRead, path, "files")
 }
 
 // List is the recorded names.
@@ -31,7 +31,7 @@ func (h *host) List(dir string, _ calls.Rules) ([]string, error) {
 	if names, ok := h.fixtures.Folders[dir]; ok {
 		return names, nil
 	}
-	return nil, h.absent(dir, "folders")
+	return nil, h.absent(wire.OpList, dir, "folders")
 }
 
 // Stat is the recorded facts about a path.
@@ -39,10 +39,10 @@ func (h *host) Stat(path string, _ calls.Rules) (wire.FileInfo, error) {
 	if info, ok := h.fixtures.Stats[path]; ok {
 		return info, nil
 	}
-	return wire.FileInfo{}, h.absent(path, "stats")
+	return wire.FileInfo{}, h.absent(wire.OpStat, path, "stats")
 }
 
-// Run is the recorded output. A command line that was recorded several times
+// Run is the recorded output or failure. A command line that was recorded several times
 // is answered in that order, the last answer then again.
 func (h *host) Run(name string, args []string) (sandbox.CommandOutput, error) {
 	line := name + "\x00" + strings.Join(args, "\x00")
@@ -61,12 +61,21 @@ func (h *host) Run(name string, args []string) (sandbox.CommandOutput, error) {
 	if found == nil {
 		return sandbox.CommandOutput{}, notRecorded("commands")
 	}
+	if found.Code != "" {
+		return sandbox.CommandOutput{}, failure(found.Code, found.Error)
+	}
 	return sandbox.CommandOutput{Stdout: found.Stdout, Stderr: found.Stderr, Exit: found.Exit}, nil
 }
 
-func (h *host) absent(path, section string) *calls.Error {
+// absent is why a call has no answer.
+func (h *host) absent(call, path, section string) *calls.Error {
+	for _, c := range h.fixtures.Failed {
+		if c.Call == call && c.Path == path {
+			return failure(c.Code, c.Error)
+		}
+	}
 	if slices.Contains(h.fixtures.Missing, path) {
-		return calls.Failed("no such file")
+		return calls.Failed(calls.NoSuchFile)
 	}
 	return notRecorded(section)
 }

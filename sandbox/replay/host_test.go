@@ -19,8 +19,13 @@ func TestRecordedHost(t *testing.T) {
 		Folders: map[string][]string{"/d": {"b", "a"}},
 		Stats:   map[string]wire.FileInfo{"/a": {Type: "file", Size: 1}},
 		Commands: []sandbox.RecordedCommand{
-			{Name: "load", Stdout: []byte("1")}, {Name: "load", Stdout: []byte("2"), Exit: 3}, {Name: "load", Args: []string{"-a"}, Stdout: []byte("a")},
+			{Name: "load", Stdout: []byte("1")},
+			{Name: "load", Stdout: []byte("2"), Exit: 3},
+			{Name: "load", Args: []string{"-a"}, Stdout: []byte("a")},
+			{Name: "slow", Stdout: []byte("at first")},
+			{Name: "slow", Code: "limit-time", Error: "too long"},
 		},
+		Failed:  []sandbox.RecordedFailure{{Call: "fs.list", Path: "/shut", Code: "call-failed", Error: "not permitted"}, {Call: "fs.list", Path: "/gone", Code: "denied"}},
 		Missing: []string{"/gone"},
 	})
 	rules := calls.Rules{}
@@ -41,7 +46,9 @@ func TestRecordedHost(t *testing.T) {
 		{read, "/gone", "no such file", errs.CodeCallFailed},
 		{read, "/d", "under files: hook test --record", errs.CodeCallFailed},
 		{list, "/d", "a b", ""},
-		{list, "/gone", "no such file", errs.CodeCallFailed},
+		{list, "/gone", "failed, as recorded", errs.CodeDenied},
+		{list, "/shut", "not permitted", errs.CodeCallFailed},
+		{read, "/shut", "under files", errs.CodeCallFailed},
 		{list, "/a", "under folders", errs.CodeCallFailed},
 		{stat, "/a", "file", ""},
 		{stat, "/gone", "no such file", errs.CodeCallFailed},
@@ -50,6 +57,9 @@ func TestRecordedHost(t *testing.T) {
 		{run, "load -a", "a", ""},
 		{run, "load", "2!!!", ""},
 		{run, "load", "2!!!", ""},
+		{run, "slow", "at first", ""},
+		{run, "slow", "too long", errs.CodeLimitTime},
+		{run, "slow", "too long", errs.CodeLimitTime},
 		{run, "load -b", "under commands", errs.CodeCallFailed},
 	} {
 		got, err := tt.ask(tt.arg)

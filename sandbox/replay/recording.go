@@ -5,7 +5,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"hookline/hooks"
 	"hookline/internal/redact"
 	"hookline/sandbox"
 	"hookline/sandbox/calls"
@@ -40,11 +39,11 @@ func FromRecording(r sandbox.Recording) Fixtures {
 		}
 	}
 	for _, c := range r.Commands {
-		if hooks.ValidHookName(c.Name) && validArgs(c.Args) {
-			c.Exit = min(max(c.Exit, 0), 255)
+		if c, ok := recorded(c); ok {
 			f.Commands = append(f.Commands, c)
 		}
 	}
+	f.Failed = f.failuresOf(r)
 	for _, path := range r.Missing {
 		if calls.CheckPath(path) == nil && !has(f.Files, path) && !has(f.Folders, path) && !has(f.Stats, path) {
 			f.Missing = append(f.Missing, path)
@@ -53,8 +52,8 @@ func FromRecording(r sandbox.Recording) Fixtures {
 	return f.canonical()
 }
 
-// Redacted is f with the contents of files and what commands printed redacted
-// as text fields are, and how many of them that changed. Paths, names and
+// Redacted is f with the contents of files, what commands printed and the
+// reasons of failures redacted as text fields are, and how many of them that changed. Paths, names and
 // arguments stay: the hook asks by them.
 func (f Fixtures) Redacted(names redact.Names) (Fixtures, int) {
 	changed, redactor := 0, redact.New(names)
@@ -74,6 +73,11 @@ func (f Fixtures) Redacted(names redact.Names) (Fixtures, int) {
 	for i := range f.Commands {
 		c := &f.Commands[i]
 		c.Stdout, c.Stderr = []byte(clean(string(c.Stdout))), []byte(clean(string(c.Stderr)))
+		c.Error = reason(clean(c.Error))
+	}
+	f.Failed = slices.Clone(f.Failed)
+	for i := range f.Failed {
+		f.Failed[i].Error = reason(clean(f.Failed[i].Error))
 	}
 	return f.canonical(), changed
 }
@@ -102,7 +106,7 @@ func redactText(s string, r *redact.Redactor) string {
 // Change is one answer that differs between two fixtures files.
 type Change struct {
 	How  string // added, removed or changed
-	Kind string // files, folders, stats, commands, missing or facts
+	Kind string // files, folders, stats, commands, failed, missing or facts
 	Name string // the path, or the command line
 }
 
@@ -116,6 +120,7 @@ func (f Fixtures) Changes(b Fixtures) []Change {
 	out = append(out, changes("folders", f.Folders, b.Folders, slices.Equal[[]string])...)
 	out = append(out, changes("stats", f.Stats, b.Stats, func(x, y wire.FileInfo) bool { return x == y })...)
 	out = append(out, changes("commands", byLine(f.Commands), byLine(b.Commands), equalRuns)...)
+	out = append(out, changes("failed", byCall(f.Failed), byCall(b.Failed), func(x, y sandbox.RecordedFailure) bool { return x == y })...)
 	return append(out, changes("missing", set(f.Missing), set(b.Missing), func(bool, bool) bool { return true })...)
 }
 

@@ -23,6 +23,7 @@ func (f Fixtures) YAML() []byte {
 	w.files(f)
 	w.lists(f)
 	w.commands(f.Commands)
+	w.failed(f.Failed)
 	w.items("", "missing", f.Missing)
 	if w.b.Len() == empty {
 		w.line("files: {}")
@@ -111,6 +112,10 @@ func (w *writer) commands(commands []sandbox.RecordedCommand) {
 		}
 		w.line("  - name: %s", scalar(c.Name))
 		w.line("    args: [%s]", strings.Join(args, ", "))
+		if c.Code != "" {
+			w.line("    error: {code: %s, message: %s}", c.Code, quoted(c.Error))
+			continue
+		}
 		for _, out := range []struct{ name, text string }{{"stdout", string(c.Stdout)}, {"stderr", string(c.Stderr)}} {
 			if utf8.ValidString(out.text) {
 				w.text("    ", out.name+":", out.text)
