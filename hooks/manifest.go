@@ -184,7 +184,10 @@ func (m Manifest) check() (string, *errs.Error) {
 	if m.Limits.Lifetime%time.Second != 0 {
 		return "limits.lifetime", malformed("", "must be whole seconds")
 	}
-	if r := m.Limits.MaxRuntime; r != 0 && (r%time.Millisecond != 0 || r > MaxRuntimeSeconds*time.Second) {
+	if m.Limits.MaxRuntime == 0 {
+		return "limits.max_runtime", malformed("", "is missing or 0; every limit must be given").WithHint("for example 2s, at most %ds", MaxRuntimeSeconds)
+	}
+	if r := m.Limits.MaxRuntime; r%time.Millisecond != 0 || r > MaxRuntimeSeconds*time.Second {
 		return "limits.max_runtime", malformed("", "must be from 1ms to %ds, in whole milliseconds", MaxRuntimeSeconds)
 	}
 	s := newStatement(m.Predicate(time.Unix(0, 0)), Digest(nil))

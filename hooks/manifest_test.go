@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,8 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"odd lifetime", "lifetime: 7d", "lifetime: 1500ms", "hook.yaml:18:13", "whole seconds"},
 		{"no lifetime", "lifetime: 7d", "lifetime: week", "hook.yaml:18:13", "not a duration"},
 		{"long runtime", "max_runtime: 2s", "max_runtime: 11s", "hook.yaml:24:16", "limits.max_runtime must be from 1ms to 10s"},
+		{"no runtime", "  max_runtime: 2s\n", "", "hook.yaml:18:3", "limits.max_runtime is missing"},
+		{"no time", "max_runtime: 2s", "max_runtime: 0s", "hook.yaml:24:16", "limits.max_runtime is missing or 0"},
 		{"odd runtime", "max_runtime: 2s", "max_runtime: 10us", "hook.yaml:24:16", "whole milliseconds"},
 		{"hook name", "hook: kernel-taint", "hook: Kernel", "hook.yaml:2:7", "hook must be a name"},
 		{"no hook", "hook: kernel-taint\n", "", "hook.yaml:2:1", "hook is missing"},
@@ -118,6 +121,38 @@ func TestManifestYAMLRoundTrips(t *testing.T) {
 		if strings.Count(string(b), "#") < 8 {
 			t.Errorf("%s: hardly a comment in\n%s", name, b)
 		}
+	}
+}
+
+// A hint for a duration is one.
+func TestHintsOfDurations(t *testing.T) {
+	for key, line := range map[string]string{"lifetime": "  lifetime: 7d\n", "max_runtime": "  max_runtime: 2s\n"} {
+		_, err := hooks.ParseManifest([]byte(strings.Replace(written, line, "", 1)))
+		e, ok := errs.As(err)
+		if !ok {
+			t.Fatalf("%s: %v", key, err)
+		}
+		example := strings.TrimSuffix(strings.Fields(e.Hint + " - - -")[2], ",")
+		with := "  " + key + ": " + example + "\n"
+		if _, err := hooks.ParseManifest([]byte(strings.Replace(written, line, with, 1))); err != nil {
+			t.Errorf("%s: the hint %q does not help: %v", key, e.Hint, err)
+		}
+	}
+}
+
+// The example in a manifest without commands is one when its marks are gone.
+func TestExampleCommandOfTheTemplate(t *testing.T) {
+	text, example, ok := strings.Cut(string(manifest().YAML()), "  cmd.run: []\n  # An example")
+	_, example, found := strings.Cut(example, "\n")
+	if !ok || !found {
+		t.Fatalf("no example in\n%s", manifest().YAML())
+	}
+	m, err := hooks.ParseManifest([]byte(text + regexp.MustCompile(`(?m)^  # `).ReplaceAllString(example, "  ")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, ok := m.Capabilities.Command("verify"); !ok || c.Check([]string{"--verify", "nginx"}) != nil || len(c.Reads) == 0 {
+		t.Errorf("%+v", m.Capabilities.CmdRun)
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 // back to the same manifest.
 func (m Manifest) YAML() []byte {
 	w := &yamlWriter{}
-	w.line("# What this hook may do. People sign a statement made from this file and hook.lua;")
-	w.line("# a limit that is missing is refused, never unlimited.")
+	w.line("# What this hook may do; docs/hook-yaml.md explains every key. People sign a")
+	w.line("# statement made from this file and hook.lua; a limit that is missing is refused, never unlimited.")
 	w.line("hook: %s", quote(m.Hook))
 	w.line("description: %s", quote(m.Description))
 	w.line("")
@@ -63,6 +63,8 @@ func (m Manifest) writeCapabilities(w *yamlWriter) {
 	w.line("  # {path} may be, reads what the program may read (files, or folders with all below: /dir/**).")
 	if len(c.CmdRun) == 0 {
 		w.line("  cmd.run: []")
+		w.line("  # An example, in place of that line; the script calls it by cmd.run(\"verify\", {\"--verify\", name}):")
+		w.b.WriteString(exampleCommand)
 		return
 	}
 	w.line("  cmd.run:")
@@ -75,6 +77,17 @@ func (m Manifest) writeCapabilities(w *yamlWriter) {
 		w.line("      syslog: %t # may read the kernel's log", cmd.Syslog)
 	}
 }
+
+// exampleCommand stands in a manifest without commands, for its author to take
+// the comment marks off.
+const exampleCommand = `  # cmd.run:
+  #   - name: verify
+  #     program: /usr/bin/dpkg
+  #     args: ["--verify", "{package}"]
+  #     paths: []
+  #     reads: [/etc/dpkg/**, /usr/**, /var/lib/dpkg/**]
+  #     syslog: false # true: may read the kernel's log
+`
 
 func (m Manifest) writeFields(w *yamlWriter) {
 	w.line("# What the hook brings back. type: text, int, number, bool or json; class: technical,")
