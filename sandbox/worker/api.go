@@ -24,7 +24,7 @@ func (v *vm) openAPI() {
 	v.later(v.library("cmd", map[string]lua.LGFunction{"run": v.cmdRun}), "cmd")
 	v.later(v.library("sys", map[string]lua.LGFunction{"facts": v.sysFacts}), "sys")
 	v.library("time", map[string]lua.LGFunction{"now": v.timeNow})
-	v.l.G.Global.RawSetString("log", v.l.NewFunction(v.logText))
+	v.l.G.Global.RawSetString("log", v.function("", "log", v.logText))
 }
 
 // later makes every other name of a library a call that is not available.
@@ -54,14 +54,6 @@ func codeOf(err error) errs.Code {
 	return errs.CodeHookError
 }
 
-// arguments refuses calls with another number of arguments: an argument too
-// many is a mistake that should not pass unseen.
-func arguments(l *lua.LState, n int) {
-	if l.GetTop() != n {
-		l.RaiseError("wrong number of arguments (%d expected, got %d)", n, l.GetTop())
-	}
-}
-
 func (v *vm) name(l *lua.LState) string {
 	if l.Get(1).Type() != lua.LTString {
 		l.TypeError(1, lua.LTString)
@@ -70,7 +62,7 @@ func (v *vm) name(l *lua.LState) string {
 }
 
 func (v *vm) reportGet(l *lua.LState) int {
-	arguments(l, 1)
+	v.arguments(l, 1)
 	name := v.name(l)
 	body, none, err := v.call(wire.OpGet, name, nil)
 	if err != nil {
@@ -86,7 +78,7 @@ func (v *vm) reportGet(l *lua.LState) int {
 }
 
 func (v *vm) reportNames(l *lua.LState) int {
-	arguments(l, 0)
+	v.arguments(l, 0)
 	body, _, err := v.call(wire.OpNames, "", nil)
 	if err == nil {
 		err = v.pushNames(l, body)
@@ -113,7 +105,7 @@ func (v *vm) pushNames(l *lua.LState, body []byte) error {
 }
 
 func (v *vm) reportSet(l *lua.LState) int {
-	arguments(l, 2)
+	v.arguments(l, 2)
 	name := v.name(l)
 	if err := v.setField(name, l.Get(2)); err != nil {
 		v.fail(l, "report.set: "+shown(name), err)
@@ -162,7 +154,7 @@ func (v *vm) setReturned(result lua.LValue) error {
 }
 
 func (v *vm) sysFacts(l *lua.LState) int {
-	arguments(l, 0)
+	v.arguments(l, 0)
 	t := l.NewTable()
 	facts := v.start.Facts
 	t.RawSetString("os", lua.LString(facts.OS))
@@ -175,14 +167,14 @@ func (v *vm) sysFacts(l *lua.LState) int {
 
 // timeNow is Unix seconds with milliseconds.
 func (v *vm) timeNow(l *lua.LState) int {
-	arguments(l, 0)
+	v.arguments(l, 0)
 	ms := v.start.NowMS + time.Since(v.began).Milliseconds()
 	l.Push(lua.LNumber(math.Round(float64(ms)) / 1000))
 	return 1
 }
 
 func (v *vm) logText(l *lua.LState) int {
-	arguments(l, 1)
+	v.arguments(l, 1)
 	v.log(clipWord(lua.LVAsString(v.text(l, l.Get(1))), maxLogLine))
 	return 0
 }

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -14,23 +13,23 @@ import (
 // here; os, io, debug, package and channel are never opened.
 func (v *vm) openBase() {
 	globals := v.l.G.Global
-	v.fill(globals, map[string]lua.LGFunction{
+	v.fill("", globals, map[string]lua.LGFunction{
 		"assert": v.assert, "error": v.errorOf, "pcall": v.pcall, "xpcall": v.xpcall,
 		"type": typeOf, "tostring": v.tostring, "tonumber": tonumber, "print": v.print,
 		"next": v.next, "select": selectOf, "unpack": v.unpack,
 		"rawequal": rawequal, "rawget": rawget, "rawset": rawset,
 		"getmetatable": getmetatable, "setmetatable": setmetatable,
 	})
-	next := v.l.NewFunction(v.next)
-	globals.RawSetString("pairs", v.l.NewFunction(func(l *lua.LState) int {
+	next := v.function("", "next", v.next)
+	globals.RawSetString("pairs", v.function("", "pairs", func(l *lua.LState) int {
 		t := l.CheckTable(1)
 		l.Push(next)
 		l.Push(t)
 		l.Push(lua.LNil)
 		return 3
 	}))
-	step := v.l.NewFunction(v.ipairsStep)
-	globals.RawSetString("ipairs", v.l.NewFunction(func(l *lua.LState) int {
+	step := v.function("", "ipairs", v.ipairsStep)
+	globals.RawSetString("ipairs", v.function("", "ipairs", func(l *lua.LState) int {
 		t := l.CheckTable(1)
 		l.Push(step)
 		l.Push(t)
@@ -41,15 +40,15 @@ func (v *vm) openBase() {
 	globals.RawSetString("_VERSION", lua.LString("Lua 5.1"))
 }
 
-func (v *vm) fill(t *lua.LTable, functions map[string]lua.LGFunction) {
+func (v *vm) fill(library string, t *lua.LTable, functions map[string]lua.LGFunction) {
 	for name, fn := range functions {
-		t.RawSetString(name, v.l.NewFunction(fn))
+		t.RawSetString(name, v.function(library, name, fn))
 	}
 }
 
 func (v *vm) library(name string, functions map[string]lua.LGFunction) *lua.LTable {
 	t := v.l.NewTable()
-	v.fill(t, functions)
+	v.fill(name, t, functions)
 	v.l.G.Global.RawSetString(name, t)
 	return t
 }
@@ -83,20 +82,31 @@ func (v *vm) assert(l *lua.LState) int {
 		return l.GetTop()
 	}
 	if message := l.Get(2); message != lua.LNil {
-		l.Error(message, 0)
+		v.ownError(l, message)
 	}
 	l.RaiseError("assertion failed!")
 	return 0
 }
 
 func (v *vm) errorOf(l *lua.LState) int {
-	level := l.OptInt(2, 1)
+	level := min(l.OptInt(2, 1), callDepth)
 	value := l.Get(1)
 	if text, ok := value.(lua.LString); ok {
 		v.budget.allocated(len(text))
+		if level > 0 {
+			value = lua.LString(where(l, level)) + " " + text
+		}
 	}
-	l.Error(value, min(max(level, 0), callDepth))
+	v.ownError(l, value)
 	return 0
+}
+
+// ownError raises a value that the script made: a text of it stays as it is.
+func (v *vm) ownError(l *lua.LState, value lua.LValue) {
+	if text, ok := value.(lua.LString); ok {
+		v.own = string(text)
+	}
+	l.Error(value, 0)
 }
 
 func (v *vm) pcall(l *lua.LState) int {
@@ -105,7 +115,7 @@ func (v *vm) pcall(l *lua.LState) int {
 	if err := l.PCall(l.GetTop()-1, lua.MultRet, nil); err != nil {
 		l.SetTop(0)
 		l.Push(lua.LFalse)
-		l.Push(errorValue(err))
+		l.Push(v.errorValue(l, err))
 		return 2
 	}
 	l.Insert(lua.LTrue, 1)
@@ -117,25 +127,21 @@ func (v *vm) xpcall(l *lua.LState) int {
 	defer v.enter(l)()
 	l.SetTop(0)
 	l.Push(fn)
-	if err := l.PCall(0, lua.MultRet, handler); err != nil {
+	told := l.NewFunction(func(l *lua.LState) int {
+		value := v.caught(l, l.Get(1))
+		l.Push(handler)
+		l.Push(value)
+		l.Call(1, 1)
+		return 1
+	})
+	if err := l.PCall(0, lua.MultRet, told); err != nil {
 		l.SetTop(0)
 		l.Push(lua.LFalse)
-		l.Push(errorValue(err))
+		l.Push(v.errorValue(l, err))
 		return 2
 	}
 	l.Insert(lua.LTrue, 1)
 	return l.GetTop()
-}
-
-func errorValue(err error) lua.LValue {
-	var raised *lua.ApiError
-	if !errors.As(err, &raised) || raised.Object == nil {
-		return lua.LString("the script broke the Lua machine")
-	}
-	if text, ok := raised.Object.(lua.LString); ok {
-		return lua.LString(goFree(string(text)))
-	}
-	return raised.Object
 }
 
 func typeOf(l *lua.LState) int {
@@ -368,9 +374,4 @@ func (v *vm) grow(l *lua.LState, what string, size int) {
 		v.tooLarge(l, what)
 	}
 	v.budget.allocated(size)
-}
-
-// fail raises what went wrong with a brokered call.
-func (v *vm) fail(l *lua.LState, what string, err error) {
-	v.raise(l, codeOf(err), "%s: %s", what, err.Error())
 }

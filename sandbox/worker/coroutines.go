@@ -28,7 +28,13 @@ func (v *vm) openCoroutine() {
 				l.Push(lua.LString(reason))
 				return 2
 			}
-			return resume(l)
+			count := resume(l)
+			if count == 2 && l.Get(-2) == lua.LFalse {
+				value := v.caught(l, l.Get(-1))
+				l.Pop(1)
+				l.Push(value)
+			}
+			return count
 		},
 		"yield": func(l *lua.LState) int {
 			if l.Parent == nil {

@@ -19,7 +19,7 @@ import (
 var errAnswer = &callError{code: errs.CodeCallFailed, text: "the answer cannot be read"}
 
 func (v *vm) fsRead(l *lua.LState) int {
-	arguments(l, 1)
+	v.arguments(l, 1)
 	path := v.name(l)
 	body, _, err := v.call(wire.OpRead, path, nil)
 	if err != nil {
@@ -32,7 +32,7 @@ func (v *vm) fsRead(l *lua.LState) int {
 
 // fsList gives the names in a folder.
 func (v *vm) fsList(l *lua.LState) int {
-	arguments(l, 1)
+	v.arguments(l, 1)
 	path := v.name(l)
 	body, _, err := v.call(wire.OpList, path, nil)
 	if err == nil {
@@ -46,7 +46,7 @@ func (v *vm) fsList(l *lua.LState) int {
 
 // fsStat gives a table about a path.
 func (v *vm) fsStat(l *lua.LState) int {
-	arguments(l, 1)
+	v.arguments(l, 1)
 	path := v.name(l)
 	body, _, err := v.call(wire.OpStat, path, nil)
 	var info wire.FileInfo
@@ -77,7 +77,7 @@ func (v *vm) fsStat(l *lua.LState) int {
 
 // cmdRun runs a declared command: stdout, stderr, exit code.
 func (v *vm) cmdRun(l *lua.LState) int {
-	arguments(l, 2)
+	v.arguments(l, 2)
 	name := v.name(l)
 	args, err := v.commandArguments(l.CheckTable(2))
 	if err != nil {

@@ -27,7 +27,7 @@ func (v *vm) openJSON() {
 }
 
 func (v *vm) jsonEncode(l *lua.LState) int {
-	arguments(l, 1)
+	v.arguments(l, 1)
 	text, err := v.encode(l.Get(1))
 	if err != nil {
 		v.fail(l, "json.encode", err)
@@ -166,7 +166,7 @@ func (e *encoder) object(t *lua.LTable, keys []string, depth int) error {
 }
 
 func (v *vm) jsonDecode(l *lua.LState) int {
-	arguments(l, 1)
+	v.arguments(l, 1)
 	text := l.CheckString(1)
 	if len(text) > maxJSONBytes {
 		v.fail(l, "json.decode", errJSONLarge)

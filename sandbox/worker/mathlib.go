@@ -34,8 +34,8 @@ func (v *vm) openMath() {
 	t.RawSetString("pi", lua.LNumber(math.Pi))
 	t.RawSetString("huge", lua.LNumber(math.Inf(1)))
 	source := rand.New(rand.NewPCG(v.rand, 0)) //nolint:gosec // Lua's math.random is no secret
-	t.RawSetString("random", v.l.NewFunction(func(l *lua.LState) int { return mathRandom(l, source) }))
-	t.RawSetString("randomseed", v.l.NewFunction(func(l *lua.LState) int {
+	t.RawSetString("random", v.function("math", "random", func(l *lua.LState) int { return mathRandom(l, source) }))
+	t.RawSetString("randomseed", v.function("math", "randomseed", func(l *lua.LState) int {
 		*source = *rand.New(rand.NewPCG(math.Float64bits(float64(l.CheckNumber(1))), 0)) //nolint:gosec // the same
 		return 0
 	}))

@@ -77,7 +77,7 @@ func (v *vm) tabInsert(l *lua.LState) int {
 		v.budget.spend(int64(end-at) / 16)
 		t.Insert(at, l.Get(3))
 	default:
-		l.RaiseError("wrong number of arguments to 'insert'")
+		l.RaiseError("wrong number of arguments to 'table.insert'")
 	}
 	return 0
 }

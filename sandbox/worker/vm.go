@@ -23,6 +23,8 @@ type vm struct {
 	threads int                 // coroutines made so far
 	inGo    map[*lua.LState]int // Go functions that a thread is inside of: no yield there
 	soft    raised              // the last error that stands for a code
+	own     string              // the text that the script, or raise, made an error of last: nobody rewords that
+	current called              // the function of the library that was called last
 	rand    uint64
 
 	programs map[string]*pattern.Program // patterns that were used, a few
@@ -77,6 +79,7 @@ func (k *worker) newVM() *vm {
 	v.openMath()
 	v.openCoroutine()
 	v.openJSON()
+	v.openWords()
 	v.openAPI()
 	return v
 }
@@ -114,7 +117,7 @@ func compile(l *lua.LState, script string) (fn *lua.LFunction, line int, err err
 func (v *vm) execute(fn *lua.LFunction) (code errs.Code, text string, line int) {
 	defer func() {
 		if recover() != nil { // a fault of the VM that no pcall holds
-			code, text, line = errs.CodeHookError, "the script broke the Lua machine", v.budget.line()
+			code, text, line = errs.CodeHookError, brokeMachine, v.budget.line()
 		}
 	}()
 	v.l.Push(fn)
@@ -154,8 +157,8 @@ func (v *vm) failure(err error) (code errs.Code, text string, line int) {
 	if v.soft.text != "" && text == v.soft.text {
 		code = v.soft.code
 	}
-	line, text = position(text)
-	return code, goFree(text), line
+	line, text = position(v.plain(text))
+	return code, text, line
 }
 
 // position cuts "hook.lua:12: " off an error's text.
@@ -173,25 +176,4 @@ func position(text string) (line int, rest string) {
 		return 0, text
 	}
 	return line, strings.TrimLeft(rest, " ")
-}
-
-// goFree keeps faults of the VM itself from telling about its insides.
-func goFree(text string) string {
-	if strings.HasPrefix(text, "runtime error: ") || strings.HasPrefix(text, "interface conversion: ") {
-		return "the script broke the Lua machine"
-	}
-	return text
-}
-
-// raise is a Lua error at the caller's line that stands for code while it
-// goes uncaught and unchanged.
-func (v *vm) raise(l *lua.LState, code errs.Code, format string, args ...any) {
-	text := l.Where(1) + " " + fmt.Sprintf(format, args...)
-	v.soft = raised{text: text, code: code}
-	l.Error(lua.LString(text), 0)
-}
-
-// tooLarge raises the soft memory bound of the library.
-func (v *vm) tooLarge(l *lua.LState, what string) {
-	v.raise(l, errs.CodeLimitMemory, "%s: result would be larger than 4 MiB", what)
 }
