@@ -48,7 +48,7 @@ func (c Capabilities) Command(name string) (Command, bool) {
 // the hook's author.
 func (c Command) Check(args []string) error {
 	if len(args) != len(c.Args) {
-		return fmt.Errorf("%s takes %d argument(s), not %d", c.Name, len(c.Args), len(args))
+		return fmt.Errorf("%s takes %d argument(s), not %d: give the whole list as signed: %s", c.Name, len(c.Args), len(args), c.signed())
 	}
 	for i, pattern := range c.Args {
 		if err := c.checkArgument(pattern, args[i]); err != nil {
@@ -56,6 +56,14 @@ func (c Command) Check(args []string) error {
 		}
 	}
 	return nil
+}
+
+// signed is the list of arguments for a message.
+func (c Command) signed() string {
+	if len(c.Args) == 0 {
+		return "none"
+	}
+	return clip(strings.Join(c.Args, " "))
 }
 
 func (c Command) checkArgument(pattern, value string) error {
@@ -70,7 +78,7 @@ func (c Command) checkArgument(pattern, value string) error {
 		}
 	case PlacePath:
 		if problem := checkPath(value); problem != "" || strings.ContainsAny(value, "*{}") {
-			return fmt.Errorf("%q is no absolute, clean path", clip(value))
+			return fmt.Errorf("%q is no absolute, clean path of printable ASCII", clip(value))
 		}
 		if Cover(c.Paths, value) == NotCovered {
 			return fmt.Errorf("%q is not within the signed paths", clip(value))
@@ -212,8 +220,11 @@ func checkReads(s string) string {
 		return ""
 	}
 	for _, secret := range secretPlaces() {
-		if secret == tree || strings.HasPrefix(secret, tree+"/") || strings.HasPrefix(tree, secret+"/") {
+		switch {
+		case secret == tree || strings.HasPrefix(secret, tree+"/"):
 			return fmt.Sprintf("would open %s; name the files or folders that are needed", secret)
+		case strings.HasPrefix(tree, secret+"/"):
+			return fmt.Sprintf("lies within %s, which has no folder that is opened with all below; name the files that are needed", secret)
 		}
 	}
 	if reason := NeverRead(path.Join(tree, "x")); reason != "" {

@@ -23,7 +23,7 @@ func TestCommandCheck(t *testing.T) {
 		{name: "none", pattern: nil, args: nil},
 		{name: "exact", pattern: []string{"-r"}, args: []string{"-r"}},
 		{name: "another", pattern: []string{"-r"}, args: []string{"-a"}, refusal: `must be "-r"`},
-		{name: "one more", pattern: []string{"-r"}, args: []string{"-r", "LD_PRELOAD=/tmp/x.so"}, refusal: "takes 1 argument(s), not 2"},
+		{name: "one more", pattern: []string{"-r"}, args: []string{"-r", "LD_PRELOAD=/tmp/x.so"}, refusal: "takes 1 argument(s), not 2: give the whole list as signed: -r"},
 		{name: "one less", pattern: []string{"-r"}, args: nil, refusal: "takes 1"},
 		{name: "package", pattern: []string{"-V", "{package}"}, args: []string{"-V", "libc6"}, chosen: []string{"libc6"}},
 		{name: "the hook's own package", pattern: []string{"{package}"}, args: []string{"nginx"}, pkgMatch: "nginx"},

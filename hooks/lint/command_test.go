@@ -61,7 +61,7 @@ func TestCommands(t *testing.T) {
 		{"computed option", "cmd.run('log', {'-k', report.get('O')})", "5:10 warning argument-dynamic"},
 		{"open end", "cmd.run('files', {'-L', report.get('P'):match('%S+')})", "5:1 warning argument-dynamic"},
 		{"through a wrapper", "local function run(n, a) local ok, out = pcall(cmd.run, n, a) return out end\nrun('log', {'-k', '-T'})\nrun('top', {})", "7:6 error command-undeclared"},
-		{"one argument through a wrapper", "local function of(p) return cmd.run('files', {'-L', p}) end\nof('bash')\nof('../x')\nof(report.get('P'))", "7:5 error command-arguments, 8:0 warning argument-dynamic"},
+		{"one argument through a wrapper", "local function of(p) return cmd.run('files', {'-L', p}) end\nof('bash')\nof('../x')\nof(report.get('P'))", "7:5 error command-arguments, 8:1 warning argument-dynamic"},
 		{"wrapper that calls itself", "local function of(p) cmd.run('files', {'-L', p}) of(p) end\nof('bash')", ""},
 		{"wrapper that gets out", "local function of(p) cmd.run('files', {'-L', p}) end\nlocal t = {of}", "5:31 warning argument-dynamic"},
 		{"loop over names", "for _, n in ipairs({'log', 'top'}) do cmd.run(n, {'-k', '-T'}) end", "5:29 error command-undeclared"},

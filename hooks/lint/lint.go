@@ -62,6 +62,10 @@ const (
 	CodeSteered         = "root-exact-only"      // not open as root over somebody else's report
 	CodeCharacter       = "character-hidden"     // bidirectional, invisible, control
 	CodeLookalike       = "character-lookalike"  // looks like another one
+	CodeHiddenRight     = "text-hidden"          // behind many blanks on its line
+	CodeLong            = "line-long"            // goes on far to the right
+	CodeShadowed        = "name-shadowed"        // a library's name for something else
+	CodeWide            = "path-wide"            // a whole top folder
 	CodeMore            = "more"                 // there are more findings than are shown
 )
 
@@ -72,9 +76,12 @@ const (
 	maxSteps    = 100_000
 )
 
-// Finding is one thing about a script. Line and Column count from 1, columns
-// in bytes; line 0 is the manifest, column 0 is unknown.
+// Finding is one thing about a script or its manifest. Line and Column of the
+// script count from 1, columns in bytes. Of the manifest, which is not here,
+// they are 0, and Key names the member of the predicate that it is about.
 type Finding struct {
+	File     string `json:"file"` // hooks.ScriptName or hooks.ManifestName
+	Key      string `json:"key,omitempty"`
 	Line     int    `json:"line"`
 	Column   int    `json:"column"`
 	Severity string `json:"severity"`
@@ -93,20 +100,21 @@ func Check(script []byte, p hooks.Predicate) []Finding {
 		if found := c.result(); len(found) > 0 {
 			return found
 		}
-		return []Finding{{Line: 1, Severity: SeverityError, Code: CodeScript, Message: message(err)}}
+		return []Finding{{File: hooks.ScriptName, Line: 1, Column: 1, Severity: SeverityError, Code: CodeScript, Message: message(err)}}
 	}
 	c.manifest()
 	c.characters(string(script))
+	c.layout(string(script))
 	chunk, err := parse.Parse(bytes.NewReader(script), hooks.ScriptName)
 	switch {
 	case err != nil:
-		c.found(syntaxFinding(err, script))
+		c.syntax(err, script)
 	case !c.walk(chunk):
 		// Compile recurses too, so it is not asked.
 		c.add(SeverityError, CodeTooComplex, 1, "", "the script is too complex, or nested too deeply, to be checked")
 	default:
 		if _, err := lua.Compile(chunk, hooks.ScriptName); err != nil {
-			c.found(syntaxFinding(err, script))
+			c.syntax(err, script)
 		}
 	}
 	return c.result()
@@ -119,8 +127,24 @@ func message(err error) string {
 	return err.Error()
 }
 
+// syntax adds what the parser says, but for a line of which a character says
+// it better.
+func (c *checker) syntax(err error, script []byte) {
+	f := syntaxFinding(err, script)
+	clear := func(e Finding) bool {
+		return e.Line == f.Line && (e.Code == CodeCharacter || e.Code == CodeLookalike)
+	}
+	if slices.ContainsFunc(c.errors, clear) {
+		return
+	}
+	if f.Column == 0 {
+		f.Column = c.indent(f.Line)
+	}
+	c.found(f)
+}
+
 func syntaxFinding(err error, script []byte) Finding {
-	f := Finding{Line: 1, Severity: SeverityError, Code: CodeSyntax}
+	f := Finding{File: hooks.ScriptName, Line: 1, Severity: SeverityError, Code: CodeSyntax}
 	var pe *parse.Error
 	var ce *lua.CompileError
 	switch {
@@ -229,26 +253,45 @@ func (c *checker) result() []Finding {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Severity, b.Severity), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
 	})
 	if c.dropped > 0 {
-		all = append(all, Finding{Line: len(c.lines), Severity: SeverityWarning, Code: CodeMore, Message: fmt.Sprintf("… and %d more", c.dropped)})
+		all = append(all, Finding{File: hooks.ScriptName, Line: len(c.lines), Column: 1, Severity: SeverityWarning, Code: CodeMore, Message: fmt.Sprintf("… and %d more", c.dropped)})
 	}
 	return all
 }
 
 // add notes a finding; near is the text on the line that it points to.
 func (c *checker) add(severity, code string, line int, near, format string, args ...any) {
-	f := Finding{Line: line, Severity: severity, Code: code, Message: fmt.Sprintf(format, args...)}
-	if c.seen[f] {
-		return
-	}
-	c.seen[f] = true
-	if c.full(severity) {
-		c.dropped++
-		return
-	}
+	column := c.indent(line)
 	if c.has(line, near) {
-		f.Column = strings.Index(c.lines[line-1], near) + 1
+		column = strings.Index(c.lines[line-1], near) + 1
 	}
-	c.found(f)
+	c.at(severity, code, line, column, format, args...)
+}
+
+// at notes a finding at a column, once for its line.
+func (c *checker) at(severity, code string, line, column int, format string, args ...any) {
+	c.once(Finding{File: hooks.ScriptName, Line: max(line, 1), Column: column, Severity: severity, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// declares notes a finding about a member of the predicate.
+func (c *checker) declares(severity, code, key, format string, args ...any) {
+	c.once(Finding{File: hooks.ManifestName, Key: key, Severity: severity, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) once(f Finding) {
+	where := f
+	where.Column = 0
+	if !c.seen[where] {
+		c.seen[where] = true
+		c.found(f)
+	}
+}
+
+// indent is the column at which a line begins; 1 where there is none.
+func (c *checker) indent(line int) int {
+	if line < 1 || line > len(c.lines) {
+		return 1
+	}
+	return indentOf(c.lines[line-1])
 }
 
 func (c *checker) full(severity string) bool {
@@ -287,22 +330,22 @@ func (c *checker) reportUnknown() {
 
 func (c *checker) reportUnused() {
 	if !c.hidden[sinkField] {
-		for _, f := range c.p.Fields {
+		for i, f := range c.p.Fields {
 			if !c.set[f.Name] {
-				c.add(SeverityWarning, CodeFieldUnset, 0, "", "the manifest declares the field %q, the script never sets it", f.Name)
+				c.declares(SeverityWarning, CodeFieldUnset, index("fields", i), "the manifest declares the field %q, the script never sets it", f.Name)
 			}
 		}
 	}
 	for _, kind := range pathKinds() {
-		for _, path := range c.allowed(kind) {
+		for i, path := range c.allowed(kind) {
 			if !c.hidden[kind] && !c.used[use{kind, path}] {
-				c.add(SeverityWarning, CodeUnused, 0, "", "the manifest asks to %s %q, the script never does", verb(kind), path)
+				c.declares(SeverityWarning, CodeUnused, index(keyOf(kind), i), "the manifest asks to %s %q, the script never does", verb(kind), path)
 			}
 		}
 	}
-	for _, cmd := range c.p.Capabilities.CmdRun {
+	for i, cmd := range c.p.Capabilities.CmdRun {
 		if !c.hidden[sinkRun] && !c.used[use{sinkRun, cmd.Name}] {
-			c.add(SeverityWarning, CodeUnused, 0, "", "the manifest declares the command %q, the script never runs it", cmd.Name)
+			c.declares(SeverityWarning, CodeUnused, index(keyOf(sinkRun), i), "the manifest declares the command %q, the script never runs it", cmd.Name)
 		}
 	}
 }

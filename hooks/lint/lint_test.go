@@ -25,10 +25,10 @@ const good = `report.set("A", fs.read("/proc/version"))` + "\n" + `report.set("B
 func TestCheck(t *testing.T) {
 	for _, tc := range []struct{ name, script, want string }{
 		{"all is well", good, ""},
-		{"empty", " \n", "1:0 error script"},
+		{"empty", " \n", "1:1 error script"},
 		{"syntax", "local x = = 1\n", "1:11 error syntax"},
-		{"cut off", good + "if true then\n", "3:0 error syntax"},
-		{"break outside", good + "break\n", "3:0 error syntax"},
+		{"cut off", good + "if true then\n", "3:1 error syntax"},
+		{"break outside", good + "break\n", "3:1 error syntax"},
 		{"removed", good + "os.exit()\n", "3:1 error global-removed"},
 		{"unknown", good + "frobnicate()\n", "3:1 error global-unknown"},
 		{"assigned later", good + "local function f() return late end\nlate = f\n", "4:1 warning global-assigned"},
@@ -55,10 +55,15 @@ func TestCheck(t *testing.T) {
 		{"through pcall", good + "pcall(fs.read, '/etc/passwd')\n", "3:17 error path-undeclared"},
 		{"through a wrapper", good + "local function r(p) local ok, s = pcall(fs.read, p) return s end\nr('/etc/passwd')\nr('/proc/version')\n", "4:4 error path-undeclared"},
 		{"through two wrappers", good + "local function a(p) return fs.read(p) end\nlocal function b(x, p) return a(p) end\nb(1, '/etc/passwd')\n", "5:7 error path-undeclared"},
-		{"concatenated", good + "local d = '/etc/'\nfs.read(d .. 'passwd')\n", "4:0 error path-undeclared"},
+		{"concatenated", good + "local d = '/etc/'\nfs.read(d .. 'passwd')\n", "4:1 error path-undeclared"},
 		{"loop over constants", good + "for _, f in ipairs({'/proc/version', '/etc/passwd'}) do fs.read(f) end\n", "3:39 error path-undeclared"},
 		{"loop over a local", good + "local all = {cpu = '/proc/pressure/cpu', io = '/proc/pressure/io'}\nfor _, f in pairs(all) do fs.read(f) end\n", ""},
-		{"shadowed", good + "local fs = {read = function(p) return p end}\nfs.read('/etc/passwd')\n", ""},
+		{"shadowed", good + "local fs = {read = function(p) return p end}\nfs.read('/etc/passwd')\n", "3:7 warning name-shadowed"},
+		{"shadowed, by a function", good + "local function report() end\n", "3:16 warning name-shadowed"},
+		{"shadowed, by a parameter", good + "local function f(a, json) return json end\n", "3:21 warning name-shadowed"},
+		{"shadowed, by a loop", good + "for cmd = 1, 2 do end\nfor _, time in ipairs({}) do end\n", "3:5 warning name-shadowed, 4:8 warning name-shadowed"},
+		{"the same under its name", good + "local fs, json = fs, json\n", ""},
+		{"replaced through _G", good + "_G.json = {}\n_G.fs = nil\n", "3:4 warning name-shadowed, 4:4 warning capability-dynamic, 4:4 warning name-shadowed"},
 		{"methods of text", good + "local s = ('x'):rep(3):upper()\n", ""},
 		{"repeat sees its locals", good + "repeat local done = true until done\n", ""},
 		{"removed, with its member", good + "local t = 1 + os.time()\n", "3:15 error global-removed"},
@@ -71,12 +76,12 @@ func TestCheck(t *testing.T) {
 		{"dump", good + "string.dump(print)\n", "3:8 error function-unknown"},
 		{"os of one's own", good + "local os = {time = time.now}\nos.time()\n", ""},
 		{"library replaced", "fs.read = nil\nreport.set('A', 1)\nreport.set('B', 1)\n", "1:1 warning capability-dynamic"},
-		{"global replaced", "function report.set() end\nfs = nil\nfs.read('/proc/version')\nfs.read('/proc/pressure/io')\n", "1:10 warning capability-dynamic, 2:1 warning capability-dynamic, 2:1 warning global-assigned"},
+		{"global replaced", "function report.set() end\nfs = nil\nfs.read('/proc/version')\nfs.read('/proc/pressure/io')\n", "1:10 warning capability-dynamic, 2:1 warning capability-dynamic, 2:1 warning name-shadowed"},
 		{"partly known", good + "fs.read('/proc/pressure/' .. report.get('P'))\n", "3:1 warning path-dynamic"},
 		{"partly known, never open", good + "fs.read('/etc/' .. report.get('P'))\n", "3:1 error path-undeclared"},
 		{"partly known counts", "report.set('A', fs.read('/proc/' .. report.get('P') .. '/io'))\nreport.set('B', 1)\n", "0:0 warning capability-unused, 1:17 warning path-dynamic"},
 		{"never open", good + "fs.read('/proc/self/environ')\n", "3:10 error path-never-open"},
-		{"a NUL", good + "fs.read('/etc/pass\\0wd')\n", "3:0 error path-undeclared"},
+		{"a NUL", good + "fs.read('/etc/pass\\0wd')\n", "3:1 error path-undeclared"},
 		{"changed by a function", good + "local function add(t) t.X = 1 end\nlocal out = {}\nadd(out)\nreturn out\n", ""},
 		{"goto", good + "goto e\n::e::\n", ""},
 	} {
@@ -134,7 +139,7 @@ func TestExamples(t *testing.T) {
 func TestTooComplex(t *testing.T) {
 	deep := strings.Repeat("do ", 5000) + strings.Repeat(" end", 5000)
 	got := lint.Check([]byte(deep), predicate())
-	if len(got) != 1 || got[0].Code != lint.CodeTooComplex {
+	if len(got) != 2 || got[0].Code != lint.CodeTooComplex {
 		t.Errorf("got %v", got)
 	}
 }

@@ -21,6 +21,7 @@ type value struct {
 type function struct {
 	calls   []call
 	params  int
+	line    int
 	escapes bool         // used other than by calling it by its name
 	leaks   map[int]bool // parameters that are changed, or handed on to what is not followed
 }
@@ -72,7 +73,12 @@ func (s *scope) find(name string) *binding {
 func (c *checker) enter() { c.scope = &scope{parent: c.scope, vars: map[string]*binding{}} }
 func (c *checker) leave() { c.scope = c.scope.parent }
 
-func (c *checker) declare(name string, v value) {
+// declare binds a local on line; whoever gives it a library's name lets people
+// read one thing for another.
+func (c *checker) declare(name string, v value, line int) {
+	if members(name) != nil && v.api != name {
+		c.add(SeverityWarning, CodeShadowed, line, name, "from here on %q is not the library of that name; give it another one", name)
+	}
 	c.scope.vars[name] = &binding{value: v}
 }
 

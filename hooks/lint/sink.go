@@ -97,8 +97,8 @@ func (c *checker) followParameters() {
 
 func (c *checker) followCalls(fn *function, s sinkOf) {
 	if fn.escapes {
-		// Somebody may call it with anything; the finding has no single line.
-		c.dynamic(s.kind, 0)
+		// Somebody may call it with anything.
+		c.dynamic(s.kind, fn.line)
 	}
 	for _, call := range fn.calls {
 		c.sink(s.kind, arg(call.args, s.index), call.line)

@@ -131,13 +131,7 @@ func (t *textScan) part(kind zone, text string, newline bool) {
 }
 
 func (t *textScan) add(severity, code string, at place, format string, args ...any) {
-	f := Finding{Line: at.line, Column: at.column, Severity: severity, Code: code, Message: fmt.Sprintf(format, args...)}
-	once := f
-	once.Column = 0
-	if !t.c.seen[once] {
-		t.c.seen[once] = true
-		t.c.found(f)
-	}
+	t.c.at(severity, code, at.line, at.column, format, args...)
 }
 
 // hidden looks for what turns, hides or moves text.

@@ -33,7 +33,7 @@ func TestCharacters(t *testing.T) {
 		{"zero width", "local a = 'pass\u200bwd'", "1:16" + hidden},
 		{"joiners", "-- a\u200cb\u200dc\u2060d\ufeffe", "1:5" + hidden + ", 1:9" + hidden + ", 1:13" + hidden + ", 1:17" + hidden},
 		{"soft hyphen, filler, selector, tag", "-- \u00ad\u3164\ufe0f\U000e0041", "1:4" + hidden + ", 1:6" + hidden + ", 1:9" + hidden + ", 1:12" + hidden},
-		{"byte order mark", "\ufefflocal a = 1", "1:1" + hidden + ", 1:1 error syntax"},
+		{"byte order mark", "\ufefflocal a = 1", "1:1" + hidden},
 		{"terminal controls", "-- \x1b[2J\x07\x7f\u009b", "1:4" + hidden + ", 1:8" + hidden + ", 1:9" + hidden + ", 1:10" + hidden},
 		{"carriage return alone", "-- harmless\rlocal a = 1", "1:12" + hidden},
 		{"carriage return after the line", "-- a\n\r-- b", "2:1" + hidden},
@@ -52,7 +52,7 @@ func TestCharacters(t *testing.T) {
 		{"dotless i", "local a = 'f\u0131le'", "1:13" + like},
 		{"slashes and dashes", "local a = '\u2044etc\u2215x'\nlocal b = '\u2011k'", "1:12" + like + ", 1:18" + like + ", 2:12" + like},
 		{"space", "local a = 'a\u00a0b'", "1:13" + like},
-		{"letter in code", "local \u0430 = 1", "1:7 error character-lookalike, 1:7 error syntax"},
+		{"letter in code", "local \u0430 = 1", "1:7 error character-lookalike"},
 		{"after a quote that is escaped", `local a = 'x\'` + "\u0435tc'", "1:15" + like},
 		{"after a comment that is none", "local a = 1 - -1 local b = '\u0435tc'", "1:29" + like},
 	} {

@@ -77,7 +77,7 @@ func (c *checker) numberFor(s *ast.NumberForStmt) {
 	}
 	c.enter()
 	defer c.leave()
-	c.declare(s.Name, value{})
+	c.declare(s.Name, value{}, s.Line())
 	c.block(s.Stmts)
 }
 
@@ -94,7 +94,7 @@ func (c *checker) genericFor(s *ast.GenericForStmt) {
 	c.enter()
 	defer c.leave()
 	for i, name := range s.Names {
-		c.declare(name, iterated(source, i))
+		c.declare(name, iterated(source, i), s.Line())
 	}
 	c.block(s.Stmts)
 }
@@ -122,7 +122,7 @@ func (c *checker) localAssign(s *ast.LocalAssignStmt) {
 	if len(s.Names) == 1 && len(s.Exprs) == 1 {
 		if f, ok := s.Exprs[0].(*ast.FunctionExpr); ok {
 			fn := newFunction(false)
-			c.declare(s.Names[0], value{fn: fn}) // it may call itself
+			c.declare(s.Names[0], value{fn: fn}, s.Line()) // it may call itself
 			c.functionBody(f, fn, false)
 			return
 		}
@@ -135,7 +135,7 @@ func (c *checker) localAssign(s *ast.LocalAssignStmt) {
 		}
 	}
 	for i, name := range s.Names {
-		c.declare(name, values[i])
+		c.declare(name, values[i], s.Line())
 	}
 }
 
@@ -182,6 +182,7 @@ func (c *checker) store(l ast.Expr, v value, line int) {
 		case object.api == "_G" && known(key.texts):
 			for _, name := range key.texts {
 				c.assigned[name] = true
+				c.replaced(name, line)
 			}
 		case object.api != "":
 			c.hide(object.api, line)
@@ -190,11 +191,17 @@ func (c *checker) store(l ast.Expr, v value, line int) {
 }
 
 func (c *checker) assignGlobal(name string, line int) {
-	if !c.assigned[name] {
+	if !c.assigned[name] && members(name) == nil {
 		c.add(SeverityWarning, CodeAssigned, line, name, "%q is assigned without local; it is visible everywhere", clip(name))
 	}
 	c.assigned[name] = true
+	c.replaced(name, line)
+}
+
+// replaced notes that a library gets another meaning for the whole script.
+func (c *checker) replaced(name string, line int) {
 	if members(name) != nil {
+		c.add(SeverityWarning, CodeShadowed, line, name, "%q is replaced: what is called by that name from here on is not the library", name)
 		c.hide(name, line)
 	}
 }
@@ -211,18 +218,19 @@ func (c *checker) funcDef(s *ast.FuncDefStmt) {
 // functionBody walks a function with its parameters bound.
 func (c *checker) functionBody(f *ast.FunctionExpr, fn *function, method bool) {
 	c.functions = append(c.functions, fn)
+	fn.line = f.Line()
 	outer := c.function
 	c.function = fn
 	defer func() { c.function = outer }()
 	c.enter()
 	defer c.leave()
 	if method {
-		c.declare("self", value{})
+		c.declare("self", value{}, f.Line())
 	}
 	if f.ParList != nil {
 		fn.params = len(f.ParList.Names)
 		for i, name := range f.ParList.Names {
-			c.declare(name, value{param: &param{fn: fn, index: i}})
+			c.declare(name, value{param: &param{fn: fn, index: i}}, f.Line())
 		}
 	}
 	c.block(f.Stmts)

@@ -84,7 +84,7 @@ func refusal(findings []replay.Finding) error {
 	if more := len(wrong) - 1; more > 0 {
 		message += fmt.Sprintf(" (the first of %d errors)", more+1)
 	}
-	if first.Line == 0 {
+	if first.File == hooks.ManifestName {
 		return errs.New(errs.CodeBadManifest, "%s", message).At(hooks.ManifestName).WithHint(tryFirst)
 	}
 	return errs.New(errs.CodeBadScript, "%s", message).At(fmt.Sprintf("%s:%d", hooks.ScriptName, first.Line)).WithHint(tryFirst)

@@ -190,7 +190,7 @@ func TestAnswers(t *testing.T) {
 		{wire.OpStat, "/data/own", "", "{denied belongs to the peer itself}"},
 		{wire.OpRun, "verify", `["--verify","libc6"]`, "3:18:out --verify libc6err"},
 		{wire.OpRun, "verify", `["--verify","--admindir=/tmp"]`, `{denied argument 2 of verify: "--admindir=/tmp" is no package name}`},
-		{wire.OpRun, "verify", `["--verify"]`, "{denied verify takes 2 argument(s), not 1}"},
+		{wire.OpRun, "verify", `["--verify"]`, "{denied verify takes 2 argument(s), not 1: give the whole list as signed: --verify {package}}"},
 		{wire.OpRun, "verify", `["--verify",1]`, "{denied the arguments must be at most 32 texts}"},
 		{wire.OpRun, "verify", `{}`, "{denied the arguments must be at most 32 texts}"},
 		{wire.OpRun, "verify", ``, "{denied the arguments must be at most 32 texts}"},

@@ -110,7 +110,7 @@ type Finding = wire.Finding
 // limit that it hit.
 func Lint(ctx context.Context, binary string, script []byte, p hooks.Predicate) ([]Finding, error) {
 	if err := hooks.CheckScript(script); err != nil {
-		return []Finding{{Severity: "error", Code: string(errs.CodeBadScript), Message: err.Error()}}, nil
+		return []Finding{{File: hooks.ScriptName, Line: 1, Column: 1, Severity: "error", Code: string(errs.CodeBadScript), Message: err.Error()}}, nil
 	}
 	w, err := start(binary, "lint", sandbox.LintRuntime)
 	if err != nil {
@@ -130,7 +130,23 @@ func Lint(ctx context.Context, binary string, script []byte, p hooks.Predicate) 
 	if err != nil {
 		return nil, w.lost()
 	}
-	return answer.Findings[:min(len(answer.Findings), sandbox.MaxFindings)], nil
+	findings := answer.Findings[:min(len(answer.Findings), sandbox.MaxFindings)]
+	for i := range findings {
+		findings[i] = placed(findings[i])
+	}
+	return findings, nil
+}
+
+// placed is a finding in one of the two files, whatever the linter says: in
+// the manifest with no line, or in the script with one.
+func placed(f Finding) Finding {
+	if f.File == hooks.ManifestName {
+		f.Line, f.Column = 0, 0
+		return f
+	}
+	f.File, f.Key = hooks.ScriptName, ""
+	f.Line, f.Column = max(f.Line, 1), max(f.Column, 1)
+	return f
 }
 
 // lost is why the linter gave no answer.

@@ -190,10 +190,14 @@ type LintAnswer struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Finding is one thing that the linter says about a script.
+// Finding is one thing that the linter says about a script or its manifest.
+// Line and Column count from 1; they are 0 for the manifest, which the linter
+// does not have: it has the predicate, and Key names a member of that.
 type Finding struct {
-	Line     int    `json:"line"`
-	Column   int    `json:"column"`
+	File     string `json:"file"` // hooks.ScriptName or hooks.ManifestName
+	Key      string `json:"key,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
 	Severity string `json:"severity"` // "error" or "warning"
 	Code     string `json:"code"`
 	Message  string `json:"message"`

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hookline/hooks"
 	"hookline/hooks/lint"
 	"hookline/internal/errs"
 	"hookline/sandbox"
@@ -43,7 +44,7 @@ func Lint(r io.Reader, w io.Writer) error {
 }
 
 func refused(code errs.Code, line int, message string) []wire.Finding {
-	return []wire.Finding{{Line: line, Severity: lint.SeverityError, Code: string(code), Message: message}}
+	return []wire.Finding{{File: hooks.ScriptName, Line: line, Column: 1, Severity: lint.SeverityError, Code: string(code), Message: message}}
 }
 
 func findings(script []byte, task wire.LintTask) []wire.Finding {
@@ -52,7 +53,7 @@ func findings(script []byte, task wire.LintTask) []wire.Finding {
 	out := make([]wire.Finding, len(found))
 	for i, f := range found {
 		out[i] = wire.Finding{
-			Line: f.Line, Column: f.Column, Severity: f.Severity,
+			File: f.File, Key: clip(f.Key, maxFindingBytes), Line: f.Line, Column: f.Column, Severity: f.Severity,
 			Code: clip(f.Code, 64), Message: strings.ToValidUTF8(clip(f.Message, maxFindingBytes), ""),
 		}
 	}
