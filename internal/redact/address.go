@@ -42,7 +42,7 @@ func (r *Redactor) addresses(s string, cuts []cut) []cut {
 			cuts = r.reversed(word, start, cuts)
 		}
 		if dots >= 3 && len(cuts) == before {
-			cuts = r.ipv4(word, start, cuts)
+			cuts = r.ipv4(s, start, i, cuts)
 		}
 		if dashes >= 4 && len(cuts) == before {
 			cuts = r.dashed(word, start, cuts)
@@ -53,6 +53,16 @@ func (r *Redactor) addresses(s string, cuts []cut) []cut {
 
 // A MAC address has 6 pairs of digits; that of InfiniBand has 20.
 const minPairs, maxPairs = 6, 20
+
+// Two addresses of six pairs name no machine.
+const broadcastMAC, noMAC = "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"
+
+// isNowhere reports whether an address is the same on every machine: loopback,
+// "any" and broadcast.
+func isNowhere(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsLoopback() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
 
 // macs finds pairs of digits with one kind of mark between them, where no
 // other letter or digit touches them. base is where word stands.
@@ -86,7 +96,9 @@ func (r *Redactor) macs(word string, base int, cuts []cut) []cut {
 			}
 			return c
 		}, strings.ToLower(word[i:end]))
-		cuts = append(cuts, cut{base + i, base + end, r.marks.of(kindMAC, key)})
+		if key != broadcastMAC && key != noMAC {
+			cuts = append(cuts, cut{base + i, base + end, r.marks.of(kindMAC, key)})
+		}
 		i, behind = end, end
 	}
 	return cuts
@@ -94,28 +106,78 @@ func (r *Redactor) macs(word string, base int, cuts []cut) []cut {
 
 func isASCIIWord(c byte) bool { return in(c, setLetter|setDigit) }
 
-// ipv4 looks at whole runs of numbers and dots, whatever stands around them:
-// the address in "if0_10.0.0.1" is one too.
-func (r *Redactor) ipv4(word string, base int, cuts []cut) []cut {
-	for i := 0; i < len(word); {
-		if !isDigit(word[i]) {
+// leastOID is how many numbers with dots between them are no address any more,
+// but an object id of SNMP or X.509. Five are an address and its port.
+const leastOID = 6
+
+// ipv4 looks at whole runs of numbers and dots in s[from:to], whatever stands
+// around them: the address in "if0_10.0.0.1" is one too.
+func (r *Redactor) ipv4(s string, from, to int, cuts []cut) []cut {
+	word, seen := s[:to], from
+	for i := from; i < to; {
+		if !isDigit(s[i]) {
 			i++
 			continue
 		}
-		end, key, ok := octets(word, i, '.')
+		if i >= seen {
+			var numbers int
+			if seen, numbers = dotted(word, i); numbers >= leastOID {
+				i = seen
+				continue
+			}
+		}
+		end, addr, ok := octets(word, i, '.')
 		if !ok {
 			i = run(word, i, setDigit)
 			continue
 		}
+		version := isVersion(s, i, end, addr)
 		if strings.HasPrefix(word[end:], ".in-addr.arpa") {
-			a := netip.MustParseAddr(key).As4()
+			a := addr.As4()
 			slices.Reverse(a[:])
-			key = netip.AddrFrom4(a).String()
+			addr = netip.AddrFrom4(a)
 		}
-		cuts = append(cuts, cut{base + i, base + end, r.marks.of(kindIP, key)})
+		if !version && !isNowhere(addr) {
+			cuts = append(cuts, cut{i, end, r.marks.of(kindIP, addr.String())})
+		}
 		i = end
 	}
 	return cuts
+}
+
+// dotted returns where the numbers with dots between them end that start at i,
+// and how many they are.
+func dotted(s string, i int) (end, numbers int) {
+	for {
+		i = run(s, i, setDigit)
+		numbers++
+		if i+1 >= len(s) || s[i] != '.' || !isDigit(s[i+1]) {
+			return i, numbers
+		}
+		i++
+	}
+}
+
+// longestProduct is the longest name of a product before a version, in bytes.
+const longestProduct = 32
+
+// isVersion reports whether the four numbers s[i:end] are a version: of a
+// library (libx.so.1.2.3.4) or of a product (Chrome/120.0.0.0). Java writes a
+// host and its address the same way (db1/203.0.113.7:5432), so that the name
+// must look like one of a product, or the version like nobody's address.
+func isVersion(s string, i, end int, addr netip.Addr) bool {
+	if strings.HasSuffix(s[:i], ".so.") {
+		return true
+	}
+	if i < 2 || s[i-1] != '/' || !in(s[i-2], setLetter) || addr.IsPrivate() || end < len(s) && (s[end] == ':' || s[end] == '/') {
+		return false
+	}
+	if a := addr.As4(); a[2] == 0 && a[3] == 0 {
+		return true
+	}
+	name := runBack(s, i-1, max(0, i-1-longestProduct), setLetter)
+	apart := name == 0 || in(s[name-1], setSpace) || strings.IndexByte("\"'(;,", s[name-1]) >= 0
+	return apart && i-1-name >= 3 && in(s[name], setUpper) && !in(s[name+1], setUpper)
 }
 
 // reversed finds the digits that stand before ".ip6.arpa" in the DNS.
@@ -153,28 +215,28 @@ func nibbles(digits []byte) string {
 }
 
 // octets reads four numbers up to 255 with sep between them, and returns the
-// address in its normal form.
-func octets(s string, i int, sep byte) (end int, key string, ok bool) {
+// address that they are.
+func octets(s string, i int, sep byte) (end int, addr netip.Addr, ok bool) {
 	var a [4]byte
 	for n := range a {
 		if n > 0 {
 			if i >= len(s) || s[i] != sep {
-				return 0, "", false
+				return 0, addr, false
 			}
 			i++
 		}
 		v, start := 0, i
 		for ; i < len(s) && isDigit(s[i]); i++ {
 			if v = 10*v + int(s[i]-'0'); i-start >= 3 || v > 255 {
-				return 0, "", false
+				return 0, addr, false
 			}
 		}
 		if i == start {
-			return 0, "", false
+			return 0, addr, false
 		}
 		a[n] = byte(v)
 	}
-	return i, netip.AddrFrom4(a).String(), true
+	return i, netip.AddrFrom4(a), true
 }
 
 // dashedPrefixes stand before an address in the names that providers make
@@ -188,9 +250,9 @@ func (r *Redactor) dashed(word string, base int, cuts []cut) []cut {
 		if word[i-1] != '-' || !isDigit(word[i]) || !dashedPrefix(word[:i]) {
 			continue
 		}
-		end, key, ok := octets(word, i, '-')
-		if ok && (end == len(word) || word[end] != '-' && word[end] != '_' && !isASCIIWord(word[end])) {
-			cuts = append(cuts, cut{base + i, base + end, r.marks.of(kindIP, key)})
+		end, addr, ok := octets(word, i, '-')
+		if ok && !isNowhere(addr) && (end == len(word) || word[end] != '-' && word[end] != '_' && !isASCIIWord(word[end])) {
+			cuts = append(cuts, cut{base + i, base + end, r.marks.of(kindIP, addr.String())})
 			i = end
 		}
 	}
@@ -226,6 +288,10 @@ func (r *Redactor) ipv6(s string, base int, cuts []cut) []cut {
 		if err != nil {
 			continue
 		}
+		if isNowhere(addr) || isLoopbackPort(s[from:to]) {
+			i = to
+			continue
+		}
 		to += zoneAt(s[to:])
 		cuts = append(cuts, cut{base + from, base + to, r.marks.of(kindIP, addr.Unmap().String())})
 		s, base, i = s[to:], base+to, 0 // what follows stands behind a token
@@ -234,6 +300,13 @@ func (r *Redactor) ipv6(s string, base int, cuts []cut) []cut {
 
 // longestIPv6 is the text of the longest IPv6 address, in bytes.
 const longestIPv6 = 45
+
+// isLoopbackPort reports whether an address is what netstat writes for a port
+// of ::1 ("::1:631").
+func isLoopbackPort(s string) bool {
+	port, ok := strings.CutPrefix(s, "::1:")
+	return ok && run(port, 0, setDigit) == len(port)
+}
 
 // ipv6Within returns where in the run s[start:end] an address stands; the two
 // are equal where there is none.
@@ -245,6 +318,9 @@ func ipv6Within(s string, start, end int) (from, to int) {
 	}
 	if s[start] == ':' && !strings.HasPrefix(s[start:end], "::") {
 		start++ // "addr:fe80::1"
+	}
+	if strings.HasPrefix(s[start:end], ":::") {
+		return start, start // ":::3000" is a port of every address
 	}
 	if start < end && s[end-1] == ':' && !strings.HasSuffix(s[start:end], "::") {
 		end-- // "fe80::1: no route"

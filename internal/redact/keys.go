@@ -12,6 +12,8 @@ const (
 	needLong               // 32 bytes, no single word: a plain "key:" may be anything
 	needDigit              // four bytes with a digit, one word
 	needName               // a name of a host or user
+	needUser               // the same, in quotes or behind "=", and of a person
+	needQuoted             // the same, in quotes
 	needMAID               // 16 bytes, one word
 	needHeader             // the rest of the line
 	needCookie             // the same, where it has a "="
@@ -58,6 +60,9 @@ var keyRules = []keyRule{
 	{"auth_key", false, kindKey, needSix},
 	{"license_key", false, kindKey, needSix},
 	{"setup_key", false, kindKey, needSix},
+	{"secret_key_base", false, kindKey, needSix},
+	{"app_key", false, kindKey, needSix},
+	{"key_data", false, kindKey, needLong},
 	{"key", false, kindKey, needLong},
 	{"access_token", false, kindToken, needSix},
 	{"auth_token", false, kindToken, needSix},
@@ -85,6 +90,11 @@ var keyRules = []keyRule{
 	{"ruser", false, kindUser, needName},
 	{"logname", false, kindUser, needName},
 	{"sudo_user", false, kindUser, needName},
+	{"user", false, kindUser, needUser},
+	{"username", false, kindUser, needUser},
+	{"user_name", false, kindUser, needUser},
+	{"login", false, kindUser, needQuoted},
+	{"owner", false, kindUser, needQuoted},
 	{"machine_id", false, kindID, needMAID},
 	{"product_uuid", false, kindID, needMAID},
 	{"system_uuid", false, kindID, needMAID},
@@ -254,12 +264,18 @@ func (r *Redactor) valueAt(s string, start, from, mark int, rule *keyRule) cut {
 	if known, ok := r.hosts.numbers[key]; ok && rule.kind == kindHost {
 		key = known
 	}
+	if rule.kind == kindUser {
+		r.learn(key)
+	}
 	return cut{v.from, v.to, r.marks.of(rule.kind, key)}
 }
 
 // valueOf finds the value at from as its rule reads it.
 func valueOf(s string, start, from int, rule *keyRule) span {
 	v := valueIn(s, from)
+	if rule.kind.secret() && !v.quoted && inList(s, start) {
+		v.to = max(v.to, listEnd(s, v.from))
+	}
 	if rule.need == needHeader || rule.need == needCookie {
 		v.to = lineStop(s, start, v)
 	}
@@ -267,6 +283,23 @@ func valueOf(s string, start, from int, rule *keyRule) span {
 		v = afterScheme(s, v)
 	}
 	return v
+}
+
+// inList reports whether the key at start stands in a list with ";" between
+// its values, as databases take them: Server=x;Password=y;Database=z.
+func inList(s string, start int) bool {
+	return start > 0 && s[start-1] == ';'
+}
+
+// listEnd returns where the value at i of such a list ends: before the next
+// ";", or at i where a blank or a quote comes first.
+func listEnd(s string, i int) int {
+	for end := i; end < len(s) && !in(s[end], setSpace) && strings.IndexByte("\"'`", s[end]) < 0; end++ {
+		if s[end] == ';' {
+			return end
+		}
+	}
+	return i
 }
 
 // span is where a value stands, without its quotes.
@@ -391,12 +424,35 @@ var noValues = map[string]bool{
 	"root": true, "localhost": true, "n/a": true, "the": true, "is": true, "was": true, "must": true, "cannot": true, "error": true, "string": true,
 }
 
+// noneMarks are words in brackets that programs write where they hide a value
+// or have none.
+var noneMarks = map[string]bool{
+	"nil": true, "null": true, "none": true, "unset": true, "not set": true, "empty": true, "undefined": true,
+	"redacted": true, "hidden": true, "filtered": true, "masked": true, "removed": true, "secret": true, "sensitive": true,
+}
+
+// tellsNone reports whether text stands for no value, or for a hidden one. Of
+// a text without quotes the last bracket is no part.
+func tellsNone(text string, quoted bool) bool {
+	if len(text) > longestKey {
+		return false
+	}
+	lower := strings.ToLower(text)
+	if !quoted && noValues[lower] || strings.Trim(text, "*") == "" {
+		return true
+	}
+	if i := strings.IndexByte("<([{", lower[0]); i >= 0 {
+		return noneMarks[strings.TrimSuffix(lower[1:], ">)]}"[i:i+1])]
+	}
+	return false
+}
+
 // longestID is the longest number of a machine or of hardware, in bytes.
 const longestID = 128
 
 // fits reports whether a value is what its rule needs.
 func fits(text string, rule *keyRule, quoted bool, mark byte) bool {
-	if !quoted && noValues[strings.ToLower(text)] {
+	if tellsNone(text, quoted) {
 		return false
 	}
 	if rule.name == "pwd" && (text[0] == '/' || text[0] == '~') {
@@ -418,6 +474,10 @@ func fits(text string, rule *keyRule, quoted bool, mark byte) bool {
 		return run(text, 0, setKey) == len(text) && len(text) >= 16 && len(text) <= longestID
 	case needName:
 		return isName(text)
+	case needUser:
+		return (quoted || mark == '=') && isUserName(text)
+	case needQuoted:
+		return quoted && isUserName(text)
 	case needCookie:
 		return strings.IndexByte(text, '=') >= 0 || mixed(text, 8) && strings.IndexByte(text, ' ') < 0
 	}

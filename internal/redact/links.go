@@ -72,11 +72,21 @@ func (r *Redactor) userInfo(s string, cuts []cut) []cut {
 			if n := strings.IndexAny(s[from:], "/ \t\r\n\"'<>`"); n >= 0 {
 				end = from + n
 			}
+			end = from + listStart(s[from:end])
 			at = strings.LastIndexByte(s[from:end], '@') + from
 			i = end - 1
 			if at < from {
 				continue
 			}
+		case s[i] == 'o' && strings.HasPrefix(s[i:], oraclePrefix):
+			if from, at = oracleAt(s, i+len(oraclePrefix)); at == 0 {
+				continue
+			}
+			slash := strings.IndexByte(s[from:at], '/') + from
+			cuts = r.userPart(s, from, slash, cuts)
+			cuts = append(cuts, cut{slash + 1, at, r.marks.of(kindPassword, "")})
+			least, i = at, at
+			continue
 		case s[i] == '@' && (strings.HasPrefix(s[i:], "@tcp(") || strings.HasPrefix(s[i:], "@unix(")):
 			at = i
 			from = at
@@ -90,6 +100,39 @@ func (r *Redactor) userInfo(s string, cuts []cut) []cut {
 		least = max(at, 0)
 	}
 	return cuts
+}
+
+// listStart returns where a list of key=value starts in what stands between
+// "://" and the next "/": jdbc:sqlserver://db:1433;user=x;password=y@z. What is
+// behind the ":" of a name and a password is no port.
+func listStart(s string) int {
+	i := strings.IndexByte(s, ';')
+	if i < 0 || !keyFollows(s, i+1) {
+		return len(s)
+	}
+	if c := strings.IndexByte(s[:i], ':'); c >= 0 && run(s[:i], c+1, setDigit) != i {
+		return len(s)
+	}
+	return i
+}
+
+const oraclePrefix = "oracle:thin:"
+
+// oracleAt finds name/password@ at i, of jdbc:oracle:thin:name/password@host;
+// at is where the "@" stands, 0 for nowhere.
+func oracleAt(s string, i int) (from, at int) {
+	end := len(s)
+	if n := strings.IndexAny(s[i:], " \t\r\n\"'<>`"); n >= 0 {
+		end = i + n
+	}
+	name := run(s[:min(end, i+longestKey)], i, setKey)
+	if name == i || name >= end || s[name] != '/' {
+		return 0, 0
+	}
+	if at = strings.LastIndexByte(s[name:end], '@') + name; at <= name+1 {
+		return 0, 0
+	}
+	return i, at
 }
 
 // serviceUsers are names in links that are the same everywhere.

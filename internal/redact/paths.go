@@ -61,6 +61,9 @@ func (r *Redactor) homeAt(s string, i, least int) cut {
 	if s[from] == '\\' && from-2 >= least && s[from-1] == ':' && in(s[from-2], setLetter) {
 		from -= 2
 	}
+	if from == 0 || !wordBefore(s, from) {
+		r.learn(who) // not in a link: https://example.org/home/page
+	}
 	return cut{from, to, r.marks.of(kindHome, who)}
 }
 
@@ -129,6 +132,7 @@ func (r *Redactor) tildeAt(s string, i, least int) cut {
 	if isNobody(who) {
 		return cut{}
 	}
+	r.learn(who)
 	return cut{i, to, r.marks.of(kindHome, who)}
 }
 
@@ -148,7 +152,7 @@ func (r *Redactor) ownedAt(s string, i int) cut {
 		to := nameEnd(s, from, false)
 		who := strings.ToLower(s[from:to])
 		if to-from >= 2 && strings.ContainsFunc(who, isWord) && !isNobody(who) && who != "crontabs" {
-			return cut{from, to, r.marks.of(kindUser, who)}
+			return cut{from, to, r.user(who)}
 		}
 	}
 	return cut{}

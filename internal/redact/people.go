@@ -166,14 +166,16 @@ func (r *Redactor) logins(s string, cuts []cut) []cut {
 			continue
 		}
 		if isAddressAt(s[i:]) || r.hosts.lengthAt(s[i:]) > 0 {
-			cuts = append(cuts, cut{from, at, r.marks.of(kindUser, strings.ToLower(s[from:at]))})
+			cuts = append(cuts, cut{from, at, r.user(s[from:at])})
 			least = at
 		}
 	}
 }
 
+const invalidUser = "nvalid user "
+
 // beforeUsers stand before the name of a user in the log of a login.
-var beforeUsers = []string{"nvalid user ", "for user ", "of user ", "assword for ", "ublickey for ", "interactive/pam for "}
+var beforeUsers = []string{invalidUser, "for user ", "of user ", "assword for ", "ublickey for ", "interactive/pam for "}
 
 // afterUsers stand behind it; without one, "for user space" would be a user.
 var afterUsers = []string{" from ", "(uid=", " by ", ".\n", ":\n"}
@@ -201,7 +203,11 @@ func (r *Redactor) phrases(s string, cuts []cut) []cut {
 			to := run(s[:min(len(s), from+longestLocal)], from, setKey)
 			to = from + len(strings.TrimRight(s[from:to], "."))
 			if to > from && isName(s[from:to]) && !noValues[strings.ToLower(s[from:to])] && userEnds(s[to:]) {
-				cuts = append(cuts, cut{from, to, r.marks.of(kindUser, strings.ToLower(s[from:to]))})
+				who := strings.ToLower(s[from:to])
+				if phrase != invalidUser {
+					r.learn(who) // whom an attacker tries is mostly a word
+				}
+				cuts = append(cuts, cut{from, to, r.marks.of(kindUser, who)})
 				i = to
 				break
 			}
@@ -268,15 +274,20 @@ func newNameList(names []string, keep string, k kind) *nameList {
 	}
 	l.names = cleanNames(l.names, keep)
 	for _, n := range l.names {
-		r, _ := utf8.DecodeRuneInString(n)
-		for f := unicode.SimpleFold(r); ; f = unicode.SimpleFold(f) {
-			l.firsts[string(f)[0]] = true
-			if f == r {
-				break
-			}
-		}
+		l.first(n)
 	}
 	return l
+}
+
+// first remembers with which bytes name may start, in either case.
+func (l *nameList) first(name string) {
+	r, _ := utf8.DecodeRuneInString(name)
+	for f := unicode.SimpleFold(r); ; f = unicode.SimpleFold(f) {
+		l.firsts[string(f)[0]] = true
+		if f == r {
+			return
+		}
+	}
 }
 
 // named finds the names of l that stand alone: no letter or digit touches them.

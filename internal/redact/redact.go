@@ -5,10 +5,15 @@
 //
 // It knows patterns, not meaning: a name that is also a word is taken out
 // wherever it stands alone, and a version number of four parts looks like an
-// address. That is the right side to err on. Loopback and private addresses
-// are addresses too. Kernel addresses (0x…), checksums, build ids, times, PCI
-// slots, UUIDs of file systems, ids of boots and of users (/run/user/1000) and
-// names of systemd units stay, since they are what a diagnosis needs.
+// address. That is the right side to err on. Private addresses are addresses
+// too; loopback, "any" and broadcast stay, since they are the same everywhere.
+// Kernel addresses (0x…), checksums, build ids, times, PCI slots, object ids,
+// UUIDs of file systems, ids of boots and of users (/run/user/1000) and names
+// of systemd units stay, since they are what a diagnosis needs.
+//
+// A name of a user that a text tells by its place (/home/name, name@10.0.0.1,
+// user=name, uid=1000(name)) is learned: it goes from then on where it stands
+// alone, in that text and in those after it. Texts before it are done with.
 // testdata/corpus.tsv measures what is caught and what is not.
 package redact
 
@@ -36,27 +41,37 @@ type Redactor struct {
 	rules []rule
 	marks marks
 	hosts *nameList
+	users *nameList
+
+	learned *nameList // names of users that a text told
+	recall  rule      // finds them
+	news    bool      // one was learned that not all parts were searched for
+
 	cuts  []cut // of one rule over one part, used again
 	inPEM bool  // the text before ended within a block
 }
 
 // New returns a Redactor that knows n beside the patterns.
 func New(n Names) *Redactor {
-	hosts := newNameList(n.Hosts, "localhost", kindHost)
-	r := &Redactor{marks: newMarks(), hosts: hosts}
-	users := newNameList(n.Users, "root", kindUser)
-	r.rules = []rule{
-		r.pemBlocks, r.elements, r.userInfo, r.keyed, r.flags, r.shapes,
-		r.logins, r.phrases, r.emails, r.homes, r.addresses, r.named(hosts), r.named(users),
+	r := &Redactor{
+		marks:   newMarks(),
+		hosts:   newNameList(n.Hosts, "localhost", kindHost),
+		users:   newNameList(n.Users, "root", kindUser),
+		learned: newNameList(nil, "", kindUser),
 	}
+	r.recall = r.named(r.learned)
+	r.rules = append([]rule{r.pemBlocks, r.elements}, r.bareSecrets()...)
+	r.rules = append(r.rules, r.userInfo, r.keyed, r.flags, r.shapes,
+		r.logins, r.phrases, r.ids, r.emails, r.homes, r.addresses, r.named(r.hosts), r.named(r.users))
 	return r
 }
 
 // Text returns s with what is to go replaced: by <ip-1>, <mac-1>, <email-1>,
 // <home-1>, <host-1>, <user-1> or <id-1>, numbered by the value; by <key>,
 // <token> or <password> without a number, since a number would tell that two
-// accounts have one password. It is idempotent, never longer than six times
-// s, and always UTF-8: bytes that are not become U+FFFD.
+// accounts have one password. It is idempotent as long as no name is learned
+// in between, never longer than six times s, and always UTF-8: bytes that are
+// not become U+FFFD.
 //
 // Such a token that s itself holds stays as it is, and its number is not given
 // to a value that is met later. Texts may be the lines of one text: where one
@@ -102,7 +117,8 @@ type cut struct {
 // second time find what the first did.
 type part struct {
 	text  string
-	clean bool // a token, or seen by all rules without a find
+	token bool
+	clean bool // seen by all rules without a find
 	cut   bool // made in this round
 }
 
@@ -113,7 +129,7 @@ func (r *Redactor) split(s string) []part {
 	for i := strings.IndexByte(s, '<'); i >= 0; {
 		n := r.marks.at(s[i:])
 		if n > 0 {
-			parts = append(parts, part{text: s[from:i]}, part{text: s[i : i+n], clean: true})
+			parts = append(parts, part{text: s[from:i]}, part{text: s[i : i+n], token: true})
 			from = i + n
 		}
 		next := strings.IndexByte(s[i+1:], '<')
@@ -125,26 +141,18 @@ func (r *Redactor) split(s string) []part {
 	return append(parts, part{text: s[from:]})
 }
 
-// round applies every rule once to each part that is not clean.
+// round applies every rule once to each part that is not clean, and searches
+// also the clean ones for names that were learned since.
 func (r *Redactor) round(parts []part) (_ []part, changed bool) {
 	for _, find := range r.rules {
-		var next []part // nil as long as the rule has found nothing
-		for i, p := range parts {
-			if !p.clean && p.text != "" {
-				r.cuts = find(p.text, r.cuts[:0])
-				if len(r.cuts) > 0 {
-					if next == nil {
-						next = append(make([]part, 0, len(parts)+2*len(r.cuts)), parts[:i]...)
-					}
-					next = r.apply(next, p.text)
-					continue
-				}
-			}
-			if next != nil {
-				next = append(next, p)
-			}
+		if next := r.pass(parts, find, false); next != nil {
+			parts, changed = next, true
 		}
-		if next != nil {
+	}
+	if len(r.learned.names) > 0 {
+		all := r.news
+		r.news = false
+		if next := r.pass(parts, r.recall, all); next != nil {
 			parts, changed = next, true
 		}
 	}
@@ -155,6 +163,28 @@ func (r *Redactor) round(parts []part) (_ []part, changed bool) {
 	return parts, changed
 }
 
+// pass applies one rule to each part that is not clean, or to all but tokens.
+// It returns nil where the rule finds nothing.
+func (r *Redactor) pass(parts []part, find rule, all bool) []part {
+	var next []part
+	for i, p := range parts {
+		if !p.token && (all || !p.clean) && p.text != "" {
+			r.cuts = find(p.text, r.cuts[:0])
+			if len(r.cuts) > 0 {
+				if next == nil {
+					next = append(make([]part, 0, len(parts)+2*len(r.cuts)), parts[:i]...)
+				}
+				next = r.apply(next, p.text)
+				continue
+			}
+		}
+		if next != nil {
+			next = append(next, p)
+		}
+	}
+	return next
+}
+
 // apply appends what the cuts leave of a text, and their tokens.
 func (r *Redactor) apply(parts []part, text string) []part {
 	from := 0
@@ -162,7 +192,7 @@ func (r *Redactor) apply(parts []part, text string) []part {
 		if c.from > from {
 			parts = append(parts, part{text: text[from:c.from], cut: true})
 		}
-		parts = append(parts, part{text: c.mark, clean: true})
+		parts = append(parts, part{text: c.mark, token: true})
 		from = c.to
 	}
 	if from < len(text) {

@@ -210,7 +210,8 @@ var shapes = newShapes([]shape{
 	{prefix: "AAAAB3NzaC1", set: setAlnum, more: "+/=", least: 20, kind: kindKey},
 	{prefix: "AAAAC3NzaC1", set: setAlnum, more: "+/=", least: 20, kind: kindKey},
 	{prefix: "AAAAE2VjZHNh", set: setAlnum, more: "+/=", least: 20, kind: kindKey},
-	{prefix: "AAAAG", set: setAlnum, more: "+/=", least: 60, kind: kindKey}, // of a security key
+	{prefix: "AAAAG", set: setAlnum, more: "+/=", least: 60, kind: kindKey},  // of a security key
+	{prefix: "LS0tLS1CRUdJTiB", set: setAlnum, more: "+/=_-", kind: kindKey}, // "-----BEGIN " once more in base64
 	{prefix: "b3BlbnNzaC1rZXktdjE", set: setAlnum, more: "+/=", least: 8, kind: kindKey},
 	{prefix: "$1$", set: setAlnum, more: "./$", least: 20, kind: kindPassword},
 	{prefix: "$2a$", set: setAlnum, more: "./$", least: 20, kind: kindPassword},
