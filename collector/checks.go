@@ -42,6 +42,7 @@ type question struct {
 	connected bool
 	rateFull  bool
 	claimed   bool // the owner said yes
+	waits     bool // the owner's yes is in the backlog
 	now       time.Time
 }
 

@@ -62,6 +62,7 @@ func (c *Collector) Explain(ctx context.Context, jobID, version string) (Explana
 	if err != nil {
 		return Explanation{}, err
 	}
+	q.waits = c.backlog.claimed(version, original.ID)
 	return q.explain(), nil
 }
 
@@ -139,8 +140,11 @@ func (q *question) answer(e *Explanation) {
 		e.Verdict = "it ran and found nothing to add"
 	case j.Outcome == hooks.OutcomeRefused:
 		e.Verdict = "the peer refused it: " + reasonOf(j)
+	case j.Outcome == hooks.OutcomeDeferred && q.waits:
+		e.Code, e.Verdict = "", "the owner of the peer allowed it, and it waits for its turn"+because(e.Checks)
 	case j.Outcome == hooks.OutcomeDeferred:
-		e.Verdict = "it waits for the owner of the peer: " + reasonOf(j)
+		e.Verdict = "it waits for the owner of the peer, who sees it with `hookline-peer pending` on that machine" +
+			" and lets it run with `hookline-peer allow-once ID`: " + reasonOf(j)
 	case j.AskAgain(false) && len(q.asked) < jobs.MaxAsks:
 		e.Verdict = "it did not run and may be asked again: " + reasonOf(j)
 	default:
@@ -153,14 +157,24 @@ func (q *question) answer(e *Explanation) {
 	e.Checks = append(e.Checks, step)
 }
 
+// because is the note of the first check that is not passed now.
+func because(checks []Check) string {
+	for _, c := range checks {
+		if !c.OK {
+			return ": " + c.Note
+		}
+	}
+	return ""
+}
+
 // reasonOf is code and words of a failed job.
 func reasonOf(j jobs.Job) string {
 	s := j.FailedCode
 	if j.FailedText != "" {
 		s += " (" + j.FailedText + ")"
 	}
-	if j.HookError != "" {
-		s += ": " + j.HookError
+	if e := j.OwnError(); e != "" {
+		s += ": " + e
 	}
 	return s
 }

@@ -39,22 +39,23 @@ func (c *Collector) MatchOriginal(ctx context.Context, original jobs.Job) error 
 	for _, a := range acts {
 		o, err := c.offer(ctx, a)
 		if err == nil {
-			err = c.try(ctx, o, peer, original)
+			err = c.try(ctx, o, peer, original, false)
 		}
 		broken = append(broken, uncoded(err))
 	}
 	return errors.Join(broken...)
 }
 
-// try asks once. A refusal that may pass by itself puts the original into
-// the backlog; the refusal is returned.
-func (c *Collector) try(ctx context.Context, o offer, peer enroll.Peer, original jobs.Job) error {
+// try asks once, after the owner's yes where it is claimed. A refusal that may
+// pass by itself puts the original into the backlog; the refusal is returned.
+func (c *Collector) try(ctx context.Context, o offer, peer enroll.Peer, original jobs.Job, claimed bool) error {
 	q, err := c.question(ctx, o, peer, original)
 	if err == nil {
+		q.claimed = claimed
 		err = c.ask(ctx, q)
 	}
 	if passes(err) {
-		c.backlog.add(o.act.Digest, candidate{original: original.ID, peer: peer.ID, created: original.CreatedAt})
+		c.backlog.add(o.act.Digest, candidate{original: original.ID, peer: peer.ID, created: original.CreatedAt, claimed: claimed})
 	}
 	return err
 }
@@ -221,7 +222,8 @@ func (c *Collector) resume(ctx context.Context, j jobs.Job, connected time.Time)
 
 // Claim asks again for a version and original that the peer had deferred: its
 // owner said yes. The same checks are made, and a new job is sent; a refusal
-// says why not.
+// says why not. One that may pass, such as for a peer with no free slot, is
+// asked again from the backlog, or when the peer repeats its claim.
 func (c *Collector) Claim(ctx context.Context, peerID, version, originalID string) error {
 	if !validID(originalID) {
 		return errNotYours()
@@ -248,12 +250,7 @@ func (c *Collector) Claim(ctx context.Context, peerID, version, originalID strin
 	if err != nil {
 		return err
 	}
-	q, err := c.question(ctx, o, peer, original)
-	if err != nil {
-		return err
-	}
-	q.claimed = true
-	return c.ask(ctx, q)
+	return c.try(ctx, o, peer, original, true)
 }
 
 // active lists the active activations, the next to end first.
@@ -294,7 +291,7 @@ func (c *Collector) matchPeer(ctx context.Context, a hooks.Activation, peer enro
 		return err
 	}
 	for _, original := range originals {
-		if err := uncoded(c.try(ctx, o, peer, original)); err != nil {
+		if err := uncoded(c.try(ctx, o, peer, original, false)); err != nil {
 			return err
 		}
 	}
@@ -392,5 +389,5 @@ func (c *Collector) askWaiting(ctx context.Context, version string, w candidate)
 	if err != nil {
 		return err
 	}
-	return c.try(ctx, o, peer, original)
+	return c.try(ctx, o, peer, original, w.claimed)
 }

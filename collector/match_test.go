@@ -3,6 +3,7 @@ package collector_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -471,4 +472,55 @@ func (w *world) until(done func() bool) {
 			w.Fatalf("it did not happen within ten seconds")
 		}
 	}
+}
+
+// What the owner allows at once, and the peer has no slots for, runs as slots
+// become free; until then the explanation says that it was allowed.
+func TestClaimsWaitForSlots(t *testing.T) {
+	const all = 10
+	w := newWorld(t)
+	peer, v := w.peer(), w.activate(version{quantity: 100})
+	var originals []string
+	for range all {
+		original := w.file(peer)
+		w.ok(w.c.MatchOriginal(w.ctx, original))
+		got := w.line.jobs(peer)
+		_, err := w.c.Finish(w.ctx, peer, got[len(got)-1].ID, collector.End{Outcome: hooks.OutcomeDeferred, Code: "waits-for-owner"})
+		w.ok(err)
+		originals = append(originals, original.ID)
+	}
+	explained := func(original string) string {
+		e, err := w.c.Explain(w.ctx, original, v)
+		w.ok(err)
+		return e.Verdict
+	}
+	if got := explained(originals[all-1]); !strings.Contains(got, "hookline-peer pending") || !strings.Contains(got, "allow-once") {
+		t.Errorf("before the yes: %q", got)
+	}
+	for i, original := range originals {
+		err := w.c.Claim(w.ctx, peer, v, original)
+		if busy := errs.Is(err, errs.CodePeerBusy); busy != (i >= jobs.MaxHooksPerPeer) || err != nil && !busy {
+			t.Fatalf("claim %d: %v", i, err)
+		}
+	}
+	if got := explained(originals[all-1]); !strings.Contains(got, "allowed it") || !strings.Contains(got, "4 hook jobs under way") {
+		t.Errorf("after the yes: %q", got)
+	}
+	for ended := all; ended < 2*all; { // behind those that were deferred
+		got := w.line.jobs(peer)
+		if ended == len(got) {
+			t.Fatalf("%d of %d came", len(got)-all, all)
+		}
+		for ; ended < len(got); ended++ {
+			_, err := w.c.Finish(w.ctx, peer, got[ended].ID, collector.End{Outcome: hooks.OutcomeEmpty})
+			w.ok(err)
+		}
+		w.ok(w.c.Sweep(w.ctx))
+	}
+	for _, original := range originals {
+		if got := explained(original); !strings.Contains(got, "it ran") {
+			t.Errorf("in the end: %q", got)
+		}
+	}
+	w.consistent(true)
 }

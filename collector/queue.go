@@ -144,6 +144,7 @@ type candidate struct {
 	original string
 	peer     string
 	created  time.Time
+	claimed  bool // the owner of the peer said yes
 }
 
 // backlog holds, per version, the originals that could not be asked when
@@ -182,9 +183,18 @@ func (b *backlog) add(version string, all ...candidate) bool {
 			p.stale = true
 			return false
 		}
+		c.claimed = c.claimed || p.waiting[c.original].claimed
 		p.waiting[c.original] = c
 	}
 	return true
+}
+
+// claimed reports whether the owner's yes for an original waits.
+func (b *backlog) claimed(version, original string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.piles[version]
+	return p != nil && p.waiting[original].claimed
 }
 
 // rescan tells, once, that nothing waits any more but the store has to be

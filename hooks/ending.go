@@ -14,7 +14,7 @@ type Ending string
 const (
 	EndingSucceeded Ending = "succeeded"  // new fields came
 	EndingEmpty     Ending = "empty"      // it ran and found nothing to add
-	EndingHookError Ending = "hook-error" // the script is wrong, or raised an error
+	EndingHookError Ending = "hook-error" // the script is wrong, raised an error, or set a field that it may not set so
 	EndingLimit     Ending = "limit"      // it reached a limit; the reason says which and how much
 	EndingDenied    Ending = "denied"     // it asked for what was not signed; the reason says what
 	EndingKilled    Ending = "killed"     // its processes died or were ended from outside
@@ -22,7 +22,7 @@ const (
 	EndingDeferred  Ending = "deferred"   // it waits for the owner of the machine
 	EndingCancelled Ending = "cancelled"  // it was called off
 	EndingTimedOut  Ending = "timed-out"  // the peer did not answer in time
-	EndingFailed    Ending = "failed"     // anything else, such as fields that were not declared, or a full disk
+	EndingFailed    Ending = "failed"     // anything else, such as a full disk
 )
 
 // EndingOf classifies the end of a hook job; code is that of its refusal or
@@ -52,7 +52,8 @@ func EndingOf(o Outcome, code errs.Code) Ending {
 // endingOfFailure tells failures apart by their code.
 func endingOfFailure(code errs.Code) Ending {
 	switch code { //nolint:exhaustive // the others come with no run, or are failures and no more
-	case errs.CodeHookError, errs.CodeBadScript, errs.CodeCallFailed:
+	case errs.CodeHookError, errs.CodeBadScript, errs.CodeCallFailed,
+		errs.CodeResultUndeclared, errs.CodeResultFieldExists, errs.CodeResultFieldType:
 		return EndingHookError
 	case errs.CodeLimitTime, errs.CodeLimitMemory, errs.CodeLimitCalls, errs.CodeLimitResult, errs.CodeLimitRead,
 		errs.CodeLimitOutput, errs.CodeResultTooBig:

@@ -9,7 +9,10 @@ import (
 
 // failures places every code: what the end of a run that failed with it is.
 var failures = map[hooks.Ending][]errs.Code{
-	hooks.EndingHookError: {errs.CodeHookError, errs.CodeBadScript, errs.CodeCallFailed},
+	hooks.EndingHookError: {
+		errs.CodeHookError, errs.CodeBadScript, errs.CodeCallFailed,
+		errs.CodeResultFieldExists, errs.CodeResultUndeclared, errs.CodeResultFieldType,
+	},
 	hooks.EndingLimit: {
 		errs.CodeLimitTime, errs.CodeLimitMemory, errs.CodeLimitCalls, errs.CodeLimitResult, errs.CodeLimitRead,
 		errs.CodeLimitOutput, errs.CodeResultTooBig,
@@ -19,8 +22,8 @@ var failures = map[hooks.Ending][]errs.Code{
 	hooks.EndingRefused:   {errs.CodeSandboxUnconfined},
 	hooks.EndingCancelled: {errs.CodeRunCancelled, errs.CodeNotOptedIn},
 	hooks.EndingFailed: {
-		// What the hook brought could not be taken, or not be kept.
-		errs.CodeResultFieldExists, errs.CodeResultUndeclared, errs.CodeResultFieldType, errs.CodeStorageFull, errs.CodeTooLarge,
+		// What the hook brought could not be kept.
+		errs.CodeStorageFull, errs.CodeTooLarge,
 		errs.CodeInternal, errs.CodeRunInterrupted, errs.CodeBadInput, errs.CodeUnavailable, errs.CodeRateLimited,
 		// These do not come with a run that failed.
 		errs.CodeNotFound, errs.CodeConflict, errs.CodeUnauthenticated, errs.CodeForbidden, errs.CodeBadManifest, errs.CodeBadReport,

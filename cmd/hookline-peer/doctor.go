@@ -32,7 +32,7 @@ const (
 // diagnosis is what doctor finds. Reasons are "" where there is nothing to say.
 type diagnosis struct {
 	Binary   string          `json:"binary"`  // where the sandbox is, "" where it was not found
-	Problem  string          `json:"problem"` // why the sandbox cannot be used at all
+	Problem  string          `json:"problem"` // why no hook can run at all: of the configuration, else of the sandbox
 	User     int             `json:"user"`    // who looked: what holds for another user may differ
 	Layers   []confine.Layer `json:"layers"`
 	Accepted []string        `json:"accepted"` // layers that the owner's configuration accepts to miss
@@ -95,7 +95,7 @@ func (a *app) diagnose() diagnosis {
 	if err == nil {
 		d.Layers, err = probeLayers(binary)
 	}
-	if err != nil {
+	if err != nil && d.Problem == "" {
 		d.Problem = err.Error()
 	}
 	d.conclude(config)
@@ -105,7 +105,7 @@ func (a *app) diagnose() diagnosis {
 // ownersConfig reads what the owner decided; the zero value, which allows
 // nothing, where there is none.
 func (a *app) ownersConfig(d *diagnosis) guard.Config {
-	path := filepath.Join(a.state, "guard", "config.yaml")
+	path := filepath.Join(a.guardDir(), "config.yaml")
 	b, err := os.ReadFile(path)
 	if err != nil {
 		d.Note = fmt.Sprintf("no configuration was read: %v", err)
@@ -113,7 +113,7 @@ func (a *app) ownersConfig(d *diagnosis) guard.Config {
 	}
 	c, err := guard.ParseConfig(b)
 	if err != nil {
-		d.Note = fmt.Sprintf("the configuration %s is wrong: %v", path, err)
+		d.Problem = fmt.Sprintf("hookline-peer does not start: the configuration %s is wrong: %v", path, err)
 		return guard.Config{}
 	}
 	return c
@@ -184,6 +184,9 @@ func (d *diagnosis) conclude(c guard.Config) {
 		}
 		missing = append(missing, l.Layer)
 	}
+	if d.Problem != "" {
+		d.Hooks.Why = d.Problem
+	}
 	if len(missing) > 0 {
 		all := append(slices.Clone(d.Accepted), missing...)
 		slices.Sort(all)
@@ -236,6 +239,9 @@ func (d *diagnosis) layer(name string) confine.Layer {
 // show prints it for people.
 func (d *diagnosis) show(out io.Writer) error {
 	var b bytes.Buffer
+	if d.Problem != "" {
+		fmt.Fprintf(&b, "no hook can run: %s\n\n", cli.Safe(d.Problem))
+	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if len(d.Layers) > 0 {
 		fmt.Fprintln(w, "LAYER\tHOLDS\tDETAIL")
@@ -257,7 +263,11 @@ func (d *diagnosis) show(out io.Writer) error {
 		what string
 		verdict
 	}{{"hooks as service", d.Hooks}, {"hooks as reporter", d.Hooks}, {"hooks as root", d.AsRoot}, {"programs of hooks", d.Commands}, {"the kernel's log", d.Log}} {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", v.what, yesNo(v.OK), printable(v.Why))
+		why := v.Why
+		if why == d.Problem {
+			why = "" // it stands at the top
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", v.what, yesNo(v.OK), printable(why))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -32,17 +32,23 @@ func (a *app) logCommand() *cobra.Command {
 				return err
 			}
 			if output == "json" {
-				for _, line := range lines {
-					fmt.Fprintf(a.out, "%s\n", line)
-				}
+				a.showLines(lines)
 				return nil
 			}
 			return a.showLog(lines)
 		},
 	}
 	cmd.Flags().StringVar(&job, "job", "", "only lines of this job, or of its hook jobs")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json (the record's own lines)")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json (the record's own lines, with what moves a terminal's cursor escaped)")
 	return cmd
+}
+
+// showLines prints lines as they stand in the record, but for what moves a
+// terminal's cursor.
+func (a *app) showLines(lines []json.RawMessage) {
+	for _, line := range lines {
+		fmt.Fprintf(a.out, "%s\n", cli.EscapeJSON(line))
+	}
 }
 
 // lines reads the record in pieces.
@@ -169,7 +175,7 @@ func (a *app) explainCommand() *cobra.Command {
 
 // explain tells one line of the record in words.
 func (a *app) explain(e guard.Entry) {
-	say := func(format string, args ...any) { fmt.Fprintln(a.out, printable(fmt.Sprintf(format, args...))) }
+	say := func(format string, args ...any) { fmt.Fprintln(a.out, cli.Safe(fmt.Sprintf(format, args...))) }
 	say("%s  %s", clock(e.Time), headline(e))
 	if e.Reason != "" && e.Kind != guard.KindReport {
 		say("    %s", e.Reason)
@@ -186,6 +192,9 @@ func (a *app) explain(e guard.Entry) {
 	if u := e.Used; u != nil {
 		say("    used %s, %d instructions, %d calls, %d bytes read, %d programs", time.Duration(u.WallMS)*time.Millisecond,
 			u.Instructions, u.Calls, u.BytesRead, u.Commands)
+	}
+	for _, line := range e.Log {
+		say("    logged, and kept here: %s", line)
 	}
 	if e.Kind == guard.KindOutcome && len(e.Fields) > 0 {
 		say("    what left: %s", e.Fields)
@@ -208,7 +217,7 @@ func headline(e guard.Entry) string {
 	case guard.KindOutcome:
 		return "job " + e.JobID + ", hook " + dash(hookText(e)) + " ended: " + endingText(e)
 	case guard.KindOwner:
-		return "the owner answered " + e.Decision + " for hook " + dash(hookText(e))
+		return "the owner answered " + e.Decision + " to " + dash(e.Ask) + ", hook " + dash(hookText(e)) + " for report " + dash(e.OriginalID)
 	}
 	return e.Kind
 }

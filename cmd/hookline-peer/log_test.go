@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,7 +11,42 @@ import (
 
 	"hookline/internal/errs"
 	"hookline/internal/guard"
+	"hookline/internal/guardwire"
 )
+
+// What a hook logged is shown line by line: no line of it can pass for one of
+// the record, nor move the terminal's cursor.
+func TestExplainShowsWhatWasLogged(t *testing.T) {
+	e := guard.Entry{
+		Kind: guard.KindOutcome, JobID: "j", Outcome: "empty", Log: []string{"canary one", "two\n    what left: {}", "\u202etxt\x1b[2J"},
+		Reads: []guard.Read{{Name: "fs.read", Arg: "/proc\n    what left: {}"}},
+	}
+	got := printed(t, func(a *app) { a.explain(e) })
+	if !strings.Contains(got, "    logged, and kept here: canary one\n") || strings.Contains(got, "\n    what left") || strings.ContainsAny(got, "\u202e\x1b") {
+		t.Errorf("explained as\n%q", got)
+	}
+}
+
+// The record's own lines move no cursor either.
+func TestLogAsJSONIsEscaped(t *testing.T) {
+	line := json.RawMessage("{\"log\":[\"a\u202eb\"]}")
+	if got := printed(t, func(a *app) { a.showLines([]json.RawMessage{line}) }); got != `{"log":["a\u202eb"]}`+"\n" {
+		t.Errorf("printed %q", got)
+	}
+}
+
+// An owner's answer can be followed from its line.
+func TestExplainNamesTheAsk(t *testing.T) {
+	got := printed(t, func(a *app) {
+		a.explain(guard.Entry{Kind: guard.KindOwner, JobID: "j", Ask: "0123456789ab", OriginalID: "o", Hook: "answer", Version: 1, Decision: "deny"})
+	})
+	if !strings.Contains(got, "the owner answered deny to 0123456789ab, hook answer v1 for report o\n") {
+		t.Errorf("explained as\n%s", got)
+	}
+	if got := allowedText(guardwire.Allowed{ID: "0123456789ab", OriginalID: "o", WaitsFor: "a free slot"}); !strings.HasSuffix(got, "waits for a free slot") {
+		t.Errorf("allowed: %s", got)
+	}
+}
 
 // A line of the record says what to do about a code, where something is to do.
 func TestExplainSaysOnlyWhatCanBeDone(t *testing.T) {

@@ -25,10 +25,13 @@ func (a *app) pendingCommand() *cobra.Command {
 				return err
 			}
 			if len(reply.Pending) == 0 {
-				fmt.Fprintln(a.err, "nothing waits")
+				fmt.Fprintln(a.err, "nothing waits for you")
 			}
 			for _, p := range reply.Pending {
 				a.showPending(p)
+			}
+			for _, r := range reply.Allowed {
+				fmt.Fprintln(a.out, cli.Safe(allowedText(r)))
 			}
 			return nil
 		},
@@ -57,6 +60,15 @@ func (a *app) showPending(p guardwire.Pending) {
 	for _, row := range rows {
 		fmt.Fprintf(w, "%s\t%s\n", printable(row[0]), printable(row[1]))
 	}
+}
+
+// allowedText is a run that the owner allowed and that has not come yet.
+func allowedText(r guardwire.Allowed) string {
+	hook := "a hook"
+	if r.Hook != "" {
+		hook = fmt.Sprintf("%s version %d", r.Hook, r.Version)
+	}
+	return fmt.Sprintf("%s  %s, for report %s: allowed at %s, waits for %s", r.ID, hook, r.OriginalID, clock(r.AllowedAt), r.WaitsFor)
 }
 
 // powers are what a run may do besides reading files and sending fields: a row
@@ -224,7 +236,7 @@ func (a *app) showStatus(s guardwire.Status) {
 		{"allow hooks", hooksText(s)},
 		{"outbox", fmt.Sprintf("%d not yet confirmed by the server", s.Outbox)},
 		{"own copies", fmt.Sprintf("%d reports", s.Reports)},
-		{"runs", fmt.Sprintf("%d under way, %d waiting for the owner", s.Runs, s.Pending)},
+		{"runs", fmt.Sprintf("%d under way, %d allowed and not come yet, %d waiting for the owner", s.Runs, s.Allowed, s.Pending)},
 		{"record", record},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))

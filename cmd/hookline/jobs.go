@@ -61,7 +61,7 @@ func newJobCommand(a *app) *cobra.Command {
 		func(p api.Page[api.Job]) { a.jobs(p.Items); a.more(p.Next) })
 	f := list.Flags()
 	f.StringVar(&l.Workload, "workload", "", "report, bundle or hook")
-	f.StringVar(&l.Status, "status", "", "pending, succeeded or failed")
+	f.StringVar(&l.Status, "status", "", "pending, succeeded or failed; the list says of a hook job how it ended")
 	f.StringVar(&l.Peer, "peer", "", "of this peer")
 	f.StringVar(&l.Problem, "problem", "", "of this problem")
 	f.StringVar(&l.Original, "original", "", "hook jobs of this original job")
@@ -73,29 +73,50 @@ func newJobCommand(a *app) *cobra.Command {
 			if err != nil {
 				return api.Job{}, err
 			}
-			return cl.Job(c.Context(), id)
+			return jobWithFields(c.Context(), cl, id)
 		},
 		a.job)
 	return group("job", "Reports, bundles and hook runs", list, show)
 }
 
+// jobWithFields is a job, and of a hook run that brought something what it
+// brought, where the caller may see that.
+func jobWithFields(ctx context.Context, cl *client.Client, id string) (api.Job, error) {
+	j, err := cl.Job(ctx, id)
+	if err != nil || j.Workload.Type != "hook" || j.Outcome != string(hooks.OutcomeReceived) {
+		return j, err
+	}
+	if r, err := cl.Result(ctx, id); err == nil {
+		j.Results = []api.Result{r}
+	}
+	return j, nil
+}
+
 func (a *app) jobs(items []api.Job) {
-	rows := [][]string{{"JOB", "WORKLOAD", "STATUS", "ENDING", "CODE", "PEER", "ABOUT", "CREATED"}}
+	rows := [][]string{{"JOB", "WORKLOAD", "STATUS", "CODE", "PEER", "ABOUT", "CREATED"}}
 	for _, j := range items {
 		about := j.Workload.Fingerprint
 		if j.Workload.Type == "hook" {
 			about = j.Workload.Hook + " for " + j.Workload.OriginalID
 		}
-		rows = append(rows, []string{j.ID, j.Workload.Type, j.Status, endingOf(j), j.FailedCode, j.PeerID, clip(about, 60), clock(j.CreatedAt)})
+		rows = append(rows, []string{j.ID, j.Workload.Type, stateOf(j), j.FailedCode, j.PeerID, clip(about, 60), clock(j.CreatedAt)})
 	}
 	a.list(rows, "no jobs: hookline-peer exec files a report when a program crashes")
 }
 
 func (a *app) job(j api.Job) {
 	w := j.Workload
+	failed := strings.Trim(j.FailedCode+": "+j.FailedReason, ": ")
+	if strings.HasPrefix(failed, w.HookError) {
+		w.HookError = "" // another writing of the same
+	}
+	brought := ""
+	if j.Outcome == string(hooks.OutcomeReceived) && len(j.Results) == 0 {
+		brought = "hookline result show " + j.ID
+	}
 	a.pairs(
 		[2]string{"job", j.ID}, [2]string{"workload", w.Type}, [2]string{"status", j.Status}, [2]string{"ending", endingOf(j)},
-		[2]string{"failed", strings.Trim(j.FailedCode+": "+j.FailedReason, ": ")}, [2]string{"HookError_" + w.Hook, w.HookError},
+		[2]string{"failed", failed}, [2]string{"new fields", brought}, [2]string{"HookError_" + w.Hook, w.HookError},
 		[2]string{"peer", j.PeerID}, [2]string{"triggered by", j.TriggeredBy},
 		[2]string{"hook", w.Hook}, [2]string{"version", w.Version}, [2]string{"original job", w.OriginalID},
 		[2]string{"problem", w.ProblemID}, [2]string{"fingerprint", w.Fingerprint},
@@ -125,6 +146,14 @@ func endingOf(j api.Job) string {
 		e = hooks.EndingOf(hooks.Outcome(j.Outcome), errs.Code(j.FailedCode))
 	}
 	return e.Words(j.Denied)
+}
+
+// stateOf is the status, and of a hook job how it ended, once it has.
+func stateOf(j api.Job) string {
+	if ending := endingOf(j); j.Workload.Type == "hook" && ending != "" {
+		return ending
+	}
+	return j.Status
 }
 
 func (a *app) report(r hooks.Report) {

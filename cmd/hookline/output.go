@@ -7,7 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"hookline/internal/cli"
@@ -43,17 +42,15 @@ func (a *app) show(v any, table func()) error {
 }
 
 func (a *app) showJSON(v any) error {
-	b, err := encodeJSON(v, jsonEscape)
+	b, err := encodeJSON(v)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%s\n", b)
+	_, err = fmt.Fprintf(a.out, "%s\n", cli.EscapeJSON(b))
 	return err
 }
 
-// encodeJSON keeps every character that moves a terminal's cursor, or the
-// order of its text, as an escape.
-func encodeJSON(v any, escape func(rune) string) ([]byte, error) {
+func encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -61,39 +58,18 @@ func encodeJSON(v any, escape func(rune) string) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, errs.Wrap(errs.CodeInternal, err, "cannot print the answer")
 	}
-	return escapeUnicode(bytes.TrimSuffix(b.Bytes(), []byte("\n")), escape), nil
-}
-
-// jsonEscape is \u with four digits, two of them beyond the basic plane.
-func jsonEscape(r rune) string {
-	if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
-		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
-	}
-	return fmt.Sprintf(`\u%04x`, r)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 func yamlEscape(r rune) string { return fmt.Sprintf(`\U%08x`, r) }
 
-// escapeUnicode replaces dangerous characters; in JSON they can only stand
-// inside of strings. Line breaks and tabs are its own layout.
-func escapeUnicode(b []byte, escape func(rune) string) []byte {
-	var out bytes.Buffer
-	for _, r := range string(b) {
-		if cli.Dangerous(r) && r != '\n' && r != '\t' {
-			out.WriteString(escape(r))
-		} else {
-			out.WriteRune(r)
-		}
-	}
-	return out.Bytes()
-}
-
 // showYAML prints the JSON form as YAML, which keeps order and names.
 func (a *app) showYAML(v any) error {
-	b, err := encodeJSON(v, yamlEscape) // YAML knows no pairs of escapes
+	b, err := encodeJSON(v)
 	if err != nil {
 		return err
 	}
+	b = cli.EscapeWith(b, yamlEscape) // YAML knows no pairs of escapes
 	var node yaml.Node
 	if err := yaml.Unmarshal(b, &node); err != nil {
 		return errs.Wrap(errs.CodeInternal, err, "cannot print the answer")
@@ -105,7 +81,7 @@ func (a *app) showYAML(v any) error {
 	if err := enc.Encode(&node); err != nil {
 		return errs.Wrap(errs.CodeInternal, err, "cannot print the answer")
 	}
-	_, err = a.out.Write(escapeUnicode(out.Bytes(), yamlEscape))
+	_, err = a.out.Write(cli.EscapeWith(out.Bytes(), yamlEscape))
 	return err
 }
 

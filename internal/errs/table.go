@@ -71,7 +71,7 @@ func Table() []Info { //nolint:funlen // one list
 		{CodeRecordDamaged, Internal, "The peer's record was changed, cut or damaged on disk.", "Look who can write to the peer's state folder; the record goes on from here."},
 		{CodeProtocolUnsupported, Invalid, "Peer and server speak different protocol versions.", "Upgrade the older side."},
 		{CodeHookError, Invalid, "The hook's Lua raised an error; the line is named.", "Correct the script; `hookline hook test` replays it."},
-		{CodeLimitTime, Invalid, "The hook reached its time or instruction limit.", "Do less, or raise max_runtime in a new version."},
+		{CodeLimitTime, Invalid, "The hook reached its time or instruction limit.", "Do less, or raise max_runtime in a new version; one command has 1.5 s."},
 		{CodeLimitMemory, Invalid, "The hook reached its memory limit.", "Keep less in memory."},
 		{CodeLimitCalls, Invalid, "The hook made too many calls or moved too many bytes.", "Read fewer files."},
 		{CodeLimitResult, Invalid, "The hook set more or larger fields than the caps allow.", "Bring less."},

@@ -140,7 +140,12 @@ func loadConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	return ParseConfig(b)
+	c, err := ParseConfig(b)
+	if err != nil {
+		return Config{}, errs.Wrap(errs.CodeOf(err), err, "cannot use %s", filepath.Join(dir, configFile)).
+			WithHint("mend it; hookline-peer doctor checks it")
+	}
+	return c, nil
 }
 
 // over names what of a predicate is over the ceilings, "" where nothing is.

@@ -199,7 +199,7 @@ func (q *inquiry) ownerSaysYes() error {
 func (q *inquiry) question() guardwire.Pending {
 	p, standing := q.predicate(), q.verified.Standing()
 	ask := guardwire.Pending{
-		ID: askID(q.pair()), Hook: p.Hook, Version: p.Version, Digest: q.verified.Digest(), OriginalID: q.run.OriginalID,
+		ID: askID(q.pair()), JobID: q.jobID, Hook: p.Hook, Version: p.Version, Digest: q.verified.Digest(), OriginalID: q.run.OriginalID,
 		Author: standing.Author.Person, Reviewers: []string{}, As: string(p.As), Reads: append([]string{}, p.Capabilities.FSRead...),
 		Lists: p.Capabilities.FSList, Stats: p.Capabilities.FSStat, Commands: p.Capabilities.CmdRun,
 		Fields: []string{}, AskedAt: q.now.UTC().Truncate(time.Millisecond), NotAfter: time.Unix(p.NotAfter, 0).UTC(),

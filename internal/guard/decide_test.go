@@ -275,6 +275,9 @@ func TestSoloAlwaysAsks(t *testing.T) {
 		t.Fatalf("pending %+v", waiting)
 	}
 	owner(t, g, guardwire.Request{Op: guardwire.OpAllowOnce, ID: waiting[0].ID})
+	if e := lastEntry(t, g, KindOwner); e.Ask != waiting[0].ID || e.JobID != waiting[0].JobID || e.JobID == "" {
+		t.Errorf("the answer cannot be followed: %+v", e)
+	}
 	claim := s.await(guardwire.KindClaim).Claim
 	if claim.OriginalID != original || claim.Version != waiting[0].Digest {
 		t.Errorf("claim %+v", claim)

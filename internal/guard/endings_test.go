@@ -56,7 +56,7 @@ func TestEndingsOfRealRuns(t *testing.T) {
 			hooks.EndingSucceeded, "", nil, 2,
 		},
 		{"catches one and finds nothing", `pcall(fs.read, "/etc/shadow")`, hooks.EndingEmpty, "", nil, 1},
-		{"sets what was not declared", `report.set("Other", "1")`, hooks.EndingFailed, errs.CodeResultUndeclared, []string{"report.set", "Other"}, 0},
+		{"sets what was not declared", `report.set("Other", "1")`, hooks.EndingHookError, errs.CodeResultUndeclared, []string{"report.set", "Other"}, 0},
 	} {
 		end := s.end(k.runScript(original, tc.lua, func(p *hooks.Predicate) {
 			p.Version, p.MaxRuntimeMS, p.Capabilities = int64(n+1), 1500, hooks.ReadingOnly("/proc/meminfo", "/proc/nothing")

@@ -145,6 +145,7 @@ func failed(q *inquiry, err error) guardwire.Message {
 func ended(q *inquiry, out sandbox.Outcome, m guardwire.Message) Entry {
 	e := q.entry().endedBy(m)
 	e.Kind, e.Fields, e.Denied, e.Used = KindOutcome, json.RawMessage(m.Finish.Fields), m.Finish.Denied, usedOf(out.Stats)
+	e.Log = keptLog(out.Log)
 	for _, c := range out.Calls {
 		e.Reads = append(e.Reads, Read{Name: c.Name, Arg: c.Arg, Code: c.Code, Bytes: c.Bytes})
 	}

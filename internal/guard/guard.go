@@ -80,6 +80,7 @@ type Guard struct {
 	serving   bool
 	childPID  int
 	filings   filings
+	claims    claims
 
 	runs sync.WaitGroup
 }

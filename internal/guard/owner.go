@@ -205,7 +205,7 @@ func (g *Guard) perform(caller Caller, req guardwire.Request) (guardwire.Reply, 
 	case guardwire.OpStatus:
 		return guardwire.Reply{Status: g.status()}, nil
 	case guardwire.OpPending:
-		return guardwire.Reply{Pending: g.ledger.now.sortedPending()}, nil
+		return guardwire.Reply{Pending: g.ledger.now.sortedPending(), Allowed: g.allowed()}, nil
 	case guardwire.OpAllowOnce, guardwire.OpDeny:
 		return g.answerPending(caller, req)
 	case guardwire.OpAllow:
@@ -235,6 +235,7 @@ func (g *Guard) status() *guardwire.Status {
 		Running: g.serving, Connected: g.connected, Trouble: g.trouble,
 		SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks,
 		Outbox: g.outbox.len(), Reports: len(g.shelf.index), Pending: len(g.ledger.now.Pending), Runs: len(g.running),
+		Allowed:     len(g.ledger.now.Grants),
 		RecordLines: head.Seq, RecordIntact: g.record.Intact(),
 	}
 }
@@ -253,7 +254,7 @@ func (g *Guard) answerPending(caller Caller, req guardwire.Request) (guardwire.R
 			WithHint("hookline-peer allow --hooks=ask")
 	}
 	e := Entry{
-		Kind: KindOwner, OriginalID: p.OriginalID, Hook: p.Hook, Version: p.Version, Digest: p.Digest,
+		Kind: KindOwner, JobID: p.JobID, Ask: p.ID, OriginalID: p.OriginalID, Hook: p.Hook, Version: p.Version, Digest: p.Digest,
 		Decision: map[bool]string{true: "allow-once", false: "deny"}[yes], UID: &caller.UID,
 	}
 	if err := g.record.Append(e); err != nil {
@@ -265,12 +266,13 @@ func (g *Guard) answerPending(caller Caller, req guardwire.Request) (guardwire.R
 			s.Denied = append(s.Denied, pair)
 			return
 		}
-		s.Grants = append(s.Grants, Grant{Pair: pair, At: g.now(), NotAfter: p.NotAfter})
+		s.Grants = append(s.Grants, Grant{Pair: pair, At: g.now(), NotAfter: p.NotAfter, Hook: p.Hook, Version: p.Version})
 	})
 	if err != nil {
 		return guardwire.Reply{}, err
 	}
 	if yes && g.connected {
+		g.claims.said(pair, g.now())
 		g.sendLocked(claim(pair))
 	}
 	return guardwire.Reply{ID: p.ID, Pending: []guardwire.Pending{p}}, nil

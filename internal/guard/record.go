@@ -56,6 +56,7 @@ type Entry struct {
 	Digest     string              `json:"digest,omitempty"`
 	Unverified bool                `json:"unverified,omitempty"` // hook and version are only claimed
 	Signers    []string            `json:"signers,omitempty"`    // author first
+	Ask        string              `json:"ask,omitempty"`        // the owner's name for a run that waits, or waited
 	Decision   string              `json:"decision,omitempty"`   // run, refused, deferred
 	As         string              `json:"as,omitempty"`         // of a run that was let happen or waits for the owner
 	May        *hooks.Capabilities `json:"may,omitempty"`        // likewise: all that it was allowed to do
@@ -67,6 +68,7 @@ type Entry struct {
 	Reads      []Read              `json:"reads,omitempty"`
 	Denied     int                 `json:"denied,omitempty"` // calls that were refused
 	Used       *Used               `json:"used,omitempty"`
+	Log        []string            `json:"log,omitempty"` // what the hook logged or printed, capped; it never leaves
 	UID        *int                `json:"uid,omitempty"` // who asked, where a person did
 	Prev       string              `json:"prev"`
 }

@@ -117,7 +117,7 @@ func decided(q *inquiry, refusal error) Entry {
 	case refusal == nil:
 		e.Decision = "run"
 	case errs.Is(refusal, errs.CodeWaitsForOwner):
-		e.Decision, e.Ending = "deferred", hooks.EndingDeferred
+		e.Decision, e.Ending, e.Ask = "deferred", hooks.EndingDeferred, askID(q.pair())
 	default:
 		e.Decision, e.Ending = "refused", hooks.EndingRefused
 	}

@@ -54,6 +54,8 @@ type Grant struct {
 	Pair
 	At       time.Time `json:"at"`
 	NotAfter time.Time `json:"not_after"`
+	Hook     string    `json:"hook,omitempty"` // older grants do not say it
+	Version  int64     `json:"version,omitempty"`
 }
 
 // Running is a run that was counted and whose end is not known yet.

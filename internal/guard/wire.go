@@ -108,18 +108,13 @@ func (g *Guard) onConnected() {
 	g.mu.Lock()
 	g.connected, g.trouble = true, ""
 	g.outbox.resendAll()
-	for _, grant := range g.ledger.now.Grants {
-		g.sendLocked(claim(grant.Pair))
-	}
+	g.claims = claims{}
+	g.claimLocked(false)
 	g.pumpLocked()
 	g.mu.Unlock()
 	if g.opts.OnConnected != nil {
 		g.opts.OnConnected()
 	}
-}
-
-func claim(p Pair) guardwire.Message {
-	return guardwire.Message{Kind: guardwire.KindClaim, Claim: &guardwire.Claim{Version: p.Digest, OriginalID: p.OriginalID}}
 }
 
 // onFiled ends the wait of a report: the server has it, or refused it for good.
@@ -154,6 +149,7 @@ func (g *Guard) onFinished(m guardwire.Message) error {
 	if err := g.outbox.drop(m.JobID); err != nil {
 		return err
 	}
+	g.claimLocked(true) // the server has a place less taken
 	g.pumpLocked()
 	return nil
 }
@@ -178,6 +174,7 @@ func (g *Guard) sendLocked(m guardwire.Message) {
 func (g *Guard) pump() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.claimLocked(false)
 	g.pumpLocked()
 }
 

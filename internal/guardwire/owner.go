@@ -49,6 +49,7 @@ type Reply struct {
 	ID      string            `json:"id,omitempty"` // of the filed report
 	Status  *Status           `json:"status,omitempty"`
 	Pending []Pending         `json:"pending,omitempty"`
+	Allowed []Allowed         `json:"allowed,omitempty"` // to OpPending
 	Lines   []json.RawMessage `json:"lines,omitempty"`
 	More    bool              `json:"more,omitempty"` // ask again after the last line's seq
 }
@@ -68,6 +69,7 @@ type Status struct {
 	Outbox       int       `json:"outbox"`  // reports and results that the server has not confirmed
 	Reports      int       `json:"reports"` // own copies kept
 	Pending      int       `json:"pending"` // runs that wait for the owner
+	Allowed      int       `json:"allowed"` // runs that the owner allowed and that have not come yet
 	Runs         int       `json:"runs"`    // under way
 	RecordLines  int64     `json:"record_lines"`
 	RecordIntact bool      `json:"record_intact"`
@@ -77,6 +79,7 @@ type Status struct {
 // allowed to do.
 type Pending struct {
 	ID         string          `json:"id"`
+	JobID      string          `json:"job_id,omitempty"` // the hook job that was deferred for it
 	Hook       string          `json:"hook"`
 	Version    int64           `json:"version"`
 	Digest     string          `json:"digest"`
@@ -91,6 +94,18 @@ type Pending struct {
 	Fields     []string        `json:"fields"` // "KernelTaint (technical, redacted)"
 	AskedAt    time.Time       `json:"asked_at"`
 	NotAfter   time.Time       `json:"not_after"`
+}
+
+// Allowed is a run that the owner said yes to and that has not come yet.
+type Allowed struct {
+	ID         string    `json:"id"` // the one it had as Pending
+	Hook       string    `json:"hook"`
+	Version    int64     `json:"version"`
+	Digest     string    `json:"digest"`
+	OriginalID string    `json:"original_id"`
+	AllowedAt  time.Time `json:"allowed_at"`
+	NotAfter   time.Time `json:"not_after"`
+	WaitsFor   string    `json:"waits_for"` // in words: "a free slot"
 }
 
 // maxSocketPath is what fits the address of a unix socket, with its NUL.

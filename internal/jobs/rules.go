@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"strings"
 	"time"
 
 	"hookline/hooks"
@@ -17,6 +18,15 @@ func (j Job) Final() bool { return j.Status == Succeeded || j.Status == Failed }
 
 // Ending tells how a hook job ended, "" while it has not.
 func (j Job) Ending() hooks.Ending { return hooks.EndingOf(j.Outcome, errs.Code(j.FailedCode)) }
+
+// OwnError is the HookError where it says more than code and text of the
+// failure, of which it often is only another writing.
+func (j Job) OwnError() string {
+	if strings.HasPrefix(j.FailedCode+": "+j.FailedText, j.HookError) {
+		return ""
+	}
+	return j.HookError
+}
 
 // Overdue reports whether a pending job has passed its deadline. The deadline
 // itself is too late.

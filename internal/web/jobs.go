@@ -171,7 +171,7 @@ func runOf(ctx context.Context, j jobs.Job, numbers lookup) (run, error) {
 	version, err := numbers(ctx, j.Hook, j.Version)
 	return run{
 		ID: j.ID, Version: version, State: stateOf(j), Denied: j.Denied, Code: j.FailedCode, Meaning: meaningOf(j.FailedCode),
-		Text: visible(j.FailedText), HookError: visible(j.HookError), Ended: j.CompletedAt,
+		Text: visible(j.FailedText), HookError: visible(j.OwnError()), Ended: j.CompletedAt,
 	}, err
 }
 
@@ -236,8 +236,8 @@ func (s *site) hookJob(w http.ResponseWriter, r *http.Request, p auth.Principal,
 			return err
 		}
 	}
-	if j.HookError != "" {
-		page.HookError = fieldTable{"Error", []field{newField("HookError_"+j.Hook, j.HookError)}}
+	if e := j.OwnError(); e != "" {
+		page.HookError = fieldTable{"Error", []field{newField("HookError_"+j.Hook, e)}}
 	}
 	return s.render(w, http.StatusOK, "hookjob", page)
 }
