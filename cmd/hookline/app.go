@@ -58,7 +58,10 @@ func newRootCommand(a *app) *cobra.Command {
 		Short: "Small, reviewed, signed collection scripts for machines that show a problem",
 		Long: `hookline writes, tries, reviews and signs hooks, and asks the server.
 
-Private keys stay on this machine; the server never sees one.`,
+Private keys stay on this machine; the server never sees one.
+
+Exit codes: 0 well; 1 refused or failed; 2 wrong usage; 3 not found; 4 not allowed, or
+not signed in; 5 unavailable: try again later.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {

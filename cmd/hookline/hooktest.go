@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -46,9 +47,15 @@ redacted as text fields are: paths, names and arguments stay as they are.
 Fixtures can be written by hand as well, under the keys facts (os, release, kernel,
 arch), files and files_base64 (path: content), folders (path: [names]), stats (path:
 {type, size, mode, uid, gid, links, mtime}), commands ([{name, args, stdout, stderr,
-exit}]) and missing ([paths]).
+exit}], or error: {code, message}), failed ([{call, path, code, message}]) and missing
+([paths]).
 
-Exit code 1 means that the run failed.`,
+In JSON and YAML all times are nanoseconds: took, wall, and what has that unit in used,
+where limit and left (percent) are absent for what has no limit.
+
+Exit codes: 0 the run ended well, with new fields or without; 1 it failed, or could not
+be made; 2 wrong usage; 3 a file or job is not there; 4 not allowed to see the job;
+5 the server or the sandbox is not available.`,
 		Example: `  hookline hook test first
   hookline hook test first --job latest --record
   hookline hook test first --trace`,
@@ -84,7 +91,7 @@ Exit code 1 means that the run failed.`,
 	fl.BoolVar(&o.Record, "record", false, "run on this machine, and keep its answers in DIR/fixtures.yaml")
 	fl.BoolVar(&o.RawFixtures, "raw-fixtures", false, "with --record: keep the answers as they are, personal data included")
 	fl.BoolVar(&o.Trace, "trace", false, "show each line of Lua as it runs, with its locals")
-	fl.StringVar(&o.FiledBy, "filed-by", "", "user id that filed the report (default: yours with --live, else 1000); what root filed may steer a hook that runs as root")
+	fl.StringVar(&o.FiledBy, "filed-by", "", "user id that filed the report (default: yours with --live, else 1000): whose processes {pid} means, who a reporter's hook runs as where you are root, and whether the report may steer root's")
 	fl.BoolVar(&o.Yes, "yes", false, "do not ask")
 	c.MarkFlagsMutuallyExclusive("fixtures", "live")
 	c.MarkFlagsMutuallyExclusive("fixtures", "record")
@@ -137,7 +144,7 @@ func (o testOptions) filer() (sandbox.Filer, error) {
 	switch {
 	case o.FiledBy != "":
 		uid, err := strconv.ParseUint(o.FiledBy, 10, 32)
-		if err != nil {
+		if err != nil || uid == noUser {
 			return sandbox.Filer{}, usagef("--filed-by %q is not a user id", o.FiledBy)
 		}
 		return sandbox.Filer{UID: uint32(uid), Known: true}, nil
@@ -145,6 +152,25 @@ func (o testOptions) filer() (sandbox.Filer, error) {
 		return sandbox.Filer{UID: you().UID, Known: true}, nil
 	}
 	return sandbox.Filer{UID: somebody, Known: true}, nil
+}
+
+// noUser is the id that the system takes for no user at all.
+const noUser = 1<<32 - 1
+
+// reporter is who a hook that runs as the reporter is, where we are root: the
+// user who filed the report. A user whom the system does not know has no group
+// of their own.
+func (t trial) reporter() sandbox.Credential {
+	if me := you(); t.FiledBy == "" || me.UID == t.task.Filer.UID {
+		return me
+	}
+	who := sandbox.Credential{UID: t.task.Filer.UID, GID: sandbox.Nobody}
+	if u, err := user.LookupId(strconv.FormatUint(uint64(who.UID), 10)); err == nil {
+		if gid, err := strconv.ParseUint(u.Gid, 10, 32); err == nil {
+			who.GID = uint32(gid)
+		}
+	}
+	return who
 }
 
 // you are the user who typed the command; under sudo, who called it.
@@ -236,7 +262,8 @@ func readFixtures(path string, f folder) (replay.Fixtures, error) {
 
 // tryHere runs the hook on this machine, once its author has agreed.
 func (a *app) tryHere(ctx context.Context, t trial) (sandbox.Outcome, error) {
-	as, err := runsAs(t.task.Predicate.As, os.Geteuid(), you().UID)
+	reporter := t.reporter()
+	as, err := runsAs(t.task.Predicate.As, os.Geteuid(), reporter)
 	if err != nil {
 		return sandbox.Outcome{}, err
 	}
@@ -248,7 +275,7 @@ func (a *app) tryHere(ctx context.Context, t trial) (sandbox.Outcome, error) {
 		return sandbox.Outcome{}, err
 	}
 	t.task.Facts = source.System{Root: "/"}.Facts()
-	out, err := (&sandbox.Runner{Binary: t.binary, Reporter: you(), Deny: a.ownFiles(), Without: []string{sandbox.LayerNamespaces}}).Run(ctx, t.task)
+	out, err := (&sandbox.Runner{Binary: t.binary, Reporter: reporter, Deny: a.ownFiles(), Without: []string{sandbox.LayerNamespaces}}).Run(ctx, t.task)
 	if err != nil {
 		return out, err
 	}
@@ -260,8 +287,8 @@ func (a *app) tryHere(ctx context.Context, t trial) (sandbox.Outcome, error) {
 }
 
 // runsAs says who the hook would be here, and who on a peer. euid is who this
-// process is, caller the user who typed the command.
-func runsAs(as hooks.Identity, euid int, caller uint32) (string, error) {
+// process is, reporter the user who filed the report.
+func runsAs(as hooks.Identity, euid int, reporter sandbox.Credential) (string, error) {
 	here := fmt.Sprintf("you (uid %d)", euid)
 	if euid == 0 {
 		here = fmt.Sprintf("nobody (uid %d)", sandbox.Nobody)
@@ -274,8 +301,12 @@ func runsAs(as hooks.Identity, euid int, caller uint32) (string, error) {
 		}
 		return "ROOT, as on a peer", nil
 	case hooks.AsReporter:
-		if euid == 0 && caller != 0 {
-			here = fmt.Sprintf("you, who called sudo (uid %d)", caller)
+		switch {
+		case euid != 0:
+		case reporter.UID == 0 || reporter.GID == 0: // as on a peer: never as root
+			here += ", since the report counts as root's: --filed-by UID makes it another user's"
+		default:
+			here = fmt.Sprintf("uid %d, who filed the report as --filed-by or sudo says", reporter.UID)
 		}
 		return here + "; on a peer the user who filed the report", nil
 	case hooks.AsService:

@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,6 +18,7 @@ import (
 	"hookline/internal/api"
 	"hookline/internal/cli"
 	"hookline/sandbox"
+	"hookline/sandbox/replay"
 )
 
 // TestHookTest runs hook test in every way, with programs that are built once.
@@ -25,6 +28,7 @@ func TestHookTest(t *testing.T) {
 	for name, test := range map[string]func(*stage){
 		"over a job":                    testHookTestOverJob,
 		"as JSON":                       testHookTestJSON,
+		"limits as JSON":                testNoLimitInJSON,
 		"many changes of fixtures":      testManyFixtureChanges,
 		"the token of whoever tries it": testLiveRunCannotReadTheToken,
 	} {
@@ -115,9 +119,9 @@ func testHookTestOverJob(s *stage) {
 	s.write("h/hook.yaml", jobManifest)
 	for script, want := range map[string]string{
 		`report.set("Copy", report.get("Evil"))`:        "ok: 1 new field",
-		`log(report.get("Evil"))`:                       "ok: 0 new fields",
+		`log(report.get("Evil"))`:                       "empty: nothing to add\nending: empty\n",
 		`error(report.get("Evil"))`:                     "ending: hook-error; nothing would be added",
-		`pcall(fs.read, report.get("Evil"))`:            "ok: 0 new fields, 1 call denied",
+		`pcall(fs.read, report.get("Evil"))`:            "empty: nothing to add\nending: empty, 1 call denied\n",
 		"local evil = report.get('Evil')\nlog(\"end\")": "log",
 	} {
 		s.write("h/hook.lua", script)
@@ -154,8 +158,11 @@ func testHookTestJSON(s *stage) {
 		s.t.Errorf("%+v", got)
 	}
 	for _, u := range got.Used {
-		if u.Limit > 0 && u.Left != (u.Limit-u.Used)*100/u.Limit {
+		switch limited := u.Limit > 0; {
+		case limited != (u.Left != nil), limited && *u.Left != (u.Limit-u.Used)*100/u.Limit:
 			s.t.Errorf("%+v", u)
+		case u.Name == "time" && (u.Used != int64(got.Stats.Wall) || u.Limit != int64(time.Second)):
+			s.t.Errorf("%+v, but the wall clock says %d", u, got.Stats.Wall)
 		}
 		if u.Name == "result" && (u.Used != 15 || u.Limit != 500) {
 			s.t.Errorf("%+v", u)
@@ -163,28 +170,101 @@ func testHookTestJSON(s *stage) {
 	}
 }
 
+// A limit that a run cannot have is not shown as one that is used up.
+func testNoLimitInJSON(s *stage) {
+	s.write("h/hook.yaml", jobManifest)
+	s.write("h/hook.lua", "report.set('Copy', 'a')")
+	s.write("h/report.json", `{"Package":"nginx"}`)
+	_, text := s.hookline("hook", "test", s.path("h"), "-o", "json")
+	var got struct {
+		Used []map[string]any `json:"used"`
+	}
+	s.must(json.Unmarshal([]byte(text), &got))
+	for _, u := range got.Used {
+		_, limit := u["limit"]
+		_, left := u["left"]
+		if want := u["name"] != "read of the machine"; limit != want || left != want {
+			s.t.Errorf("%v", u)
+		}
+	}
+	if len(got.Used) != 9 {
+		s.t.Errorf("%v", got.Used)
+	}
+}
+
+// A failed run says what its author can do, where the reason does not.
+func TestRemedyOfAFailedRun(t *testing.T) {
+	late := func(reason string) []sandbox.Call {
+		return []sandbox.Call{{Name: "cmd.run", Code: "limit-time", Reason: reason}}
+	}
+	for _, tt := range []struct {
+		code, reason string
+		calls        []sandbox.Call
+		want         string
+	}{
+		{"limit-time", "the hook ran longer than 2s", nil, "raise max_runtime"},
+		{"limit-time", "the command ran longer than 1.5s", late("the command ran longer than 1.5s"), "one command has 1.5s and 2 s of processor time"},
+		{"limit-time", "the command used more than 2 s of processor time, or was killed", late("the command used more than 2 s of processor time, or was killed"), "whatever max_runtime"},
+		{"limit-time", "the command ran longer than 300ms", late("the command ran longer than 300ms"), "raise max_runtime"},
+		{"limit-time", "the hook ran longer than 2s", late("the command ran longer than 1.5s"), "raise max_runtime"},
+		{"hook-error", "no list", nil, "correct the script"},
+		{"call-failed", replay.NotRecorded + ", under files: hook test --record makes them", nil, ""},
+		{"call-failed", "no such file", nil, "pcall"},
+	} {
+		r := tested{Outcome: sandbox.Outcome{Code: tt.code, Error: tt.reason, Calls: tt.calls}}
+		if got := r.remedy(); !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
+			t.Errorf("%s, %s: %q", tt.code, tt.reason, got)
+		}
+	}
+}
+
 // A hook runs here as nobody whom its author did not mean, and says so first.
 func TestRunsAs(t *testing.T) {
 	for _, tt := range []struct {
-		as     hooks.Identity
-		euid   int
-		caller uint32
-		want   string
+		as    hooks.Identity
+		euid  int
+		filer uint32
+		want  string
 	}{
 		{hooks.AsService, 1000, 1000, "you (uid 1000); on a peer its unprivileged service user"},
 		{hooks.AsService, 0, 0, "nobody (uid 65534); on a peer its unprivileged"},
 		{hooks.AsReporter, 1000, 1000, "you (uid 1000); on a peer the user who filed"},
-		{hooks.AsReporter, 0, 1000, "you, who called sudo (uid 1000)"},
-		{hooks.AsReporter, 0, 0, "nobody (uid 65534); on a peer the user who filed"},
+		{hooks.AsReporter, 0, 1000, "uid 1000, who filed the report as --filed-by or sudo says; on a peer the user who filed"},
+		{hooks.AsReporter, 0, 0, "nobody (uid 65534), since the report counts as root's: --filed-by UID makes it another user's; on a peer the user"},
 		{hooks.AsRoot, 0, 1000, "ROOT, as on a peer"},
 		{hooks.AsRoot, 1000, 1000, "error: cannot run the hook here: it runs as root"},
 	} {
-		got, err := runsAs(tt.as, tt.euid, tt.caller)
+		got, err := runsAs(tt.as, tt.euid, sandbox.Credential{UID: tt.filer, GID: tt.filer})
 		if err != nil {
 			got = "error: " + err.Error()
 		}
 		if !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%+v: %s", tt, got)
+		}
+	}
+}
+
+// Who filed the report is whom a reporter's hook runs as, with the group that
+// the system gives them.
+func TestReporter(t *testing.T) {
+	for by, want := range map[string]sandbox.Credential{
+		"":                                you(),
+		strconv.Itoa(int(you().UID)):      you(),
+		"4294967294":                      {UID: 4294967294, GID: sandbox.Nobody},
+		strconv.Itoa(int(sandbox.Nobody)): {UID: sandbox.Nobody, GID: sandbox.Nobody},
+	} {
+		o := testOptions{FiledBy: by, Live: true}
+		filer, err := o.filer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (trial{testOptions: o, task: sandbox.Task{Filer: filer}}).reporter(); got != want {
+			t.Errorf("%q: %+v, expected %+v", by, got, want)
+		}
+	}
+	for _, by := range []string{"4294967295", "4294967296", "-1", "root"} {
+		if _, err := (testOptions{FiledBy: by}).filer(); err == nil {
+			t.Errorf("%s is taken for a user", by)
 		}
 	}
 }

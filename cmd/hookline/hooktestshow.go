@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/cli"
 	"hookline/internal/errs"
 	"hookline/sandbox"
+	"hookline/sandbox/replay"
+	"hookline/signing"
 )
 
 // tested is what hook test tells of a run.
@@ -37,13 +40,14 @@ type addedField struct {
 	Value    any              `json:"value"`
 }
 
-// usage is how much of one limit a run used; Left is percent.
+// usage is how much of one limit a run used; Left is percent. Both are absent
+// where it has no limit, or is part of another one.
 type usage struct {
 	Name  string `json:"name"`
 	Used  int64  `json:"used"`
-	Limit int64  `json:"limit"` // 0 where it is part of another one
-	Left  int64  `json:"left"`
-	Unit  string `json:"unit"` // microseconds, bytes, or "" for a number
+	Limit int64  `json:"limit,omitempty"`
+	Left  *int64 `json:"left,omitempty"`
+	Unit  string `json:"unit"` // nanoseconds, as all times here; bytes, or "" for a number
 }
 
 func (t trial) result(out sandbox.Outcome) tested {
@@ -91,7 +95,7 @@ func (t trial) usage(out sandbox.Outcome) []usage {
 		result = len(b)
 	}
 	all := []usage{
-		{Name: "time", Used: s.Wall.Microseconds(), Limit: t.task.Runtime().Microseconds(), Unit: "microseconds"},
+		{Name: "time", Used: s.Wall.Nanoseconds(), Limit: t.task.Runtime().Nanoseconds(), Unit: "nanoseconds"},
 		{Name: "instructions", Used: s.Instructions, Limit: sandbox.MaxInstructions},
 		{Name: "memory of the script", Used: s.PeakHeap, Limit: sandbox.MaxHeapBytes, Unit: "bytes"},
 		{Name: "memory of the process", Used: s.PeakMemory, Limit: sandbox.MaxDataBytes, Unit: "bytes"},
@@ -103,7 +107,8 @@ func (t trial) usage(out sandbox.Outcome) []usage {
 	}
 	for i := range all {
 		if u := &all[i]; u.Limit > 0 {
-			u.Left = max(0, (u.Limit-u.Used)*100/u.Limit)
+			left := max(0, (u.Limit-u.Used)*100/u.Limit)
+			u.Left = &left
 		}
 	}
 	return all
@@ -147,6 +152,32 @@ func (a *app) failedRun(t trial, r tested) {
 	fmt.Fprintf(a.out, "failed: %s: %s [%s]\n", safe(place), safe(r.Error), safe(r.Code))
 	a.around(t.script, r.Line)
 	fmt.Fprintf(a.out, "ending: %s; nothing would be added to the report\n", r.Ending.Words(int64(r.Denied)))
+	if hint := r.remedy(); hint != "" {
+		fmt.Fprintf(a.out, "hint: %s\n", safe(hint))
+	}
+}
+
+// remedy is what the author of a failed run can do, "" where the reason says
+// it itself.
+func (r tested) remedy() string {
+	switch {
+	case strings.Contains(r.Error, replay.NotRecorded):
+		return ""
+	case r.commandWasLate():
+		return fmt.Sprintf("one command has %v and %d s of processor time, whatever max_runtime says: let it do less", sandbox.CommandRuntime, sandbox.CommandCPUSeconds)
+	}
+	return cli.Hint(errs.New(errs.Code(r.Code), "%s", r.Error))
+}
+
+// commandWasLate reports whether the run ended with the time limit of a
+// command rather than with its own.
+func (r tested) commandWasLate() bool {
+	if len(r.Calls) == 0 || r.Code != string(errs.CodeLimitTime) {
+		return false
+	}
+	last := r.Calls[len(r.Calls)-1]
+	own := strings.Contains(last.Reason, sandbox.CommandRuntime.String()) || strings.Contains(last.Reason, "processor time")
+	return own && last.Name == signing.CapCmdRun && last.Code == r.Code && strings.Contains(r.Error, last.Reason)
 }
 
 // around prints a line of the script with two before and after it.
@@ -168,11 +199,12 @@ func (a *app) around(script []byte, line int) {
 
 func (a *app) fieldsAdded(t trial, r tested) {
 	d := r.Difference
-	denied := ""
-	if r.Denied > 0 {
-		denied = ", " + strings.TrimPrefix(r.Ending.Words(int64(r.Denied)), string(r.Ending)+", ")
+	if len(d.Added) > 0 {
+		fmt.Fprintf(a.out, "ok: %s\n", fieldsOf(len(d.Added), "new "))
+	} else {
+		fmt.Fprintln(a.out, "empty: nothing to add")
 	}
-	fmt.Fprintf(a.out, "ok: %s%s\n", fieldsOf(len(d.Added), "new "), denied)
+	fmt.Fprintf(a.out, "ending: %s\n", r.Ending.Words(int64(r.Denied)))
 	a.section("the report (" + safe(t.from) + ") and what would be added")
 	fmt.Fprintf(a.out, "  %s of the report stay as they are\n", fieldsOf(d.Stay, ""))
 	for _, f := range d.Added {
@@ -258,8 +290,8 @@ func (u usage) row() []string {
 	if u.Limit > 0 {
 		row[2] = u.amount(u.Limit)
 	}
-	if u.Limit > 0 && row[1] != "unknown" {
-		row[3] = strconv.FormatInt(u.Left, 10) + "%"
+	if u.Left != nil && row[1] != "unknown" {
+		row[3] = strconv.FormatInt(*u.Left, 10) + "%"
 	}
 	return row
 }
@@ -268,8 +300,8 @@ func (u usage) amount(n int64) string {
 	switch u.Unit {
 	case "bytes":
 		return size(n)
-	case "microseconds":
-		return took(time.Duration(n) * time.Microsecond)
+	case "nanoseconds":
+		return took(time.Duration(n))
 	}
 	return strconv.FormatInt(n, 10)
 }

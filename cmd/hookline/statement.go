@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,13 +98,13 @@ func (a *app) may(p hooks.Predicate, as string) {
 	}
 	a.table(rows)
 	for _, cmd := range c.CmdRun {
-		a.command(cmd, p.As)
+		a.command(cmd, p)
 	}
 }
 
-func (a *app) command(c hooks.Command, as hooks.Identity) {
+func (a *app) command(c hooks.Command, p hooks.Predicate) {
 	title := "may run " + safe(c.Name)
-	if as == hooks.AsRoot {
+	if p.As == hooks.AsRoot {
 		title += ", AS ROOT"
 	}
 	if c.Syslog {
@@ -115,21 +116,34 @@ func (a *app) command(c hooks.Command, as hooks.Identity) {
 		words = append(words, shown(arg))
 	}
 	rows := [][]string{{"command line:", strings.Join(words, " ")}}
-	for _, place := range []struct{ name, note string }{
-		{hooks.PlacePackage, "any Debian package name"},
-		{hooks.PlacePID, "any process of the user who filed the report"},
-	} {
-		for _, arg := range c.Args {
-			if arg == place.name {
-				rows = append(rows, []string{place.name + ":", place.note})
-				break
-			}
+	for _, name := range []string{hooks.PlacePackage, hooks.PlacePID} {
+		if slices.Contains(c.Args, name) {
+			rows = append(rows, []string{name + ":", placed(name, p)})
 		}
 	}
 	if len(c.Paths) > 0 {
 		rows = append(rows, pathRows(hooks.PlacePath+":", c.Paths)...)
 	}
 	a.table(append(rows, pathRows("program reads:", c.Reads)...))
+}
+
+// placed says what a placeholder may be. A report that somebody else filed does
+// not choose what root's program gets; see hooks.Predicate.Chosen.
+func placed(name string, p hooks.Predicate) string {
+	root, only := p.As == hooks.AsRoot, "none"
+	if name == hooks.PlacePID {
+		if root {
+			return "any process of root, over a report that root filed; over a report that somebody else filed none"
+		}
+		return "any process of the user who filed the report"
+	}
+	if p.Match.Package != "" {
+		only = "only " + p.Match.Package
+	}
+	if root {
+		return "any Debian package name; over a report that somebody else filed " + only
+	}
+	return "any Debian package name"
 }
 
 // pathRows are the rows of a list of paths, with what a pattern opens.

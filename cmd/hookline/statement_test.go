@@ -38,13 +38,21 @@ program reads:  /etc/x
 
 may run verify, AS ROOT
 command line:   /usr/bin/dpkg {package} {path} {pid}
-{package}:      any Debian package name
-{pid}:          any process of the user who filed the report
+{package}:      any Debian package name; over a report that somebody else filed only nginx
+{pid}:          any process of root, over a report that root filed; over a report that somebody else filed none
 {path}:         /usr/bin/*  everything in it, one level
 program reads:  nothing
 
 brings back
 `
+	if got := placed(hooks.PlacePackage, hooks.Predicate{As: hooks.AsRoot}); got != "any Debian package name; over a report that somebody else filed none" {
+		t.Error(got)
+	}
+	for _, place := range []string{hooks.PlacePackage, hooks.PlacePID} {
+		if got := placed(place, hooks.Predicate{As: hooks.AsReporter}); strings.Contains(got, "else") {
+			t.Errorf("%s: %s", place, got)
+		}
+	}
 	for _, command := range [][]string{{"review", "show"}, {"review", "approve", "--key", s.path("bob.key"), "--yes"}} {
 		code, out := s.hookline(append(command, s.digest)...)
 		if code != 0 || !strings.Contains(out, want) {

@@ -80,6 +80,9 @@ func (h *host) absent(call, path, section string) *calls.Error {
 	return notRecorded(section)
 }
 
+// NotRecorded begins the reason of a call that fixtures have no answer for.
+const NotRecorded = "not recorded in the fixtures"
+
 func notRecorded(section string) *calls.Error {
-	return calls.Failed("not recorded in the fixtures, under " + section + ": hook test --record makes them")
+	return calls.Failed(NotRecorded + ", under " + section + ": hook test --record makes them")
 }
