@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -150,7 +149,7 @@ func (c Command) check(field string) *errs.Error {
 	if slices.Contains(c.Args, PlacePath) != (len(c.Paths) > 0) {
 		return malformed(field+".paths", "must list what %s may be, and be empty without one", PlacePath)
 	}
-	return checkPaths(field+".reads", c.Reads, checkReads)
+	return checkPaths(field+".reads", c.Reads, CheckReads)
 }
 
 func (c Command) checkArgs(field string) *errs.Error {
@@ -199,10 +198,11 @@ func checkPathArgument(s string) string {
 	return ""
 }
 
-// checkReads says what is wrong with a path that a program may read. What the
-// kernel is told is a file, or a folder with all below: whatever it holds is
-// open, so that no folder will do that has what must never be read.
-func checkReads(s string) string {
+// CheckReads says what is wrong with a path that a program may read, "" for
+// nothing. What the kernel is told is a file, or a folder with all below:
+// whatever it holds is open, so that only folders will do in which nobody
+// keeps secrets.
+func CheckReads(s string) string {
 	if problem := checkPathArgument(s); problem != "" {
 		return problem
 	}
@@ -219,26 +219,23 @@ func checkReads(s string) string {
 		}
 		return ""
 	}
-	for _, secret := range secretPlaces() {
-		switch {
-		case secret == tree || strings.HasPrefix(secret, tree+"/"):
-			return fmt.Sprintf("would open %s; name the files or folders that are needed", secret)
-		case strings.HasPrefix(tree, secret+"/"):
-			return fmt.Sprintf("lies within %s, which has no folder that is opened with all below; name the files that are needed", secret)
-		}
-	}
-	if reason := NeverRead(path.Join(tree, "x")); reason != "" {
+	if reason := NeverRead(tree); reason != "" {
 		return "is never open: " + reason
 	}
-	return ""
+	for _, public := range publicTrees() {
+		if tree == public || strings.HasPrefix(tree, public+"/") {
+			return ""
+		}
+	}
+	return "is no folder that a program may be given with all below; name the files that are needed (folders: " +
+		strings.Join(publicTrees(), ", ") + ")"
 }
 
-// secretPlaces are folders and files that no program may be given with all
-// below, nor anything around them.
-func secretPlaces() []string {
+// publicTrees are the folders that programs may be given with all below: what
+// packages bring, what is known of them, and logs.
+func publicTrees() []string {
 	return []string{
-		"/boot/efi", "/dev", "/etc/gshadow", "/etc/kubernetes", "/etc/shadow", "/etc/ssh", "/etc/ssl/private", "/etc/sudoers", "/home",
-		"/lost+found", "/media", "/mnt", "/proc", "/root", "/run", "/srv", "/sys", "/tmp", "/var/backups", "/var/cache/debconf",
-		"/var/lib/hookline", "/var/lib/private", "/var/run", "/var/spool", "/var/tmp",
+		"/bin", "/etc/alternatives", "/etc/apt/sources.list.d", "/etc/dpkg", "/etc/ld.so.conf.d", "/etc/modprobe.d", "/etc/sysctl.d", "/etc/systemd",
+		"/etc/udev", "/lib", "/lib32", "/lib64", "/run/log", "/sbin", "/usr", "/var/cache/apt", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/rpm", "/var/log",
 	}
 }

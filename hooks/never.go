@@ -13,15 +13,35 @@ func NeverRead(p string) string {
 	switch parts[0] {
 	case "dev":
 		return "devices are never read"
-	case "proc":
-		return neverReadProc(parts[1:])
 	case "sys":
-		if len(parts) > 2 && parts[1] == "kernel" && (parts[2] == "debug" || parts[2] == "tracing") {
-			return "kernel debugging files are never read"
+		return neverReadSys(parts[1:])
+	}
+	for i, part := range parts[:len(parts)-1] {
+		if part != "proc" { // another of the kernel's may be mounted elsewhere
+			continue
 		}
+		if reason := neverReadProc(parts[i+1:]); reason != "" {
+			return reason
+		}
+	}
+	if parts[0] == "proc" {
 		return ""
 	}
 	return neverReadSecret(parts)
+}
+
+func neverReadSys(parts []string) string {
+	p := strings.Join(parts, "/")
+	for _, folder := range []string{"kernel/debug", "kernel/tracing", "firmware/efi/efivars", "fs/pstore", "kernel/security"} {
+		if p == folder || strings.HasPrefix(p, folder+"/") {
+			return "files of the kernel for debugging, firmware and old logs are never read"
+		}
+	}
+	name := parts[len(parts)-1]
+	if strings.Contains("/"+p, "/pci") && (name == "config" || name == "rom" || strings.HasPrefix(name, "resource")) {
+		return "devices are never read"
+	}
+	return ""
 }
 
 func neverReadProc(parts []string) string {
@@ -33,6 +53,8 @@ func neverReadProc(parts []string) string {
 		return "the broker's own /proc entry is never read"
 	case slices.Contains([]string{"kmsg", "kcore", "kpagecount", "kpageflags", "kpagecgroup", "keys", "key-users", "kallsyms", "sysrq-trigger", "vmcore"}, first):
 		return "kernel memory and logs are never read"
+	case parts[len(parts)-1] == "tcp_fastopen_key":
+		return "keys of the kernel are never read"
 	case first[0] < '0' || first[0] > '9':
 		return ""
 	}
@@ -50,10 +72,10 @@ func neverReadProc(parts []string) string {
 
 func neverReadSecret(parts []string) string {
 	const reason = "secrets and key files are never read"
-	for _, dir := range parts[:len(parts)-1] {
+	for _, dir := range parts { // the folder itself is not even listed
 		if slices.Contains([]string{
 			".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", "private", "keyrings",
-			"secrets", "wireguard", "system-connections",
+			"secrets", "wireguard", "system-connections", "credentials", "credstore", "credstore.encrypted",
 		}, dir) {
 			return reason
 		}
@@ -64,7 +86,7 @@ func neverReadSecret(parts []string) string {
 			return reason
 		}
 	}
-	for _, suffix := range []string{".key", ".pem", ".p12", ".pfx", ".keytab", ".jks", ".kdbx", ".ppk", ".token", "-token", "_history", "-secrets"} {
+	for _, suffix := range []string{".key", ".pem", ".p12", ".pfx", ".keytab", ".jks", ".kdbx", ".ppk", ".token", "-token", "_history", "-secrets", ".secrets", ".secret", ".psk"} {
 		if strings.HasSuffix(name, suffix) {
 			return reason
 		}
@@ -72,7 +94,10 @@ func neverReadSecret(parts []string) string {
 	if slices.Equal(parts, []string{"etc", "kubernetes", name}) && strings.HasSuffix(name, ".conf") {
 		return reason // they hold the cluster's client keys
 	}
-	exact := []string{"debian.cnf", ".netrc", ".pgpass", ".my.cnf", ".git-credentials", "krb5.keytab", "sudoers", ".htpasswd", "random-seed"}
+	exact := []string{
+		"debian.cnf", ".netrc", ".pgpass", ".my.cnf", ".git-credentials", "krb5.keytab", "sudoers", ".htpasswd", "random-seed",
+		"wpa_supplicant.conf", "secrets.tdb", "passdb.tdb", "smbpasswd", "sasl_passwd", "sasl_passwd.db", "tcp_fastopen_key", "auth.conf",
+	}
 	if slices.Contains(exact, name) {
 		return reason
 	}

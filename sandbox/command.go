@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +30,7 @@ func (r *run) command(ctx context.Context, call CommandCall) (CommandAnswer, []b
 	}
 	task := CommandTask{
 		Program: cmd.Program, Args: call.Args, Reads: cmd.Reads, UID: r.who.UID, GID: r.who.GID, Syslog: cmd.Syslog,
+		Deny: r.deny,
 	}
 	out, err := r.runner.runCommand(ctx, task, min(CommandRuntime, time.Until(r.ends)))
 	if err != nil {
@@ -62,38 +61,14 @@ func (r *run) allowed(call CommandCall) (hooks.Command, error) {
 		return cmd, errs.New(errs.CodeDenied, "a report that somebody else filed must not choose what a program of root gets")
 	}
 	for i, place := range cmd.Args {
-		if place == hooks.PlacePID && !r.owns(call.Args[i]) {
+		switch {
+		case place == hooks.PlacePID && !r.owns(call.Args[i]):
 			return cmd, errs.New(errs.CodeDenied, "the process does not belong to the user who filed the report")
-		}
-	}
-	for _, own := range r.runner.denied() {
-		if opens(cmd.Reads, own) {
-			return cmd, errs.New(errs.CodeDenied, "the program could read what belongs to the peer itself")
+		case place == hooks.PlacePath && hooks.NeverRead(call.Args[i]) != "":
+			return cmd, errs.New(errs.CodeDenied, "%s", hooks.NeverRead(call.Args[i]))
 		}
 	}
 	return cmd, nil
-}
-
-// opens reports whether what a program may read is at, above or below what
-// belongs to the peer. (Links in /proc lead to whoever looks: not followed.)
-func opens(reads []string, own string) bool {
-	for _, p := range reads {
-		p = strings.TrimSuffix(p, "/**")
-		if within(p, own) {
-			return true
-		}
-		if strings.HasPrefix(p, "/proc/") {
-			continue
-		}
-		if real, err := filepath.EvalSymlinks(p); err == nil && within(real, own) {
-			return true
-		}
-	}
-	return false
-}
-
-func within(p, folder string) bool {
-	return p == folder || strings.HasPrefix(p, folder+"/") || strings.HasPrefix(folder, p+"/")
 }
 
 // owns reports whether a process belongs to the user who filed the report.
@@ -200,7 +175,7 @@ func (c *command) collect(limit time.Duration) (CommandOutput, error) {
 	reading.Go(func() { out.Stderr = c.drain(c.stderr, budget) })
 	out.Stdout = c.drain(c.stdout, budget)
 	reading.Wait()
-	c.process.Wait(brokerGrace)
+	c.process.Wait(limit + brokerGrace) // it may have closed what it prints to, and go on
 	exit, signal := c.process.Ended()
 	switch {
 	case budget.exceeded():

@@ -229,6 +229,7 @@ type run struct {
 	task     Task
 	commands int
 	ends     time.Time // the hook's own time is over
+	deny     []string  // the peer's own
 }
 
 // wait hands the task to the broker, starts the commands that it asks for, and
@@ -255,15 +256,29 @@ func (r *run) wait(ctx context.Context) (Outcome, error) {
 	return Conclude(out, r.worker, r.task)
 }
 
+// maxOutcomeValues bounds the JSON values of an outcome, which take far more
+// memory than bytes: those of a result, and of calls and log.
+const maxOutcomeValues = 110_000
+
+// outcomeBytes is how large an outcome of the task can be: its fields, calls and
+// log, and in trial runs what was recorded.
+func (t Task) outcomeBytes() int {
+	if t.Record || t.Trace {
+		return MaxTaskBytes
+	}
+	return hooks.MaxResultBytes + 512<<10
+}
+
 // talk is the conversation with the broker.
 func (r *run) talk(ctx context.Context) (Outcome, error) {
-	head := BrokerTask{Task: r.task, Deny: r.runner.denied(), UID: r.who.UID, GID: r.who.GID, Without: r.runner.Without}
+	r.deny = r.runner.denied()
+	head := BrokerTask{Task: r.task, Deny: r.deny, UID: r.who.UID, GID: r.who.GID, Without: r.runner.Without}
 	if _, err := wire.Write(r.pair.task, head, nil, MaxTaskBytes); err != nil {
 		return Outcome{}, err
 	}
 	for {
 		var said FromBroker
-		if _, _, err := wire.Read(r.result, &said, MaxTaskBytes); err != nil {
+		if _, _, err := wire.ReadCounted(r.result, &said, r.task.outcomeBytes(), maxOutcomeValues); err != nil {
 			return Outcome{}, err
 		}
 		switch {
@@ -304,7 +319,14 @@ func believable(out Outcome, t Task) Outcome {
 	}
 	short := func(s string) string { return strings.ToValidUTF8(s[:min(len(s), MaxErrorBytes)], "") }
 	out.Error = short(out.Error)
-	out.Calls = out.Calls[:min(len(out.Calls), MaxRecordedCalls)]
+	out.Calls = slices.Clone(out.Calls[:min(len(out.Calls), MaxRecordedCalls)])
+	room := MaxLogBytes
+	for i, line := range out.Log {
+		if room -= len(line) + 1; room < 0 {
+			out.Log = slices.Clone(out.Log[:i])
+			break
+		}
+	}
 	for i, c := range out.Calls {
 		out.Calls[i].Name, out.Calls[i].Arg, out.Calls[i].Reason = short(c.Name), short(c.Arg), short(c.Reason)
 	}

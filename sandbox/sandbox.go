@@ -117,6 +117,7 @@ type CommandTask struct {
 	Program string   `json:"program"`
 	Args    []string `json:"args"`  // without the program's own name
 	Reads   []string `json:"reads"` // files, and folders with all below ("/a/**")
+	Deny    []string `json:"deny"`  // the peer's own, as they really are: no read at, above or below one
 	UID     uint32   `json:"uid"`
 	GID     uint32   `json:"gid"`
 	Syslog  bool     `json:"syslog"`

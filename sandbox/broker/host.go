@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hookline/hooks"
 	"hookline/sandbox"
 	"hookline/sandbox/calls"
 )
@@ -49,34 +50,38 @@ func (h *Host) ReadFile(p string, rules calls.Rules) ([]byte, error) {
 	if b, ok, err := h.readKernel(p, rules); ok {
 		return b, err
 	}
-	fd, err := h.open(p, rules)
+	o, err := h.open(p, rules)
 	if err != nil {
 		return nil, err
 	}
-	defer shut(fd)
-	if err := checkRegular(fd); err != nil {
+	defer o.close()
+	if err := checkRegular(o.fd); err != nil {
 		return nil, err
 	}
-	return h.readThrough(fd)
+	b, err := h.readThrough(o.fd)
+	if err != nil {
+		return nil, err
+	}
+	return b, o.still()
 }
 
 // open opens a path as a path only, where a link in the last place is followed
 // once, to what the rules open as well.
-func (h *Host) open(p string, rules calls.Rules) (int, error) {
-	fd, err := openOwned(p, rules)
+func (h *Host) open(p string, rules calls.Rules) (opened, error) {
+	o, err := openOwned(p, rules)
 	if err != nil {
-		return -1, err
+		return opened{}, err
 	}
-	target, err := linkTarget(fd, p)
+	target, err := linkTarget(o.fd, p)
 	if err == nil && target == "" {
-		return fd, nil
+		return o, nil
 	}
-	shut(fd)
+	o.close()
 	if err == nil {
 		err = checkTarget(p, target, rules)
 	}
 	if err != nil {
-		return -1, err
+		return opened{}, err
 	}
 	return openOwned(target, rules)
 }
@@ -86,7 +91,7 @@ func (h *Host) open(p string, rules calls.Rules) (int, error) {
 // but it is looked at: neither links nor what is mounted over it.
 func (h *Host) readKernel(p string, rules calls.Rules) ([]byte, bool, error) {
 	file, ok := strings.CutPrefix(p, "/proc/")
-	if _, must := rules.Owner(p); !ok || must {
+	if _, _, ofProcess := hooks.ProcessPath(p); !ok || ofProcess {
 		return nil, false, nil
 	}
 	if h.proc == 0 && !h.openProc() {

@@ -138,6 +138,38 @@ func Read(r io.Reader, head any, limit int) (tail []byte, size int, err error) {
 	return tail, len(body) + 4, err
 }
 
+// ReadCounted is Read for a JSON head of at most values values: arrays of
+// empty objects take a hundred times their bytes once they are decoded.
+func ReadCounted(r io.Reader, head any, limit, values int) (tail []byte, size int, err error) {
+	body, err := readBody(r, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	if countValues(body[4:]) > values {
+		return nil, 0, ErrTooBig
+	}
+	tail, err = decodeBody(body, head)
+	return tail, len(body) + 4, err
+}
+
+// countValues counts what can stand between values of JSON, in text or out of
+// it: never fewer than there are.
+func countValues(b []byte) int {
+	n := 1
+	inText := false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case inText && c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case !inText && (c == ',' || c == '[' || c == '{' || c == ':'):
+			n++
+		}
+	}
+	return n
+}
+
 func readBody(r io.Reader, limit int) ([]byte, error) {
 	var prefix [4]byte
 	if _, err := io.ReadFull(r, prefix[:]); err != nil {
