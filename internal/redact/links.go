@@ -121,8 +121,8 @@ const oraclePrefix = "oracle:thin:"
 // oracleAt finds name/password@ at i, of jdbc:oracle:thin:name/password@host;
 // at is where the "@" stands, 0 for nowhere.
 func oracleAt(s string, i int) (from, at int) {
-	end := len(s)
-	if n := strings.IndexAny(s[i:], " \t\r\n\"'<>`"); n >= 0 {
+	end := min(len(s), i+longestLook)
+	if n := strings.IndexAny(s[i:end], " \t\r\n\"'<>`"); n >= 0 {
 		end = i + n
 	}
 	name := run(s[:min(end, i+longestKey)], i, setKey)

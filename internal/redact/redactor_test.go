@@ -288,7 +288,7 @@ var triggers = []string{
 	"-----BEGIN A-----\n", "-----END ", "-----BEGIN a-----\nAAAA", "AAAA\n-----END a-----", "</", "</password>", "<password>", "a</password>", "<ip-1>", "<", "eyJ", "eyJ.", "ghp_", "sk-",
 	"Bearer ", "Cookie: ", "Cookie: a=", "Authorization: ", "Authorization: Bearer ", "web1", "web1 ", "web1.example.com", ".example.com", "a.example.com", "alice@", "alice ",
 	"for user ", "for user ab from ", "AAAAB3NzaC1", "hostname: ", "hostname=", "hostname=a", "key=", "key: a", "serial=", "id_serial=", "machine_id=", "token=", "token=\"", "cookie=", "set-cookie: ", "hkl_", "xoxb-", "USER=", "pwd=/", "secret=0x", "api_key=/", ".ip6.arpa", "1.ip6.arpa", "1.1.1.1.in-addr.arpa", "\xff", "é", "a ", "$6$", "]\"'=", "login a password b ", "machine password ", "a:5432:b:c:d ", "a:5432:b:c:", "AUTH PLAIN ", "AUTH PLAIN aaaaaaaa ", "token ", "token abcdef.0123456789abcdef ",
-	"uid=1000(", "uid=1000(carol)", "user=carol ", "oracle:thin:", "oracle:thin:a/b@", "://a;b=", ";password=a", ";password=a;", "1.1.1.1.1.1.", "A/1.1.0.0", "Abc/1.1.1.1 ", ":::1", "::1:1 ", "LS0tLS1CRUdJTiB", "password=<nil>", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ ",
+	"uid=1000(", "uid=1000(carol)", "user=carol ", "oracle:thin:", "oracle:thin:a/b@", "@oracle:thin:", "oracle:thin:a/@ ", "@\noracle:thin:a/", "@://a;b=", "://;a=b", "@ ;password=", "password aaaa ", "login a password \"", "1:5432:a:b", "a:5432:b:c:<nil>", "://a;b=", ";password=a", ";password=a;", "1.1.1.1.1.1.", "A/1.1.0.0", "Abc/1.1.1.1 ", ":::1", "::1:1 ", "LS0tLS1CRUdJTiB", "password=<nil>", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ ",
 }
 
 // BenchmarkHostile is 1 MiB of each; the slowest tells whether a loop got quadratic.
