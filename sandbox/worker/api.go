@@ -29,7 +29,7 @@ func (v *vm) openAPI() {
 
 // later makes every other name of a library a call that is not available.
 func (v *vm) later(t *lua.LTable, library string) {
-	mt := v.l.NewTable()
+	mt := v.l.CreateTable(0, 2)
 	mt.RawSetString("__metatable", lua.LFalse)
 	mt.RawSetString("__index", v.l.NewFunction(func(l *lua.LState) int {
 		name := library + "." + clip(lua.LVAsString(l.Get(2)), 32)

@@ -47,7 +47,7 @@ func (v *vm) fill(library string, t *lua.LTable, functions map[string]lua.LGFunc
 }
 
 func (v *vm) library(name string, functions map[string]lua.LGFunction) *lua.LTable {
-	t := v.l.NewTable()
+	t := v.l.CreateTable(0, len(functions)) // NewTable has room for 32 of each
 	v.fill(name, t, functions)
 	v.l.G.Global.RawSetString(name, t)
 	return t

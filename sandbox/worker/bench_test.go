@@ -155,7 +155,7 @@ func runOurs(b *testing.B, proto *lua.FunctionProto, text lua.LValue) {
 	b.Helper()
 	k := &worker{}
 	k.budget.end = func(code errs.Code, message string, line int) { b.Fatal(code, message, line) }
-	runChunk(b, k.newVM().l, proto, text)
+	runChunk(b, k.newVM("_G").l, proto, text)
 }
 
 func runBare(b *testing.B, proto *lua.FunctionProto, text lua.LValue) {
@@ -179,7 +179,7 @@ func BenchmarkTrivial(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		k := &worker{}
-		v := k.newVM()
+		v := k.newVM(`local x = 1`)
 		fn, _, err := compile(v.l, `local x = 1`)
 		if err != nil {
 			b.Fatal(err)

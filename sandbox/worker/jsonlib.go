@@ -20,7 +20,7 @@ var (
 
 func (v *vm) openJSON() {
 	v.null = v.l.NewUserData()
-	v.array = v.l.NewTable()
+	v.array = v.l.CreateTable(0, 1)
 	v.array.RawSetString("__metatable", lua.LFalse)
 	t := v.library("json", map[string]lua.LGFunction{"encode": v.jsonEncode, "decode": v.jsonDecode})
 	t.RawSetString("null", v.null)

@@ -14,7 +14,7 @@ func (v *vm) openString() {
 		"gmatch": v.strGmatch, "gsub": v.strGsub, "len": strLen, "lower": v.strLower,
 		"match": v.strMatch, "rep": v.strRep, "reverse": v.strReverse, "sub": v.strSub, "upper": v.strUpper,
 	})
-	mt := v.l.NewTable()
+	mt := v.l.CreateTable(0, 3)
 	mt.RawSetString("__index", t)
 	v.l.SetMetatable(lua.LString(""), mt)
 }
