@@ -235,7 +235,7 @@ func (g *Guard) status() *guardwire.Status {
 		Running: g.serving, Connected: g.connected, Trouble: g.trouble,
 		SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks,
 		Outbox: g.outbox.len(), Reports: len(g.shelf.index), Pending: len(g.ledger.now.Pending), Runs: len(g.running),
-		Allowed:     len(g.ledger.now.Grants),
+		Allowed:     len(g.allowed()),
 		RecordLines: head.Seq, RecordIntact: g.record.Intact(),
 	}
 }
