@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hookline/hooks"
+	"hookline/internal/errs"
 	"hookline/sandbox/replay"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func newHookLintCommand(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := readFolder(args)
 			if err != nil {
-				return err
+				return withoutLint(err)
 			}
 			findings, err := a.lint(c, f)
 			if err != nil {
@@ -40,11 +41,21 @@ func (a *app) lint(c *cobra.Command, f folder) ([]replay.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	findings, err := replay.Lint(c.Context(), binary, f.script, f.manifest.Predicate(a.now()))
+	p := f.manifest.Predicate(a.now())
+	findings, err := replay.Lint(c.Context(), binary, f.script, p)
 	if findings == nil {
 		findings = []replay.Finding{}
 	}
-	return findings, err
+	return f.placed(findings, p), err
+}
+
+// withoutLint keeps lint from sending people to lint: of a file that cannot be
+// read it knows the first error alone.
+func withoutLint(err error) error {
+	if e, ok := errs.As(err); ok && e.Hint == "" && (e.Code == errs.CodeBadManifest || e.Code == errs.CodeBadScript) {
+		return e.WithHint("correct it and lint again: there may be more, which shows only when the file can be read")
+	}
+	return err
 }
 
 func hasErrors(findings []replay.Finding) bool {

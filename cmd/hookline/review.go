@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"hookline/hooks"
 	"hookline/internal/api"
@@ -54,8 +55,8 @@ func newReviewShowCommand(a *app) *cobra.Command {
 		Long: `Fetches a version and checks on this machine that the script is the one that the
 statement names and that the statement has the digest that was asked for. The
 last line is the command that approves what was shown, and nothing else. Lint runs on
-this machine over what came, whatever the server says about it; with -o json or yaml it
-runs at review approve alone.`,
+this machine over what came, whatever the server says about it; with -o json or yaml its
+findings are the member "findings", null where it could not run ("lint_error" says why).`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -65,6 +66,9 @@ runs at review approve alone.`,
 			f, err := a.fetch(c.Context(), cl, args[0])
 			if err != nil {
 				return err
+			}
+			if a.output != outputTable {
+				return a.show(a.reviewed(c.Context(), f), nil)
 			}
 			return a.show(f.version, func() {
 				a.forReview(c.Context(), f)
@@ -82,18 +86,66 @@ func (a *app) forReview(ctx context.Context, f fetched) {
 	a.life(f.version)
 }
 
-// script prints the script with line numbers; a character that could hide
-// code from its reader is shown as an escape and counted.
+// Columns of a line of a script: how many are shown in a row, and how wide a
+// tab is at most.
+const (
+	scriptColumns = 100
+	scriptTab     = 4
+)
+
+// script prints the script with line numbers. Nothing of it is out of sight:
+// a long line goes on in the next row, behind a mark, and a character that
+// could hide code from its reader is shown as an escape and counted.
 func (a *app) script(b []byte) {
 	text := string(b)
-	number := 0
+	number, long := 0, 0
 	for line := range strings.Lines(text) {
 		number++
-		fmt.Fprintf(a.out, "%4d  %s\n", number, safeLines(strings.TrimRight(line, "\n")))
+		rows := scriptRows(safeLines(strings.TrimRight(line, "\n")))
+		fmt.Fprintf(a.out, "%4d  %s\n", number, rows[0])
+		for _, row := range rows[1:] {
+			fmt.Fprintf(a.out, "%4s  %s\n", "↪", row)
+		}
+		if len(rows) > 1 {
+			long++
+		}
 	}
 	if safeLines(text) != text {
 		fmt.Fprintln(a.out, "WARNING: the script holds control or invisible characters, shown here as escapes")
 	}
+	if long > 0 {
+		fmt.Fprintf(a.out, "WARNING: the script has long lines (%d); they go on in the rows marked ↪\n", long)
+	}
+}
+
+// scriptRows breaks a line into rows; blanks other than a space or tab are
+// shown as escapes.
+func scriptRows(line string) []string {
+	var rows []string
+	var row strings.Builder
+	columns := 0
+	put := func(s string) {
+		for _, r := range s {
+			if columns == scriptColumns {
+				rows = append(rows, row.String())
+				row.Reset()
+				columns = 0
+			}
+			row.WriteRune(r)
+			columns++
+		}
+	}
+	for _, r := range line {
+		switch {
+		case r == '\t':
+			put(strings.Repeat(" ", scriptTab-columns%scriptTab))
+		case r != ' ' && unicode.IsSpace(r):
+			put(fmt.Sprintf("\\u%04x", r))
+		default:
+			put(string(r))
+		}
+	}
+	return append(rows, row.String())
 }
 
 // approveOptions are the flags of review approve.

@@ -5,21 +5,30 @@ import (
 	"fmt"
 
 	"hookline/hooks"
+	"hookline/internal/api"
 	"hookline/internal/errs"
 	"hookline/sandbox/replay"
 )
 
-// linted shows what this machine's own linter says about the very bytes that
-// would be signed; what a server found in them is a server's word. False means
-// that it found errors, or that the script broke it. Where there is no linter
-// the reader is told, and decides.
+// lintOf is what this machine's own linter says about the very bytes that
+// would be signed; what a server found in them is a server's word.
+func (a *app) lintOf(ctx context.Context, f fetched) ([]replay.Finding, error) {
+	binary, err := a.sandboxBinary()
+	if err != nil {
+		return nil, err
+	}
+	findings, err := replay.Lint(ctx, binary, f.version.Script, f.statement.Predicate)
+	if err == nil && findings == nil {
+		findings = []replay.Finding{}
+	}
+	return findings, err
+}
+
+// linted shows what lint says. False means that it found errors, or that the
+// script broke it. Where there is no linter the reader is told, and decides.
 func (a *app) linted(ctx context.Context, f fetched) bool {
 	a.section("lint, on this machine")
-	binary, err := a.sandboxBinary()
-	var findings []replay.Finding
-	if err == nil {
-		findings, err = replay.Lint(ctx, binary, f.version.Script, f.statement.Predicate)
-	}
+	findings, err := a.lintOf(ctx, f)
 	if err != nil {
 		fmt.Fprintf(a.out, "WARNING: not linted: %s\n", safe(err.Error()))
 		return errs.Is(err, errs.CodeSandboxUnconfined)
@@ -31,12 +40,32 @@ func (a *app) linted(ctx context.Context, f fetched) bool {
 	return !hasErrors(findings)
 }
 
-// findingLines prints findings as compilers do; line 0 is the manifest.
+// reviewed is a version as review show prints it for programs.
+type reviewed struct {
+	api.Version
+	Findings []replay.Finding `json:"findings"` // of lint on this machine; null where it could not run
+	NoLint   string           `json:"lint_error,omitempty"`
+}
+
+func (a *app) reviewed(ctx context.Context, f fetched) reviewed {
+	v := reviewed{Version: f.version}
+	var err error
+	if v.Findings, err = a.lintOf(ctx, f); err != nil {
+		v.NoLint = err.Error()
+	}
+	return v
+}
+
+// findingLines prints findings as compilers do. Those about a statement have
+// no line in a manifest, which is not signed.
 func (a *app) findingLines(manifest, script string, findings []replay.Finding) {
 	for _, x := range findings {
 		place := manifest
+		if x.File != hooks.ManifestName {
+			place = script
+		}
 		if x.Line > 0 {
-			place = fmt.Sprintf("%s:%d:%d", script, x.Line, x.Column)
+			place = fmt.Sprintf("%s:%d:%d", place, x.Line, x.Column)
 		}
 		fmt.Fprintf(a.out, "%s: %s: %s [%s]\n", safe(place), safe(x.Severity), safe(x.Message), safe(x.Code))
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +44,7 @@ func TestReviewLints(t *testing.T) {
 		{"a shell", "cmd.run('x', {})\n", `hook.yaml: error: command "x": /bin/sh is a shell`, func(p *hooks.Predicate) {
 			p.Capabilities.CmdRun = []hooks.Command{{Name: "x", Program: "/bin/sh", Args: []string{}, Paths: []string{}, Reads: []string{}}}
 		}, 1},
+		{"code far to the right", "local y = 2" + strings.Repeat(" ", 400) + "fs.read('/proc/meminfo') report.set('A', 1)\n", "hook.lua:1:412: error: text stands behind 400 columns", nil, 1},
 		{"too deep for the compiler", deep, "nested too deeply", nil, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,6 +62,63 @@ func TestReviewLints(t *testing.T) {
 				s.want(tt.code, "lint found errors", "review", "approve", s.digest, "--key", s.path("bob.key"), "--yes")
 			}
 		})
+	}
+}
+
+// Programs get the findings too, and are told where there are none to be had.
+func TestReviewShowsFindingsToPrograms(t *testing.T) {
+	s := newStage(t)
+	s.offer(hookScript+"-- \u202e\n", nil)
+	show := func() (v reviewed) {
+		t.Helper()
+		code, out := s.hookline("review", "show", s.digest, "-o", "json")
+		if err := json.Unmarshal([]byte(out), &v); err != nil || code != 0 || v.Digest != s.digest || len(v.Script) == 0 {
+			t.Fatalf("%d %v\n%s", code, err, out)
+		}
+		return v
+	}
+	s.env["HOOKLINE_SANDBOX"] = filepath.Join(builtForTests(t), sandbox.BinaryName)
+	v := show()
+	want := map[string]string{hooks.ManifestName: "capability-unused", hooks.ScriptName: "character-hidden"}
+	for _, f := range v.Findings {
+		if want[f.File] != f.Code || (f.Line == 2) != (f.File == hooks.ScriptName) || (f.Key == "capabilities.fs.read[0]") != (f.File == hooks.ManifestName) {
+			t.Errorf("odd finding %+v", f)
+		}
+	}
+	if len(v.Findings) != 2 || v.NoLint != "" {
+		t.Errorf("%+v, %q", v.Findings, v.NoLint)
+	}
+	s.env["HOOKLINE_SANDBOX"] = s.path("nothing")
+	if v := show(); v.Findings != nil || v.NoLint == "" {
+		t.Errorf("without a linter: %+v, %q", v.Findings, v.NoLint)
+	}
+}
+
+// Nothing of a line is out of sight, whatever is between.
+func TestScriptRows(t *testing.T) {
+	row := strings.Repeat("x", scriptColumns)
+	for _, tt := range []struct {
+		line string
+		want []string
+	}{
+		{"", []string{""}},
+		{"\tif x then\ty", []string{"    if x then   y"}},
+		{row, []string{row}},
+		{row + "y", []string{row, "y"}},
+		{"a" + strings.Repeat(" ", 2*scriptColumns) + "b", []string{"a" + strings.Repeat(" ", scriptColumns-1), strings.Repeat(" ", scriptColumns), " b"}},
+		{"a\u00a0\u2003\u3000b", []string{`a\u00a0\u2003\u3000b`}},
+	} {
+		if got := scriptRows(tt.line); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %q", tt.line, got)
+		}
+	}
+	s := newStage(t)
+	s.offer("local y = 2"+strings.Repeat(" ", 400)+"report.set('A', 1)\nlocal z = 3\n", nil)
+	_, out := s.hookline("review", "show", s.digest)
+	for _, want := range []string{"   1  local y = 2", "\n   ↪  " + strings.Repeat(" ", 11) + "report.set('A', 1)\n   2  local z", "WARNING: the script has long lines (1)"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
 	}
 }
 

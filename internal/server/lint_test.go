@@ -70,6 +70,7 @@ func TestLintErrorsStopASubmission(t *testing.T) {
 		{"a hidden character", manifest, "-- \u202e\n" + good, "bad-script", "hook.lua:1", "U+202E"},
 		{"several", manifest, "os.exit()\nio.write()\n" + good, "bad-script", "hook.lua:1", "the first of 2 errors"},
 		{"a shell", shell, good + "cmd.run('sh', {'-c', 'id'})\n", "bad-manifest", "hook.yaml", "is a shell"},
+		{"code far to the right", manifest, good + "local y = 2" + strings.Repeat(" ", 400) + "print(y)\n", "bad-script", "hook.lua:49", "behind 400 columns"},
 		{"too deep for a compiler", manifest, good + "return " + strings.Repeat("{", 2000), "bad-script", "hook.lua:49", "nested"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,9 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -12,7 +9,6 @@ import (
 
 	"hookline/internal/auth"
 	"hookline/internal/jobs"
-	"hookline/review"
 )
 
 // fact is one labelled value; ID sets it in the font of ids, State in the
@@ -39,55 +35,8 @@ type detailsPage struct {
 	Heading  string
 	Subject  string
 	Facts    []fact
-	Blocks   []field
 	Jobs     []jobRow
 	ShowJobs bool
-}
-
-// version shows what people signed: the statement itself, and the script.
-func (s *site) version(w http.ResponseWriter, r *http.Request, p auth.Principal) error {
-	l, err := s.Versions.Life(r.Context(), chi.URLParam(r, "digest"))
-	if err != nil {
-		return err
-	}
-	v := l.Version
-	name := fmt.Sprintf("%s@%d", v.Hook, v.Number)
-	var statement bytes.Buffer
-	if err := json.Indent(&statement, v.Statement, "", "  "); err != nil {
-		return fmt.Errorf("stored statement: %w", err)
-	}
-	return s.render(w, http.StatusOK, "details", detailsPage{
-		base: s.base("Hook "+name, p), Heading: "Hook " + name, Facts: versionFacts(l),
-		Blocks: []field{newField("Statement, the object that people signed", statement.String()), newField("Script", string(v.Script))},
-	})
-}
-
-func versionFacts(l review.Life) []fact {
-	v := l.Version
-	facts := []fact{
-		{Name: "Version digest", Text: v.Digest, Link: "/versions/" + v.Digest, ID: true},
-		{Name: "State", Text: string(l.State()), State: true},
-		{Name: "Submitted", Text: visible(v.SubmittedBy) + ", " + stamp(v.SubmittedAt)},
-	}
-	var approved []string
-	for _, r := range l.Reviews {
-		if r.Verdict == review.VerdictApprove {
-			approved = append(approved, visible(r.Person))
-		}
-	}
-	if len(approved) > 0 {
-		facts = append(facts, fact{Name: "Approved by", Text: strings.Join(approved, ", ")})
-	}
-	if a := l.Activation; a != nil {
-		facts = append(facts,
-			fact{Name: "Results", Text: fmt.Sprintf("%d of %d", a.Ledger.Received, a.Quantity)},
-			fact{Name: "Issued", Text: fmt.Sprint(a.Ledger.Issued)},
-			fact{Name: "Until", Text: stamp(a.Deadline)})
-		if a.Reason != "" {
-			facts = append(facts, fact{Name: "Reason", Text: visible(a.Reason)})
-		}
-	}
-	return facts
 }
 
 // peer shows a machine and its newest jobs.
