@@ -37,6 +37,7 @@ func TestLearnsNoWords(t *testing.T) {
 	for _, tc := range []struct{ teacher, after string }{
 		{"/home/ubuntu/x", "ubuntu 24.04"},
 		{"/home/ab/x", "ab"},
+		{"/home/unknown/x", "unknown"},
 		{"Invalid user oracle from 10.0.0.1", "oracle"},
 		{"Invalid user backups from 10.0.0.1", "backups"},
 		{"GET https://x.example/home/welcome", "welcome"},
@@ -77,6 +78,14 @@ func TestLearnedTwice(t *testing.T) {
 	}
 	if again := redact.Text(once, names()); again != once {
 		t.Errorf("another Redactor makes %q of %q", again, once)
+	}
+}
+
+// A part in which nothing was found is searched again for a name that only the
+// next round told: "user=" starts behind an address.
+func TestLearnsLate(t *testing.T) {
+	if got, want := redact.Text("carol <ip-9> 10.0.0.1user=carol", names()), "<user-1> <ip-9> <ip-1>user=<user-1>"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
