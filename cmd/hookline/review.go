@@ -118,8 +118,13 @@ func (a *app) script(b []byte) {
 	}
 }
 
-// scriptRows breaks a line into rows; blanks other than a space or tab are
-// shown as escapes.
+// unseen reports whether a character shows as a blank, or as nothing.
+func unseen(r rune) bool {
+	return r != ' ' && unicode.IsSpace(r) || r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// scriptRows breaks a line into rows; blanks other than a space or tab, and
+// letters that show nothing, are shown as escapes.
 func scriptRows(line string) []string {
 	var rows []string
 	var row strings.Builder
@@ -139,7 +144,7 @@ func scriptRows(line string) []string {
 		switch {
 		case r == '\t':
 			put(strings.Repeat(" ", scriptTab-columns%scriptTab))
-		case r != ' ' && unicode.IsSpace(r):
+		case unseen(r):
 			put(fmt.Sprintf("\\u%04x", r))
 		default:
 			put(string(r))

@@ -106,7 +106,7 @@ func TestScriptRows(t *testing.T) {
 		{row, []string{row}},
 		{row + "y", []string{row, "y"}},
 		{"a" + strings.Repeat(" ", 2*scriptColumns) + "b", []string{"a" + strings.Repeat(" ", scriptColumns-1), strings.Repeat(" ", scriptColumns), " b"}},
-		{"a\u00a0\u2003\u3000b", []string{`a\u00a0\u2003\u3000b`}},
+		{"a\u00a0\u2003\u3000\u2800\u3164b", []string{`a\u00a0\u2003\u3000\u2800\u3164b`}},
 	} {
 		if got := scriptRows(tt.line); !slices.Equal(got, tt.want) {
 			t.Errorf("%q: %q", tt.line, got)

@@ -70,7 +70,7 @@ func (l *lineScan) next(kind zone, r rune) {
 	if kind == zoneString {
 		l.texts += l.width - before
 	}
-	if unicode.IsSpace(r) {
+	if unicode.IsSpace(r) || r == '\u2800' { // a Braille pattern without dots
 		l.blanks += l.width - before
 		l.blankZone = kind
 	} else {

@@ -30,6 +30,8 @@ func TestLayout(t *testing.T) {
 		{"in a comment", "-- a" + blanks(60) + "b", "1:65" + warned},
 		{"in a text", "local y = 'a" + blanks(60) + "b'", "1:73" + warned},
 		{"in a text, which opens more", "local y = 'a" + many + "' print(y)", "1:413" + warned + ", 1:415 error line-long"},
+		{"behind blanks of another kind", "--[[ a" + strings.Repeat("\u2003", 50) + "]] print(1)", "1:157" + hidden},
+		{"behind Braille without dots", "--[[ a" + strings.Repeat("\u2800", 50) + "]] print(1)", "1:157" + hidden},
 		{"at the end", "local y = 2" + many + "\nprint(y)" + many, ""},
 		{"on the second line", "local y = 2\nprint(y)" + many + "print(y)\nprint(y)", "2:409" + hidden},
 

@@ -221,10 +221,10 @@ func paths(list []string) []termValue {
 // shown is one word of a command line or one path: in quotes where it could be
 // taken for several.
 func shown(word string) string {
-	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./:=@%+*{}-", r))
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./:=@%+*{}-", r)
 	}
-	if word != "" && !strings.ContainsFunc(word, odd) {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
 		return word
 	}
 	return strconv.Quote(word)
@@ -267,7 +267,8 @@ type codeLine struct {
 }
 
 // codeLines are the lines of a script, with nothing in them that could hide:
-// blanks other than a space or tab are shown by their number.
+// blanks other than a space or tab, and letters that show nothing, are shown
+// by their number.
 func codeLines(script string) []codeLine {
 	var lines []codeLine
 	for line := range strings.Lines(script) {
@@ -278,7 +279,9 @@ func codeLines(script string) []codeLine {
 }
 
 func spaced(s string) string {
-	odd := func(r rune) bool { return r != ' ' && r != '\t' && unicode.IsSpace(r) }
+	odd := func(r rune) bool {
+		return r != ' ' && r != '\t' && unicode.IsSpace(r) || r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	}
 	if !strings.ContainsFunc(s, odd) {
 		return s
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 func TestCodeLines(t *testing.T) {
-	script := "local a = 1\n\n\tb()\r\n-- \u00a0\u202e" + strings.Repeat(" ", 400) + "x"
-	want := []codeLine{{"local a = 1", false}, {"", false}, {"\tb()⟨U+000D⟩", false}, {"-- ⟨U+00A0⟩⟨U+202E⟩" + strings.Repeat(" ", 400) + "x", true}}
+	script := "local a = 1\n\n\tb()\r\n-- \u00a0\u2800\u3164\u202e" + strings.Repeat(" ", 400) + "x"
+	want := []codeLine{{"local a = 1", false}, {"", false}, {"\tb()⟨U+000D⟩", false}, {"-- ⟨U+00A0⟩⟨U+2800⟩⟨U+3164⟩⟨U+202E⟩" + strings.Repeat(" ", 400) + "x", true}}
 	got := codeLines(script)
 	if len(got) != len(want) {
 		t.Fatalf("%d lines: %+v", len(got), got)
@@ -46,5 +46,27 @@ func TestCommandSection(t *testing.T) {
 		if got[name] != want {
 			t.Errorf("%s: %+v, want %+v", name, got[name], want)
 		}
+	}
+}
+
+// Every line of a script wraps: a box that scrolls to the side hides what runs.
+func TestScriptsWrap(t *testing.T) {
+	css, err := files.ReadFile("static/hookline.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rule, _ := strings.Cut(string(css), ".script code {")
+	rule, _, _ = strings.Cut(rule, "}")
+	for _, want := range []string{"white-space: pre-wrap", "overflow-wrap: anywhere"} {
+		if !strings.Contains(rule, want) {
+			t.Errorf("no %s for scripts in %q", want, rule)
+		}
+	}
+	page, err := files.ReadFile("templates/version.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), `<ol class="script">`) || strings.Contains(string(page), "wide") {
+		t.Error("the script is not in a list that wraps")
 	}
 }
