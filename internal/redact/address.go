@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -268,13 +269,15 @@ func dashedPrefix(s string) bool {
 	return false
 }
 
-var ipv6s = regexp.MustCompile(`[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\.\d{1,5}){0,3}`)
+var ipv6s = sync.OnceValue(func() *regexp.Regexp { // made when first needed: most processes that link it never do
+	return regexp.MustCompile(`[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\.\d{1,5}){0,3}`)
+})
 
 // ipv6 looks at each run of hexadecimal digits and colons that stands apart
 // from other letters and digits, so that C++ names (std::bad_alloc) stay.
 func (r *Redactor) ipv6(s string, base int, cuts []cut) []cut {
 	for i := 0; ; {
-		m := ipv6s.FindStringIndex(s[i:])
+		m := ipv6s().FindStringIndex(s[i:])
 		if m == nil {
 			return cuts
 		}
