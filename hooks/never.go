@@ -31,6 +31,9 @@ func NeverRead(p string) string {
 }
 
 func neverReadSys(parts []string) string {
+	if len(parts) == 0 {
+		return "" // the folder itself
+	}
 	p := strings.Join(parts, "/")
 	for _, folder := range []string{"kernel/debug", "kernel/tracing", "firmware/efi/efivars", "fs/pstore", "kernel/security"} {
 		if p == folder || strings.HasPrefix(p, folder+"/") {

@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"strings"
 	"testing"
 
 	"hookline/hooks"
@@ -8,7 +9,7 @@ import (
 
 func TestNeverRead(t *testing.T) {
 	for path, want := range map[string]bool{
-		"/etc/passwd": false, "/etc/os-release": false, "/proc/meminfo": false, "/proc/123/status": false, "/proc/net/dev": false, "/proc": false,
+		"/etc/passwd": false, "/etc/os-release": false, "/proc/meminfo": false, "/proc/123/status": false, "/proc/net/dev": false, "/proc": false, "/sys": false, "/": false, "/sys/class": false,
 		"/sys/class/dmi/id/product_name": false, "/var/log/syslog": false, "/usr/lib/private-x": false, "/sys/bus/pci/devices/0000:00:01.0/vendor": false,
 		"/home/alice/.ssh/id_ed25519.pub": true, "/root/.ssh": true, "/etc/ssl/private": true, "/etc/shadow": true, "/etc/shadow-": true,
 		"/etc/ipsec.secrets": true, "/run/credentials/x.service/token": true, "/var/lib/systemd/credential.secret": true, "/etc/credstore/x": true,
@@ -22,6 +23,22 @@ func TestNeverRead(t *testing.T) {
 			t.Errorf("%s is never read: %q, want %v", path, got, want)
 		}
 	}
+}
+
+// Whatever path: an answer, and the same for all that lies below what is never
+// read as a folder.
+func FuzzNeverRead(f *testing.F) {
+	for _, p := range []string{"/", "/sys", "/proc", "/dev", "/proc/1", "/a/proc", "/etc/shadow", "/proc/1/fd/3", "/sys/x/pci/rom"} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		if !strings.HasPrefix(p, "/") {
+			return
+		}
+		if hooks.NeverRead(p) == "" && hooks.CheckReads(p) == "" && strings.Contains(p+"/", "/environ/") && strings.HasPrefix(p, "/proc/1/") {
+			t.Errorf("%q may be read", p)
+		}
+	})
 }
 
 func TestCheckReads(t *testing.T) {
