@@ -58,7 +58,7 @@ func neverReadProc(parts []string) string {
 		return "kernel memory and logs are never read"
 	case parts[len(parts)-1] == "tcp_fastopen_key":
 		return "keys of the kernel are never read"
-	case first[0] < '0' || first[0] > '9':
+	case first == "" || first[0] < '0' || first[0] > '9':
 		return ""
 	}
 	private := []string{

@@ -28,7 +28,7 @@ func TestNeverRead(t *testing.T) {
 // Whatever path: an answer, and the same for all that lies below what is never
 // read as a folder.
 func FuzzNeverRead(f *testing.F) {
-	for _, p := range []string{"/", "/sys", "/proc", "/dev", "/proc/1", "/a/proc", "/etc/shadow", "/proc/1/fd/3", "/sys/x/pci/rom"} {
+	for _, p := range []string{"/", "/sys", "/proc", "/dev", "/proc/1", "/a/proc", "/etc/shadow", "/proc/1/fd/3", "/sys/x/pci/rom", "/proc/", "//", ""} {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, p string) {
