@@ -9,7 +9,7 @@ import (
 // where it is not: what belongs to a process rather than to the machine, the
 // kernel's log and memory, devices, and secrets of people and services.
 func NeverRead(p string) string {
-	parts := strings.Split(p[1:], "/")
+	parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
 	switch parts[0] {
 	case "dev":
 		return "devices are never read"
