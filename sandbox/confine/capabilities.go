@@ -8,19 +8,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepReading leaves a broker that stays root with one capability: to read
-// files whatever their owner. Any other user has none by now.
-func keepReading() error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
+// becomeReader makes this process's user the one that a broker reads as. One
+// that reads as root does not stay root, who owns the files that it reads and
+// could open them for writing: it becomes nobody, with the one capability to
+// read files whatever their owner. Any other has none.
+func becomeReader(uid, gid uint32) error {
 	have, err := permitted()
 	if err != nil {
 		return err
 	}
-	header, want := capabilitySets(have&(1<<unix.CAP_DAC_READ_SEARCH), 0)
+	var want uint64
+	if os.Geteuid() == 0 && uid == 0 {
+		want, uid, gid = have&(1<<unix.CAP_DAC_READ_SEARCH), nobody, nobody
+		// The change of user then leaves capabilities permitted, not effective.
+		if err := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
+			return err
+		}
+	}
+	if err := becomeUser(uid, gid); err != nil {
+		return err
+	}
+	header, sets := capabilitySets(want, 0)
 	return onAllThreads(unix.SYS_CAPSET,
-		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&want[0])), 0) //nolint:gosec // structs for the kernel
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0) //nolint:gosec // structs for the kernel
 }
 
 // permitted are the capabilities that this process may use, as bits.

@@ -55,7 +55,7 @@ type Becoming struct {
 //     /lib, /lib64, /usr/lib and /usr/lib64, as far as its user may; as root
 //     whatever their owner (CAP_DAC_READ_SEARCH), and nothing else;
 //   - see of any path that its user can reach whether it is there, its owner,
-//     size, times, attributes and where a link leads, and how full file systems
+//     size, times and flags, and where a link leads, and how full file systems
 //     are: landlock does not hold what only looks;
 //   - ask for facts of the system, and for priority, group and session of other
 //     processes by their number; started by root, of its own namespace only;
@@ -88,7 +88,7 @@ func Command(b Becoming) error {
 		{"bind its life to the guard's", "", bind},
 		{"set no_new_privs", "", noNewPrivs},
 		{"open the program", "", func() (err error) { run, err = openProgram(t.Program); return err }},
-		{"set landlock", sandbox.LayerLandlock, func() (err error) { pinned, err = commandRules(run, t.Reads); return err }},
+		{"set landlock", sandbox.LayerLandlock, func() (err error) { pinned, err = commandRules(run, t.Reads, t.Deny); return err }},
 		{"set limits", "limits", func() error { return commandLimits(b.CPUSeconds, len(pinned)) }},
 		{"set seccomp", "seccomp", func() error { return seccomp(commandFilter(os.Getpid(), t.Syslog)) }},
 	})
@@ -137,7 +137,7 @@ func closeCommandFiles(status int) error {
 // libraries, and what was signed. Files of /proc and /sys are made anew at
 // every look, and a rule would be lost: they are pinned by handles, which the
 // program inherits and which open nothing more.
-func commandRules(run program, reads []string) (pinned []int, err error) {
+func commandRules(run program, reads, deny []string) (pinned []int, err error) {
 	r, err := newRuleset()
 	var m *MissingError
 	if errors.As(err, &m) {
@@ -154,8 +154,9 @@ func commandRules(run program, reads []string) (pinned []int, err error) {
 			return nil, err
 		}
 	}
+	peers := lookAt(deny)
 	for _, p := range expand(reads) {
-		fd, err := r.allowRead(p)
+		fd, err := r.allowRead(p, peers)
 		if err != nil {
 			return nil, err
 		}
@@ -216,70 +217,12 @@ func (r ruleset) allowRooted(real string, access uint64) error {
 	return r.allow(fd, access)
 }
 
-// allowRead opens what a command may read: a regular file, or a folder with
-// all below. A link is followed only where root alone has made it, and not to
-// what is never read. What does not exist needs no rule. It returns a handle
-// that must stay open, -1 for none.
-func (r ruleset) allowRead(p string) (pin int, err error) {
-	p, deep := strings.CutSuffix(p, "/**")
-	fd, err := openSigned(p)
-	if err != nil {
-		return -1, nil // the program will be refused it
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		shut(fd)
-		return -1, err
-	}
-	kernels := strings.HasPrefix(p, "/proc/") || strings.HasPrefix(p, "/sys/")
-	var access uint64
-	switch kind := st.Mode & unix.S_IFMT; {
-	case kind == unix.S_IFREG && !deep && (st.Nlink == 1 || kernels || onlyRoot(p)):
-		access = readFile
-	case kind == unix.S_IFDIR && deep:
-		access = readFile | readDir
-	default:
-		shut(fd)
-		return -1, nil
-	}
-	if err := r.allow(fd, access); err != nil || !kernels {
-		shut(fd)
-		return -1, err
-	}
-	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
-	return fd, err
-}
-
-// onlyRoot reports whether only root can have put a file there: one with
-// several names may otherwise be one from elsewhere.
-func onlyRoot(p string) bool {
-	_, _, err := rooted.Resolve(p)
-	return err == nil
-}
-
-func openSigned(p string) (int, error) {
-	fd, err := unix.Openat2(unix.AT_FDCWD, p, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err == nil {
-		return fd, nil
-	}
-	real, _, err := rooted.Resolve(p)
-	if err != nil {
-		return -1, err
-	}
-	if hooks.NeverRead(real) != "" {
-		return -1, unix.EACCES
-	}
-	return unix.Open(real, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-}
-
 func commandLimits(cpuSeconds uint64, pinned int) error {
 	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, commandNice); err != nil {
 		return err
 	}
 	return setLimits(map[int]uint64{
-		unix.RLIMIT_DATA: sandbox.MaxCommandDataBytes, unix.RLIMIT_CPU: cpuSeconds,
+		unix.RLIMIT_DATA: sandbox.MaxCommandDataBytes, unix.RLIMIT_AS: maxAddresses, unix.RLIMIT_CPU: cpuSeconds,
 		unix.RLIMIT_NOFILE: uint64(commandFiles + pinned), unix.RLIMIT_STACK: commandStack, unix.RLIMIT_NPROC: commandThreads,
 		unix.RLIMIT_FSIZE: 0, unix.RLIMIT_CORE: noCores, unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0,
 	})

@@ -88,7 +88,7 @@ func probePowers(root bool) Layer {
 		{unix.CAP_SETUID, "CAP_SETUID", "no hooks"},
 		{unix.CAP_SETGID, "CAP_SETGID", "no hooks"},
 		{unix.CAP_SETPCAP, "CAP_SETPCAP", "no commands"},
-		{unix.CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "no files of other users, even as root"},
+		{unix.CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "even as root no files but those that everybody may read"},
 		{unix.CAP_SYSLOG, "CAP_SYSLOG", "no kernel log"},
 	} {
 		if have&(1<<c.bit) == 0 {

@@ -48,12 +48,14 @@ func workerFilter(pid int) []bpf.Instruction {
 
 // brokerFilter allows to open and look at files besides, and refuses anything
 // else. A list of what is forbidden would not do: the owner of a file needs no
-// capability to change its mode, and the broker may be root.
+// capability to change its mode. The flags of openat2, which paths without links
+// need, are in memory, where a filter cannot look.
 func brokerFilter(pid int) []bpf.Instruction {
 	f := append(prologue(), goRuntime(pid)...)
-	for _, nr := range []uint32{unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_READLINKAT, unix.SYS_FSTAT, unix.SYS_GETDENTS64} {
+	for _, nr := range []uint32{unix.SYS_OPENAT2, unix.SYS_READLINKAT, unix.SYS_FSTAT, unix.SYS_GETDENTS64} {
 		f = append(f, on(nr, bpf.RetConstant{Val: actAllow})...)
 	}
+	f = append(f, on(unix.SYS_OPENAT, noneOf(offArg2, writing)...)...)
 	return append(f, bpf.RetConstant{Val: deny(unix.EPERM)})
 }
 
