@@ -126,13 +126,7 @@ func (g guard) start(t *testing.T, frame []byte) ended {
 		cmd.Env = []string{lackEnv + "=" + g.lack}
 	}
 	cmd.ExtraFiles = []*os.File{taskR, statusW}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	switch {
-	case g.ordinary && os.Geteuid() == 0:
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-	case !g.ordinary && !g.bare:
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNS
-	}
+	cmd.SysProcAttr = g.attributes()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +151,18 @@ func (g guard) start(t *testing.T, frame []byte) ended {
 		e.signal = status.Signal()
 	}
 	return e
+}
+
+// attributes are how the guard starts a process.
+func (g guard) attributes() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	switch {
+	case g.ordinary && os.Geteuid() == 0:
+		attr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	case !g.ordinary && !g.bare:
+		attr.Cloneflags = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNS
+	}
+	return attr
 }
 
 func pipe(t *testing.T) (r, w *os.File) {
@@ -195,6 +201,8 @@ func TestCommands(t *testing.T) {
 		"packages":  {program: "/usr/bin/dpkg-query", args: []string{"-W", "base-files"}, reads: []string{"/var/lib/dpkg/**"}, stdout: "base-files\t"},
 		"a check":   {program: "/usr/bin/dpkg", args: []string{"--verify", "base-files"}, reads: []string{"/etc/**", "/usr/**", "/var/lib/dpkg/**"}},
 		"its user":  {program: "/usr/bin/id", args: []string{"-u"}},
+		"journal":   {program: "/usr/bin/journalctl", args: []string{"--no-pager", "-n", "1"}, reads: []string{"/var/log/journal/**", "/run/log/journal/**"}},
+		"modes":     {program: "/usr/bin/ls", args: []string{"-la", "/usr/bin/passwd"}, stdout: "/usr/bin/passwd"},
 		"the log":   {program: "/usr/bin/dmesg", syslog: true, not: []string{"user"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,6 +64,11 @@ func TestCommandLimits(t *testing.T) {
 		if err != nil || most < 16 || most > sandbox.MaxCommandDataBytes>>20 || e.exit == 0 {
 			t.Errorf("memory, %s: %d MiB, %s", g.name, most, e)
 		}
+		e = g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"tables"}})
+		most, err = strconv.Atoi(strings.TrimSpace(e.stdout))
+		if err != nil || most < 256 || most > 2<<10 { // the runtime holds the rest
+			t.Errorf("addresses, %s: %d MiB, %s", g.name, most, e)
+		}
 		e = g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"cpu"}})
 		if e.signal != syscall.SIGKILL || e.cpu < time.Second || e.cpu > 4*time.Second {
 			t.Errorf("processor, %s: %s after %v of processor time", g.name, e, e.cpu)
@@ -96,6 +101,14 @@ func TestCommandCapabilities(t *testing.T) {
 		if !strings.Contains(e.stdout, tt.want) {
 			t.Errorf("%s: %s", tt.g.name, e)
 		}
+		if tt.g.ordinary {
+			continue // who has no capability cannot drop one, and gets none: no_new_privs
+		}
+		bounding := map[string]string{"4 4 4} {0": "[2]\n", "4 4 4} {4": "[2 34]\n", "0 0 0} {0": "[]\n", "0 0 0} {4": "[34]\n"}
+		e = tt.g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"bounding"}, Syslog: tt.syslog})
+		if want := bounding[tt.want[8:17]]; e.stdout != want || want == "" {
+			t.Errorf("%s: bounding set, expected %q: %s", tt.g.name, want, e)
+		}
 	}
 }
 
@@ -120,7 +133,11 @@ func TestCommandNamesMissingLayers(t *testing.T) {
 func TestWeakening(t *testing.T) {
 	t.Parallel()
 	const symbol = "hookline/sandbox/confine.weakened"
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "hookline-weak") // where other users may start programs
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	build := func(name string, args ...string) string {
 		out := filepath.Join(dir, name)
 		cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", out}, args...), "hookline/cmd/hookline-sandbox")...)
@@ -162,6 +179,17 @@ func TestWeakening(t *testing.T) {
 	if !strings.Contains(e.stdout, "unix socket") || strings.Contains(e.stdout, "read shadow") {
 		t.Errorf("without seccomp: %s", e)
 	}
+	// The filter alone keeps every file as it is.
+	weak = build("unlocked", "-tags", "weaken", "-ldflags", "-X "+symbol+"=landlock")
+	task = attempt(t)
+	task.Args = append(task.Args, "open for writing", "open for both", "truncate by open", "create", "create unnamed", "openat2", "read its folder")
+	for _, g := range guards(t) {
+		g.binary = weak
+		e := g.run(t, task)
+		if lines := strings.Split(strings.TrimSpace(e.stdout), "\n"); len(lines) != 2 || lines[0] != "read its folder: <nil>" {
+			t.Errorf("without landlock, %s: %s", g.name, e)
+		}
+	}
 }
 
 // What somebody else than root put in the place of a signed file leads a
@@ -183,7 +211,11 @@ func TestCommandFollowsNobodysLinks(t *testing.T) {
 	plain := filepath.Join(theirs, "plain")
 	write(t, plain, "plain", 0o600)
 	link, second, pipe := filepath.Join(theirs, "link"), filepath.Join(theirs, "second"), filepath.Join(theirs, "pipe")
-	tree := filepath.Join(theirs, "tree")
+	tree := filepath.Join(theirs, "tree") // to a folder of root's
+	below := filepath.Join(dir, "below")
+	if err := errors.Join(os.Mkdir(below, 0o755), os.WriteFile(filepath.Join(below, "file"), []byte("secret"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	if err := errors.Join(os.Symlink(secret, link), os.Link(secret, second), syscall.Mkfifo(pipe, 0o666), os.Symlink(dir, tree)); err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +232,8 @@ func TestCommandFollowsNobodysLinks(t *testing.T) {
 		"a pipe":          cat(pipe, pipe),
 		"a link to a dir": cat(tree+"/secret", tree+"/**"),
 		"out of a tree":   cat(link, theirs+"/**"),
+		"a file on a way": cat(tree+"/below/file", tree+"/below/file"),
+		"a dir on a way":  cat(tree+"/below/file", tree+"/below/**"),
 	} {
 		if e.refused != nil || e.exit == 0 || e.stdout != "" {
 			t.Errorf("%s: %s", name, e)

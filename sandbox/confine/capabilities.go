@@ -21,7 +21,7 @@ func becomeReader(uid, gid uint32) error {
 	if os.Geteuid() == 0 && uid == 0 {
 		want, uid, gid = have&(1<<unix.CAP_DAC_READ_SEARCH), nobody, nobody
 		// The change of user then leaves capabilities permitted, not effective.
-		if err := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
+		if err := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1); err != nil {
 			return err
 		}
 	}
@@ -30,7 +30,7 @@ func becomeReader(uid, gid uint32) error {
 	}
 	header, sets := capabilitySets(want, 0)
 	return onAllThreads(unix.SYS_CAPSET,
-		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0) //nolint:gosec // structs for the kernel
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0]))) //nolint:gosec // structs for the kernel
 }
 
 // permitted are the capabilities that this process may use, as bits.

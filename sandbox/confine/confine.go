@@ -198,15 +198,15 @@ func bind() error {
 }
 
 func noNewPrivs() error {
-	return onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+	return onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
 }
 
 // onAllThreads makes one system call on every thread of the process. Pointers
 // among the arguments stay where they are for its time.
 //
 //go:uintptrescapes
-func onAllThreads(nr, a, b, c uintptr) error {
-	if _, _, errno := syscall.AllThreadsSyscall6(nr, a, b, c, 0, 0, 0); errno != 0 {
+func onAllThreads(nr, a, b uintptr) error {
+	if _, _, errno := syscall.AllThreadsSyscall6(nr, a, b, 0, 0, 0, 0); errno != 0 {
 		return errno
 	}
 	return nil

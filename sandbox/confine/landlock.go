@@ -126,7 +126,7 @@ func (r ruleset) allowPattern(pattern string, access uint64) error {
 // restrict puts the rules in force on all threads.
 func (r ruleset) restrict() error {
 	defer shut(r.fd)
-	return onAllThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(r.fd), 0, 0)
+	return onAllThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(r.fd), 0)
 }
 
 // landlock forbids the file system and the network but for reading files and

@@ -28,6 +28,15 @@ func main() {
 		}
 	case "threads":
 		fmt.Println(threads())
+	case "become":
+		fmt.Println(become(os.Args[2]))
+	case "tables":
+		fmt.Println(addresses())
+	case "wait":
+		fmt.Println("waits")
+		time.Sleep(time.Minute)
+	case "bounding":
+		fmt.Println(bounding())
 	case "capabilities":
 		b, err := os.ReadFile("/proc/thread-self/status")
 		fmt.Printf("%s%v\n", b, err)
@@ -52,6 +61,12 @@ func try(dir, guard string, alone []string) {
 		"chmod":             func() error { return os.Chmod(file, 0o777) },
 		"chown":             func() error { return os.Chown(file, os.Getuid(), os.Getgid()) },
 		"set times":         func() error { return os.Chtimes(file, time.Now(), time.Now()) },
+		"read an attribute": func() error { return call(unix.SYS_GETXATTR, 0, 0, 0) },
+		"of a link":         func() error { return call(unix.SYS_LGETXATTR, 0, 0, 0) },
+		"of an open file":   func() error { return call(unix.SYS_FGETXATTR, ^uintptr(0), 0, 0) },
+		"list attributes":   func() error { return call(unix.SYS_LISTXATTR, 0, 0, 0) },
+		"list a link's":     func() error { return call(unix.SYS_LLISTXATTR, 0, 0, 0) },
+		"list a file's":     func() error { return call(unix.SYS_FLISTXATTR, ^uintptr(0), 0, 0) },
 		"set an attribute":  func() error { return unix.Setxattr(file, "user.x", []byte("x"), 0) },
 		"truncate":          func() error { return os.Truncate(file, 0) },
 		"rename":            func() error { return os.Rename(file, dir+"/other") },
@@ -234,4 +249,29 @@ func threads() int {
 	}
 	time.Sleep(time.Second)
 	return 2000
+}
+
+// addresses is how many MiB of memory can be mapped, which costs page tables as
+// soon as it is looked at.
+func addresses() (most int) {
+	for size := 1 << 20; size >= 1; size /= 2 {
+		for most < 1<<24 {
+			if _, err := unix.Mmap(-1, 0, size<<20, unix.PROT_READ, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE); err != nil {
+				break
+			}
+			most += size
+		}
+	}
+	return most
+}
+
+// bounding are the capabilities that a program could yet get.
+func bounding() []uintptr {
+	have := []uintptr{}
+	for c := range uintptr(64) {
+		if held, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err == nil && held == 1 {
+			have = append(have, c)
+		}
+	}
+	return have
 }
