@@ -64,6 +64,7 @@ func TestCommandFollowsRootsLinks(t *testing.T) {
 	tree := symlink(t, "open", filepath.Join(dir, "tree"))
 	secret := symlink(t, filepath.Join(hidden, "file"), filepath.Join(dir, "secret"))
 	inHidden := symlink(t, hidden, filepath.Join(dir, "in-private"))
+	box := symlink(t, folderWith(t, filepath.Join(dir, "box.key"), "secret"), filepath.Join(dir, "box"))
 	inHome := symlink(t, home, filepath.Join(dir, "in-root"))
 	for _, tt := range []struct {
 		name, path, reads string
@@ -76,6 +77,7 @@ func TestCommandFollowsRootsLinks(t *testing.T) {
 		{"a tree on the way", tree + "/sub/file", tree + "/sub/**", true},
 		{"not its neighbour", tree + "/file", tree + "/sub/**", false},
 		{"a secret", secret, secret, false},
+		{"a secret name", box + "/file", box + "/**", false},
 		{"a secret tree", inHidden + "/file", inHidden + "/**", false},
 		{"a secret on the way", inHidden + "/file", inHidden + "/file", false},
 		{"a tree in a secret place", inHome + "/sub/file", inHome + "/sub/**", false},
