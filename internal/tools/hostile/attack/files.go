@@ -18,6 +18,10 @@ func fileAttacks() []Attack {
 		Attack{Name: "write", What: "open an own file for writing", try: func(a Aim) error { return open(a.own(), unix.O_WRONLY) }},
 		Attack{Name: "append", What: "open an own file for appending", try: func(a Aim) error { return open(a.own(), unix.O_RDWR|unix.O_APPEND) }},
 		Attack{Name: "open-truncate", What: "open an own file, emptying it", try: func(a Aim) error { return open(a.own(), unix.O_RDONLY|unix.O_TRUNC) }},
+		Attack{Name: "open2-write", What: "open an own file for writing, past filters of flags", try: func(a Aim) error { return open2(a.own(), unix.O_WRONLY) }},
+		Attack{Name: "open2-truncate", What: "open an own file, emptying it, past filters of flags", try: func(a Aim) error { return open2(a.own(), unix.O_RDONLY|unix.O_TRUNC) }},
+		Attack{Name: "open2-create", What: "create a file, past filters of flags", try: func(a Aim) error { return open2(a.own()+".new", unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL) }},
+		Attack{Name: "open2-sysctl", What: "open a setting of the kernel for writing, past filters of flags", try: func(Aim) error { return open2("/proc/sys/kernel/core_pattern", unix.O_WRONLY) }},
 		Attack{Name: "write-data", What: "write to an own file", try: func(a Aim) error { return writeTo(a.own(), unix.O_WRONLY) }},
 		Attack{Name: "append-data", What: "write to the end of an own file", try: func(a Aim) error { return writeTo(a.own(), unix.O_WRONLY|unix.O_APPEND) }},
 		Attack{Name: "create", What: "create a file", try: func(a Aim) error { return open(a.own()+".new", unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL) }},
@@ -35,6 +39,7 @@ func fileAttacks() []Attack {
 		Attack{Name: "utime", What: "change an own file's times", try: func(a Aim) error { return unix.UtimesNanoAt(unix.AT_FDCWD, a.own(), make([]unix.Timespec, 2), 0) }},
 		Attack{Name: "setxattr", What: "set an attribute of an own file", try: func(a Aim) error { return unix.Setxattr(a.own(), "user.hostile", []byte("x"), 0) }},
 		Attack{Name: "removexattr", What: "remove an attribute of an own file", try: func(a Aim) error { return unix.Removexattr(a.own(), "user.hostile") }, reached: []unix.Errno{unix.ENODATA}},
+		Attack{Name: "getxattr", What: "read an attribute of an own file", try: getxattr, reached: []unix.Errno{unix.ENODATA}},
 		Attack{Name: "open-by-handle", What: "open a file by a handle, past all folders", try: byHandle},
 		Attack{Name: "inotify", What: "watch a folder", try: func(Aim) error { return opened(unix.InotifyInit1(0)) }},
 		Attack{Name: "fanotify", What: "watch the file system", try: func(Aim) error { return opened(unix.FanotifyInit(0, 0)) }},
@@ -51,6 +56,20 @@ func slicesOf(all ...Attack) []Attack { return all }
 func (a Aim) proc(name string) string { return fmt.Sprintf("/proc/%d/%s", a.Guard, name) }
 
 func open(path string, flags int) error { return opened(unix.Open(path, flags|unix.O_CLOEXEC, 0o644)) }
+
+// open2 opens with flags that lie in memory, where no filter sees them.
+func open2(path string, flags int) error {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC)}
+	if flags&unix.O_CREAT != 0 {
+		how.Mode = 0o644
+	}
+	return opened(unix.Openat2(unix.AT_FDCWD, path, &how))
+}
+
+func getxattr(a Aim) error {
+	_, err := unix.Getxattr(a.own(), "user.hostile", nil)
+	return err
+}
 
 func writeTo(path string, flags int) error {
 	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)

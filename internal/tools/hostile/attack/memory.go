@@ -9,10 +9,11 @@ import (
 
 // What no process of the sandbox may have.
 const (
-	tooMuchMemory = 300 << 20
-	tooManyFiles  = 200
-	tooLong       = 2500 * time.Millisecond // of processor time
-	page          = 4096
+	tooMuchMemory    = 300 << 20
+	tooManyAddresses = 16 << 30
+	tooManyFiles     = 200
+	tooLong          = 2500 * time.Millisecond // of processor time
+	page             = 4096
 )
 
 func memoryAttacks() []Attack {
@@ -25,6 +26,7 @@ func memoryAttacks() []Attack {
 		Attack{Name: "memory", What: "take 300 MiB of memory", try: func(Aim) error { return take(unix.MAP_PRIVATE) }},
 		Attack{Name: "memory-shared", What: "take 300 MiB of shared memory", try: func(Aim) error { return take(unix.MAP_SHARED) }},
 		Attack{Name: "memory-stack", What: "take 300 MiB that pass for a stack", try: func(Aim) error { return take(unix.MAP_PRIVATE | unix.MAP_GROWSDOWN) }},
+		Attack{Name: "memory-tables", What: "take page tables, by a look at 16 GiB of nothing", try: tables},
 		Attack{Name: "memory-locked", What: "lock memory in place", try: mlock},
 		Attack{Name: "memory-file", What: "make a file in memory", try: func(Aim) error { return opened(unix.MemfdCreate("x", 0)) }},
 		Attack{Name: "file-size", What: "write a file in memory", try: writeMemory},
@@ -51,6 +53,22 @@ func take(kind int) error {
 		b[i] = 1
 	}
 	return nil
+}
+
+// tables reads a byte of each 2 MiB, for which the kernel makes a table each.
+func tables(Aim) error {
+	b, err := unix.Mmap(-1, 0, tooManyAddresses, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return err
+	}
+	sum := byte(0)
+	for i := 0; i < len(b); i += 2 << 20 {
+		sum |= b[i]
+	}
+	if sum != 0 {
+		return unix.EIO
+	}
+	return unix.Munmap(b)
 }
 
 func mlock(Aim) error {
