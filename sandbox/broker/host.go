@@ -47,7 +47,7 @@ func wellKnown() map[string][]string {
 // is read is what was looked at. A file with several hard links is refused,
 // since it may be one from elsewhere.
 func (h *Host) ReadFile(p string, rules calls.Rules) ([]byte, error) {
-	if b, ok, err := h.readKernel(p, rules); ok {
+	if b, ok, err := h.readKernel(p); ok {
 		return b, err
 	}
 	o, err := h.open(p, rules)
@@ -89,7 +89,7 @@ func (h *Host) open(p string, rules calls.Rules) (opened, error) {
 // readKernel reads a file of /proc in one step, false where that will not do.
 // There are no devices and pipes in the kernel's own file system, and nothing
 // but it is looked at: neither links nor what is mounted over it.
-func (h *Host) readKernel(p string, rules calls.Rules) ([]byte, bool, error) {
+func (h *Host) readKernel(p string) ([]byte, bool, error) {
 	file, ok := strings.CutPrefix(p, "/proc/")
 	if _, _, ofProcess := hooks.ProcessPath(p); !ok || ofProcess {
 		return nil, false, nil
