@@ -139,7 +139,7 @@ func TestScripts(t *testing.T) {
 		{name: "returned undeclared", script: `return { Nope = 1 }`, code: "field-undeclared", text: "Nope"},
 		{name: "unknown call", script: `fs.write("/tmp")`, code: "denied", line: 1, text: "there is no fs.write in this version"},
 		{name: "caught and changed", script: `local ok, e = pcall(string.rep, "x", 1e9) error("mine: " .. e)`, code: "hook-error", line: 1, text: "4 MiB"},
-		{name: "caught and rethrown", script: `local ok, e = pcall(string.rep, "x", 1e9) error(e, 0)`, code: "limit-memory", text: "4 MiB"},
+		{name: "caught and rethrown", script: `local ok, e = pcall(string.rep, "x", 1e9) error(e, 0)`, code: "limit-memory", line: 1, text: "4 MiB"},
 		{name: "arguments", script: `fs.read("/a", "/b")`, code: "hook-error", line: 1, text: "wrong number of arguments"},
 		{name: "too many fields in a call", script: `for i = 1, 6000 do report.get("Package") end`, code: "limit-calls", text: "5000"},
 		{name: "long text of an error", script: `error(("e"):rep(5000))`, code: "hook-error", line: 1},

@@ -54,8 +54,7 @@ func needRootedProbe(t *testing.T) {
 }
 
 // Each limit ends a program that goes beyond it, and nothing else.
-func TestCommandLimits(t *testing.T) {
-	t.Parallel()
+func TestCommandLimits(t *testing.T) { // not at the same time as others of its user, who would get no threads
 	needRootedProbe(t)
 	for _, g := range guards(t) {
 		e := g.run(t, sandbox.CommandTask{Program: probe, Args: []string{"memory"}})
