@@ -26,31 +26,47 @@ import (
 	"hookline/sandbox/replay"
 )
 
-// bin holds hookline and hookline-sandbox: HOOKLINE_BIN, else built anew.
+// bin holds hookline and hookline-sandbox, where other users can reach them:
+// copies of those of HOOKLINE_BIN, else built anew.
 var bin string
 
 func TestMain(m *testing.M) { os.Exit(withBinaries(m.Run)) }
 
 func withBinaries(run func() int) int {
-	if bin = os.Getenv("HOOKLINE_BIN"); bin != "" {
-		return run()
-	}
-	var err error
-	if bin, err = os.MkdirTemp("", "hookline-examples-"); err == nil {
-		defer os.RemoveAll(bin)
-		err = os.Chmod(bin, 0o755) // the broker is another user where we are root
-	}
+	err := makeBinaries()
+	defer os.RemoveAll(bin)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintf(os.Stderr, "cannot have the binaries: %v\n", err)
 		return 1
+	}
+	return run()
+}
+
+func makeBinaries() (err error) {
+	if bin, err = os.MkdirTemp("", "hookline-examples-"); err != nil {
+		return err
+	}
+	if err := os.Chmod(bin, 0o755); err != nil {
+		return err
+	}
+	if given := os.Getenv("HOOKLINE_BIN"); given != "" {
+		for _, name := range []string{"hookline", sandbox.BinaryName} {
+			b, err := os.ReadFile(filepath.Join(given, name))
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(bin, name), b, 0o755); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	build := exec.CommandContext(context.Background(), "go", "build", "-o", bin+"/", "hookline/cmd/hookline", "hookline/cmd/hookline-sandbox")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "cannot build the binaries: %v\n%s", err, out)
-		return 1
+		return fmt.Errorf("%w\n%s", err, out)
 	}
-	return run()
+	return nil
 }
 
 // example is one folder of examples/hooks.
