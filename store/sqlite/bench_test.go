@@ -110,7 +110,7 @@ func BenchmarkRawGroupCommit16(b *testing.B) {
 		at := j.CreatedAt.UnixMilli()
 		err := raw.do([]any{raw.take}, []any{raw.lease, id, "v", 0, at}, []any{
 			raw.job, j.ID, j.PeerID, string(j.Workload), string(j.Status), j.TriggeredBy, at, j.Deadline.UnixMilli(), 0, 0, 0,
-			"", "", "", "", j.ProblemID, j.OriginalID, j.Hook, j.Version, "", j.Slot, 0, nil, nil,
+			"", "", "", "", j.ProblemID, j.OriginalID, j.Hook, j.Version, "", j.Slot, 0, 0, nil, nil,
 		})
 		if err != nil {
 			return err
