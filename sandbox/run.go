@@ -3,12 +3,16 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -178,17 +182,18 @@ func (r *Runner) start(runtime time.Duration) (*pair, error) {
 	p := &pair{task: files[5], result: files[6]}
 	cpu := spawn.CPUSeconds(runtime)
 	limit := time.Duration(cpu) * time.Second
+	on := processor()
 	failed := make(chan error, 1)
 	go func() {
 		var err error
 		p.worker, err = spawn.Start(spawn.Options{
-			Binary: r.Binary, Args: r.mode("worker", cpu), CPU: limit, Isolate: true, Files: []*os.File{files[0], files[3]},
+			Binary: r.Binary, Args: r.mode("worker", cpu, on...), CPU: limit, Isolate: true, Files: []*os.File{files[0], files[3]},
 		})
 		failed <- err
 	}()
 	var err error
 	p.broker, err = spawn.Start(spawn.Options{
-		Binary: r.Binary, Args: []string{"broker", strconv.Itoa(cpu)}, CPU: limit,
+		Binary: r.Binary, Args: append([]string{"broker", strconv.Itoa(cpu)}, on...), CPU: limit,
 		Files: []*os.File{files[2], files[1], files[4], files[7]},
 	})
 	if werr := <-failed; err == nil {
@@ -202,9 +207,27 @@ func (r *Runner) start(runtime time.Duration) (*pair, error) {
 	return p, nil
 }
 
+// processor picks where the two processes of a run stay: one of those that
+// this process may use, "" where it has but one. See confine.StayOn.
+func processor() []string {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil || set.Count() < 2 {
+		return nil
+	}
+	nth := rand.IntN(set.Count()) //nolint:gosec // spreads runs, no secret
+	for i := range 8 * int(unsafe.Sizeof(set)) {
+		if set.IsSet(i) {
+			if nth--; nth < 0 {
+				return []string{"processor=" + strconv.Itoa(i)}
+			}
+		}
+	}
+	return nil
+}
+
 // mode are the arguments of a mode of the small binary.
-func (r *Runner) mode(name string, cpuSeconds int) []string {
-	args := []string{name, strconv.Itoa(cpuSeconds)}
+func (r *Runner) mode(name string, cpuSeconds int, more ...string) []string {
+	args := append([]string{name, strconv.Itoa(cpuSeconds)}, more...)
 	if len(r.Without) > 0 {
 		args = append(args, "without="+strings.Join(r.Without, ","))
 	}
