@@ -41,7 +41,7 @@ func run(out io.Writer) error {
 	for _, s := range []suite{
 		{"./signing", "Verify", "1s"},
 		{"./store/sqlite", "LeaseSettle16|RawGroupCommit16|GetByID|List50", "2s"},
-		{"./sandbox/worker", "Parse10000", "2s"},
+		{"./sandbox/worker", "Parse10000Ratio", "1s"},
 		{"./internal/hooktest", "HookRoundTrip", "60x"},
 	} {
 		fmt.Fprintf(out, "measuring %s (%s)\n", s.pkg, s.bench)
@@ -126,8 +126,8 @@ func rows(all results, root bool) []string {
 		row("lease + settle, 16 callers, against bare rows (1/s)", 1e9/all["BenchmarkLeaseSettle16 ns/op"], 1e9/all["BenchmarkRawGroupCommit16 ns/op"], 0.6, true),
 		row("get by id, 100,000 rows against 1,000 (µs)", all["BenchmarkGetByID/100000 ns/op"]/1000, all["BenchmarkGetByID/1000 ns/op"]/1000, 2, false),
 		row("list of 50, 100,000 rows against 1,000 (µs)", all["BenchmarkList50/100000 ns/op"]/1000, all["BenchmarkList50/1000 ns/op"]/1000, 2, false),
-		row("10,000 lines in Lua against bare gopher-lua (ms)", all["BenchmarkParse10000 ns/op"]/1e6, all["BenchmarkParse10000Bare ns/op"]/1e6, 1.15, false),
 	}
+	lines = append(lines, bound("10,000 lines in Lua, in units of bare gopher-lua, worst way", all.worstParse(), 1.15))
 	lines = append(lines, all.sandbox("user", 2.5)...)
 	if !root {
 		return append(lines, "the rest needs root: namespaces, and the guard's growth")
@@ -139,6 +139,18 @@ func rows(all results, root bool) []string {
 		bound("files left open", all.of("root", "FilesLeft files"), 0),
 		bound("processes left", all.of("root", "ProcessesLeft processes"), 0),
 	)
+}
+
+// worstParse is the ratio of the way of parsing that compares worst, NaN
+// where none was measured.
+func (all results) worstParse() float64 {
+	worst := math.NaN()
+	for name, v := range all {
+		if strings.HasPrefix(name, "BenchmarkParse10000Ratio/") && strings.HasSuffix(name, " ours/bare") && !(v <= worst) {
+			worst = v
+		}
+	}
+	return worst
 }
 
 // of is a figure of sandboxbench, NaN where it is missing.
