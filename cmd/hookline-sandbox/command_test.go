@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,6 +111,10 @@ func (g guard) run(t *testing.T, task sandbox.CommandTask) ended {
 
 func (g guard) start(t *testing.T, frame []byte) ended {
 	t.Helper()
+	// The command ends with the thread that started it, which must not go on to
+	// a test that ends its thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	taskR, taskW := pipe(t)
 	statusR, statusW := pipe(t)
 	var stdout, stderr bytes.Buffer

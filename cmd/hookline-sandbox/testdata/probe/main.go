@@ -113,7 +113,10 @@ func try(dir, guard string, alone []string) {
 		"modules":           func() error { return call(unix.SYS_FINIT_MODULE, 0, 0, 0) },
 		"reboot":            func() error { return call(unix.SYS_REBOOT, 0, 0, 0) },
 		"memory file":       func() error { _, err := unix.MemfdCreate("x", 0); return err },
-		"memory to run":     func() error { _, err := unix.Mmap(-1, 0, 4096, unix.PROT_EXEC, unix.MAP_ANON|unix.MAP_PRIVATE); return err },
+		"memory to run": func() error {
+			_, err := unix.Mmap(-1, 0, 4096, unix.PROT_EXEC, unix.MAP_ANON|unix.MAP_PRIVATE)
+			return err
+		},
 		"memory made so":    func() error { return unix.Mprotect(page(), unix.PROT_READ|unix.PROT_EXEC) },
 		"shared memory":     func() error { return call(unix.SYS_SHMGET, 0, 4096, 0o1600) },
 		"message queue":     func() error { return call(unix.SYS_MSGGET, 0, 0o1600, 0) },
