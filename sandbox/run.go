@@ -3,16 +3,12 @@ package sandbox
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -182,7 +178,10 @@ func (r *Runner) start(runtime time.Duration) (*pair, error) {
 	p := &pair{task: files[5], result: files[6]}
 	cpu := spawn.CPUSeconds(runtime)
 	limit := time.Duration(cpu) * time.Second
-	on := processor()
+	var on []string
+	if n, ok := spawn.Processor(); ok {
+		on = []string{"processor=" + strconv.Itoa(n)}
+	}
 	failed := make(chan error, 1)
 	go func() {
 		var err error
@@ -205,24 +204,6 @@ func (r *Runner) start(runtime time.Duration) (*pair, error) {
 		return nil, err
 	}
 	return p, nil
-}
-
-// processor picks where the two processes of a run stay: one of those that
-// this process may use, "" where it has but one. See confine.StayOn.
-func processor() []string {
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil || set.Count() < 2 {
-		return nil
-	}
-	nth := rand.IntN(set.Count()) //nolint:gosec // spreads runs, no secret
-	for i := range 8 * int(unsafe.Sizeof(set)) {
-		if set.IsSet(i) {
-			if nth--; nth < 0 {
-				return []string{"processor=" + strconv.Itoa(i)}
-			}
-		}
-	}
-	return nil
 }
 
 // mode are the arguments of a mode of the small binary.

@@ -240,7 +240,7 @@ func (s *session) clean(text string) string {
 }
 
 func (s *session) log(text string) {
-	text = clipWords(text, sandbox.MaxLogBytes)
+	text = redact.Clip(text, sandbox.MaxLogBytes)
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		if s.logged >= sandbox.MaxLogBytes {
 			return

@@ -10,6 +10,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/internal/redact"
 	"hookline/sandbox"
 	"hookline/sandbox/wire"
 )
@@ -181,7 +182,7 @@ func (s *session) record(req wire.Request, tail []byte, a answer, err *Error, to
 
 // short is a worker's text for the record.
 func (s *session) short(text string) string {
-	return Clip(s.clean(clipWords(text, 4*maxArgument)), maxArgument)
+	return Clip(s.clean(redact.Clip(text, 4*maxArgument)), maxArgument)
 }
 
 // keep adds to the recording of a trial run.

@@ -39,20 +39,4 @@ func Clip(s string, limit int) string {
 	return s[:limit]
 }
 
-// longestWord is how far clipWords looks back for the end of a word.
-const longestWord = 320
-
-// clipWords is Clip for text that is not redacted yet: half an address could
-// not be told for one, so a word is left out rather than cut.
-func clipWords(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	from := max(0, limit-longestWord)
-	if i := strings.LastIndexAny(s[from:limit], " \t\n\r,;"); i >= 0 {
-		return s[:from+i]
-	}
-	return s[:from]
-}
-
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

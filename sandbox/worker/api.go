@@ -11,6 +11,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"hookline/internal/errs"
+	"hookline/internal/redact"
 	"hookline/sandbox/wire"
 )
 
@@ -175,7 +176,7 @@ func (v *vm) timeNow(l *lua.LState) int {
 
 func (v *vm) logText(l *lua.LState) int {
 	v.arguments(l, 1)
-	v.log(clipWord(lua.LVAsString(v.text(l, l.Get(1))), maxLogLine))
+	v.log(redact.Clip(lua.LVAsString(v.text(l, l.Get(1))), maxLogLine))
 	return 0
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"hookline/internal/redact"
 )
 
 // openBase makes the global functions. What the library has beyond them
@@ -183,7 +185,7 @@ func (v *vm) print(l *lua.LState) int {
 		}
 		b.WriteString(lua.LVAsString(v.text(l, l.Get(i))))
 	}
-	v.log(clipWord(b.String(), maxLogLine))
+	v.log(redact.Clip(b.String(), maxLogLine))
 	return 0
 }
 

@@ -56,7 +56,6 @@ const (
 	maxErrorSent     = 4 * sandbox.MaxErrorBytes
 	// maxErrorSent is what the broker gets of an error's text: more than it
 	// keeps, since it redacts first.
-	longestWord = 320 // that clipWord looks back over: longer than any address or name
 )
 
 // Of counting. Between two looks at time and heap there are so many steps; a

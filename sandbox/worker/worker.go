@@ -18,12 +18,12 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/internal/redact"
 	"hookline/sandbox"
 	"hookline/sandbox/wire"
 )
@@ -79,7 +79,7 @@ func (k *worker) finish(code errs.Code, message string, line int) {
 	k.ended.Do(func() {
 		k.write.Lock() // for ever: nothing may follow
 		head := wire.Request{
-			Op: wire.OpEnd, Code: string(code), Error: clipWord(message, maxErrorSent), Line: line,
+			Op: wire.OpEnd, Code: string(code), Error: redact.Clip(message, maxErrorSent), Line: line,
 			Instructions: k.budget.used, Heap: k.budget.peak,
 		}
 		_, _ = wire.Write(k.w, head, nil, sandbox.MaxFrameBytes)
@@ -143,22 +143,9 @@ func (k *worker) log(text string) {
 	if room <= 0 {
 		return
 	}
-	text = clipWord(text, room)
+	text = redact.Clip(text, room)
 	k.logged += len(text) + 1
 	_ = k.tell(wire.Request{Op: wire.OpLog}, []byte(text))
-}
-
-// clipWord is clip that leaves out a word which it would cut: the broker could
-// not tell that half an address is one.
-func clipWord(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	end := limit
-	for end > max(0, limit-longestWord) && strings.IndexByte(" \t\n\r,;()<>[]{}|\"'=", s[end]) < 0 {
-		end--
-	}
-	return s[:end]
 }
 
 func clip(s string, limit int) string { return s[:min(len(s), limit)] }
