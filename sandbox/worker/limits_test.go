@@ -76,7 +76,7 @@ func TestTimeHoldsInOneStep(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
 		"length":   `local t = {} for i = 1, 400000 do t[i] = i end for i = 400000, 2, -1 do t[i] = nil end while true do local n = #t end`,
-		"next":     `local t = {} for i = 1, 300000 do t["k" .. i] = 1 end for i = 1, 300000 do t["k" .. i] = nil end while true do next(t) end`,
+		"next":     `local t = {} for i = 1, 100000 do t["k" .. i] = 1 end for i = 1, 100000 do t["k" .. i] = nil end while true do next(t) end`,
 		"counting": `while true do end`,
 	} {
 		e := run(t, script, wire.Start{RuntimeMS: 300}, nothing)
