@@ -74,7 +74,7 @@ func run(args []string) int {
 	if call.mode == "lint" {
 		serve = worker.Lint
 	}
-	return status(serve(in, out))
+	return status(serve(&talk{Reader: in}, out))
 }
 
 // call is what the arguments ask for.
@@ -97,7 +97,7 @@ func (c call) broker(in, out wire.FD) int {
 	if task.Block() != nil || result.Block() != nil {
 		return exitUnconfined
 	}
-	return status(broker.Main(task, result, in, out, func(o broker.Opened) error {
+	return status(broker.Main(task, result, &talk{Reader: in}, out, func(o broker.Opened) error {
 		return confine.Broker(confine.Reading{
 			UID: o.UID, GID: o.GID, Read: o.Read, List: o.List, Without: o.Without,
 			OpenFrom: answerFD + 1, CPUSeconds: c.cpu,

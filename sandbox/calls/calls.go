@@ -8,7 +8,6 @@
 package calls
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -27,8 +26,6 @@ const (
 	maxKept     = 4 << 20 // bytes of a recording
 
 	maxTraceLine = 4 << 10 // bytes of one line of a trace
-
-	readAhead = 4 << 10 // bytes: most calls come whole at one read
 )
 
 const tooMuchTraffic = "more than 8 MiB went through calls"
@@ -55,7 +52,7 @@ type Host interface {
 // without a word.
 func Serve(r io.Reader, w io.Writer, t sandbox.Task, h Host, deny []string) sandbox.Outcome {
 	s := &session{
-		task: t, host: h, rules: newRuleBook(t, deny), r: bufio.NewReaderSize(r, readAhead), w: w, now: time.Now,
+		task: t, host: h, rules: newRuleBook(t, deny), r: wire.NewReader(r), w: w, now: time.Now,
 		fields: hooks.Fields{}, sizes: map[string]int{}, issued: map[errs.Code]bool{},
 		redact: redact.New(redact.Names{Hosts: t.Redact.Hosts, Users: t.Redact.Users}),
 	}
@@ -72,7 +69,7 @@ type session struct {
 	rules   ruleBook
 	redact  *redact.Redactor
 	now     func() time.Time // only for how long calls took
-	r       io.Reader
+	r       *wire.Reader
 	w       io.Writer
 	frame   []byte // written last; its room is used again
 	out     sandbox.Outcome
@@ -139,10 +136,10 @@ func (s *session) step() bool {
 	return s.send(a.head, a.body)
 }
 
-// receive reads one frame, or ends the run.
+// receive reads one frame, or ends the run. The tail stays until the next.
 func (s *session) receive() (wire.Request, []byte, bool) {
 	var req wire.Request
-	tail, size, err := wire.Read(s.r, &req, sandbox.MaxFrameBytes)
+	tail, size, err := s.r.Next(&req, sandbox.MaxFrameBytes)
 	if errors.Is(err, wire.ErrTooBig) {
 		return req, nil, s.stop(errs.CodeLimitCalls, fmt.Sprintf("a call is larger than %d KiB", sandbox.MaxFrameBytes>>10))
 	}
@@ -224,6 +221,7 @@ func (s *session) outcome() sandbox.Outcome {
 		s.out.Fields = s.fields
 	}
 	s.out.Error = Clip(s.clean(s.out.Error), sandbox.MaxErrorBytes)
+	s.cleanCalls()
 	return s.out
 }
 

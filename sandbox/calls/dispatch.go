@@ -158,7 +158,8 @@ func hostError(err error, otherwise string) *Error {
 }
 
 // record keeps what the owner wants to see: what was asked of the machine, and
-// every call that was refused or failed.
+// every call that was refused or failed. Its texts are the worker's until
+// cleanCalls.
 func (s *session) record(req wire.Request, tail []byte, a answer, err *Error, took time.Duration) {
 	if err != nil && err.Code == errs.CodeDenied {
 		s.out.Denied++
@@ -167,22 +168,32 @@ func (s *session) record(req wire.Request, tail []byte, a answer, err *Error, to
 	if err == nil && !touches || len(s.out.Calls) >= sandbox.MaxRecordedCalls {
 		return
 	}
-	call := sandbox.Call{Name: req.Op, Arg: s.short(req.Arg), Bytes: len(a.body), Took: took}
-	switch req.Op {
-	case wire.OpUnavailable:
-		call.Name, call.Arg = Clip(s.short(req.Arg), 32), ""
-	case wire.OpRun:
-		call.Arg = s.short(commandLine(req.Arg, tail))
+	call := sandbox.Call{Name: req.Op, Arg: req.Arg, Bytes: len(a.body), Took: took}
+	if req.Op == wire.OpRun {
+		call.Arg = commandLine(req.Arg, tail)
 	}
+	call.Arg = redact.Clip(call.Arg, 4*maxArgument)
 	if err != nil {
-		call.Code, call.Reason = string(err.Code), s.short(err.Message)
+		call.Code, call.Reason = string(err.Code), redact.Clip(err.Message, 4*maxArgument)
 	}
 	s.out.Calls = append(s.out.Calls, call)
 }
 
+// cleanCalls makes the texts of the record fit to be shown. It is the end of
+// the run: nobody waits for an answer meanwhile.
+func (s *session) cleanCalls() {
+	for i := range s.out.Calls {
+		call := &s.out.Calls[i]
+		call.Arg, call.Reason = s.short(call.Arg), s.short(call.Reason)
+		if call.Name == wire.OpUnavailable {
+			call.Name, call.Arg = Clip(call.Arg, 32), ""
+		}
+	}
+}
+
 // short is a worker's text for the record.
 func (s *session) short(text string) string {
-	return Clip(s.clean(redact.Clip(text, 4*maxArgument)), maxArgument)
+	return Clip(s.clean(text), maxArgument)
 }
 
 // keep adds to the recording of a trial run.

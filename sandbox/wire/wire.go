@@ -138,6 +138,58 @@ func Read(r io.Reader, head any, limit int) (tail []byte, size int, err error) {
 	return tail, len(body) + 4, err
 }
 
+// Reader reads frames one after the other into room of its own, which each
+// uses again: most come whole at one read.
+type Reader struct {
+	r      io.Reader
+	room   []byte
+	unread []byte // of room
+}
+
+// readerRoom is the room that a Reader begins with, in bytes.
+const readerRoom = 4 << 10
+
+// NewReader returns a Reader that reads ahead on r.
+func NewReader(r io.Reader) *Reader { return &Reader{r: r, room: make([]byte, readerRoom)} }
+
+// Next is Read. The tail stays as it is until the next call.
+func (r *Reader) Next(head any, limit int) (tail []byte, size int, err error) {
+	if err := r.need(4); err != nil {
+		return nil, 0, err
+	}
+	length, err := bodySize(r.unread, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := r.need(4 + length); err != nil {
+		return nil, 0, err
+	}
+	body := r.unread[4 : 4+length]
+	r.unread = r.unread[4+length:]
+	tail, err = decodeBody(body, head)
+	return tail, 4 + length, err
+}
+
+// need reads until n bytes are there. It returns io.EOF only where nothing is.
+func (r *Reader) need(n int) error {
+	if len(r.unread) >= n {
+		return nil
+	}
+	if n > len(r.room) {
+		room := make([]byte, n)
+		r.unread = room[:copy(room, r.unread)]
+		r.room = room
+	} else {
+		r.unread = r.room[:copy(r.room, r.unread)]
+	}
+	more, err := io.ReadAtLeast(r.r, r.room[len(r.unread):], n-len(r.unread))
+	if errors.Is(err, io.EOF) && len(r.unread) > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	r.unread = r.room[:len(r.unread)+more]
+	return err
+}
+
 // ReadCounted is Read for a JSON head of at most values values: arrays of
 // empty objects take a hundred times their bytes once they are decoded.
 func ReadCounted(r io.Reader, head any, limit, values int) (tail []byte, size int, err error) {
@@ -175,12 +227,9 @@ func readBody(r io.Reader, limit int) ([]byte, error) {
 	if _, err := io.ReadFull(r, prefix[:]); err != nil {
 		return nil, err
 	}
-	size := int64(binary.BigEndian.Uint32(prefix[:]))
-	if size > int64(limit)-4 {
-		return nil, ErrTooBig
-	}
-	if size < 4 {
-		return nil, ErrMalformed
+	size, err := bodySize(prefix[:], limit)
+	if err != nil {
+		return nil, err
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -190,6 +239,18 @@ func readBody(r io.Reader, limit int) ([]byte, error) {
 		return nil, err
 	}
 	return body, nil
+}
+
+// bodySize is the length that a frame begins with, of what follows.
+func bodySize(prefix []byte, limit int) (int, error) {
+	size := int64(binary.BigEndian.Uint32(prefix))
+	switch {
+	case size > int64(limit)-4:
+		return 0, ErrTooBig
+	case size < 4:
+		return 0, ErrMalformed
+	}
+	return int(size), nil
 }
 
 func decodeBody(body []byte, head any) ([]byte, error) {

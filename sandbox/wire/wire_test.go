@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"hookline/sandbox/wire"
 )
@@ -29,6 +31,41 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// A Reader gives frames one by one, however they come: in pieces, several at
+// once, larger than its room.
+func TestReader(t *testing.T) {
+	t.Parallel()
+	var sent bytes.Buffer
+	sizes := []int{0, 1, 100, 40 << 10, 0, 5000, 7}
+	for _, size := range sizes {
+		if _, err := wire.Write(&sent, wire.Request{Op: wire.OpLog}, bytes.Repeat([]byte("x"), size), 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, r := range map[string]io.Reader{
+		"at once":      bytes.NewReader(sent.Bytes()),
+		"by halves":    iotest.HalfReader(bytes.NewReader(sent.Bytes())),
+		"byte by byte": iotest.OneByteReader(bytes.NewReader(sent.Bytes())),
+		"with the end": iotest.DataErrReader(bytes.NewReader(sent.Bytes())),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := wire.NewReader(r)
+			for i, size := range sizes {
+				var head wire.Request
+				tail, _, err := in.Next(&head, 1<<20)
+				if err != nil || head.Op != wire.OpLog || len(tail) != size || len(bytes.Trim(tail, "x")) > 0 {
+					t.Fatalf("frame %d: %+v, %d bytes, %v", i, head, len(tail), err)
+				}
+			}
+			var head wire.Request
+			if _, _, err := in.Next(&head, 1<<20); !errors.Is(err, io.EOF) {
+				t.Errorf("at the end: %v", err)
+			}
+		})
+	}
+}
+
 func TestBadFrames(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -50,8 +87,11 @@ func TestBadFrames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var head wire.Request
-			if _, _, err := wire.Read(bytes.NewReader([]byte(tt.frame)), &head, limit); !errors.Is(err, tt.want) {
+			if _, _, err := wire.Read(strings.NewReader(tt.frame), &head, limit); !errors.Is(err, tt.want) {
 				t.Errorf("%v, expected %v", err, tt.want)
+			}
+			if _, _, err := wire.NewReader(strings.NewReader(tt.frame)).Next(&head, limit); !errors.Is(err, tt.want) {
+				t.Errorf("read ahead: %v, expected %v", err, tt.want)
 			}
 		})
 	}
@@ -98,8 +138,12 @@ func FuzzRead(f *testing.F) {
 	other, _ := wire.Encode(wire.Request{Op: "fs.write", Arg: "x", Error: "e", Heap: -1}, nil, limit)
 	f.Add(other)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var head wire.Request
+		var head, ahead wire.Request
 		tail, size, err := wire.Read(bytes.NewReader(b), &head, limit)
+		tailAhead, sizeAhead, errAhead := wire.NewReader(iotest.HalfReader(bytes.NewReader(b))).Next(&ahead, limit)
+		if !errors.Is(errAhead, err) || err == nil && (sizeAhead != size || ahead != head || !bytes.Equal(tailAhead, tail)) {
+			t.Fatalf("reading ahead gave %+v %q %d %v, reading %+v %q %d %v", ahead, tailAhead, sizeAhead, errAhead, head, tail, size, err)
+		}
 		if err != nil {
 			return
 		}

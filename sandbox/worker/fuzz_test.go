@@ -148,7 +148,7 @@ var othersHeap = sync.OnceValue(func() int64 {
 func runInProcess(script string, trace bool, d *dice) (last wire.Request, log string, escaped any) {
 	fromBroker, toWorker := io.Pipe()
 	fromWorker, toBroker := io.Pipe()
-	k := &worker{r: fromBroker, w: toBroker, exit: func(int) { runtime.Goexit() }, start: wire.Start{Trace: trace}, began: time.Now()}
+	k := &worker{r: wire.NewReader(fromBroker), w: toBroker, exit: func(int) { runtime.Goexit() }, start: wire.Start{Trace: trace}, began: time.Now()}
 	k.budget.end = k.finish
 	k.budget.used = sandbox.MaxInstructions - fuzzSteps
 	k.budget.others = othersHeap()

@@ -33,12 +33,12 @@ import (
 // broker went away.
 func Main(r io.Reader, w io.Writer) error {
 	debug.SetMemoryLimit(softMemory)
-	k := &worker{r: r, w: w, exit: os.Exit}
+	k := &worker{r: wire.NewReader(r), w: w, exit: os.Exit}
 	if _, err := wire.Write(w, wire.Request{Op: wire.OpReady}, nil, sandbox.MaxFrameBytes); err != nil {
 		return err
 	}
 	var start wire.Start
-	script, _, err := wire.Read(r, &start, sandbox.MaxFrameBytes)
+	script, _, err := k.r.Next(&start, sandbox.MaxFrameBytes)
 	if err != nil {
 		return err
 	}
@@ -54,9 +54,10 @@ func Main(r io.Reader, w io.Writer) error {
 // worker is the state of the process. Only the Lua goroutine uses it, but for
 // finish, which the timer may call as well.
 type worker struct {
-	r      io.Reader
+	r      *wire.Reader
 	w      io.Writer
 	write  sync.Mutex // whole frames
+	frame  []byte     // written last; its room is used again
 	ended  sync.Once
 	exit   func(int)
 	start  wire.Start
@@ -99,8 +100,8 @@ type callError struct {
 
 func (e *callError) Error() string { return e.text }
 
-// call asks the broker and waits for its answer. none says that the thing
-// asked for does not exist.
+// call asks the broker and waits for its answer, whose body stays until the
+// next call. none says that the thing asked for does not exist.
 func (k *worker) call(op, arg string, tail []byte) (body []byte, none bool, err error) {
 	answer, body, err := k.ask(op, arg, tail)
 	return body, answer.Nil, err
@@ -111,7 +112,7 @@ func (k *worker) ask(op, arg string, tail []byte) (answer wire.Response, body []
 	if err := k.tell(wire.Request{Op: op, Arg: clip(arg, 4*hooks.MaxPathLength)}, tail); err != nil {
 		return answer, nil, err
 	}
-	body, _, err = wire.Read(k.r, &answer, sandbox.MaxFrameBytes)
+	body, _, err = k.r.Next(&answer, sandbox.MaxFrameBytes)
 	if err != nil {
 		k.exit(0) // the broker ended the run
 		return answer, nil, err
@@ -126,7 +127,11 @@ func (k *worker) ask(op, arg string, tail []byte) (answer wire.Response, body []
 // tell sends a frame that needs no answer.
 func (k *worker) tell(head wire.Request, tail []byte) error {
 	k.write.Lock()
-	_, err := wire.Write(k.w, head, tail, sandbox.MaxFrameBytes)
+	frame, err := wire.Append(k.frame[:0], head, tail, sandbox.MaxFrameBytes)
+	if err == nil {
+		k.frame = frame
+		_, err = k.w.Write(frame)
+	}
 	k.write.Unlock()
 	if errors.Is(err, wire.ErrTooBig) {
 		return &callError{code: errs.CodeLimitResult, text: "larger than 512 KiB"}
