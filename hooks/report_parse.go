@@ -86,6 +86,9 @@ func (r Report) Validate() error {
 	return nil
 }
 
+// ValidFieldName reports whether a field of a report or result can have the name.
+func ValidFieldName(name string) bool { return checkFieldName(name) == "" }
+
 // checkFieldName says what is wrong with the name of a report or result
 // field, "" for nothing.
 func checkFieldName(name string) string {

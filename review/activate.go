@@ -8,7 +8,6 @@ import (
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
-	"hookline/signing"
 )
 
 // Leases a minute of an activation.
@@ -64,7 +63,7 @@ func (s *Service) Activate(ctx context.Context, p auth.Principal, digest string,
 // verified checks signatures, threshold and window now, with the code that
 // the peers use: the row in the store proves nothing.
 func (s *Service) verified(v Version) (hooks.Statement, error) {
-	ok, err := signing.Verify(s.Policy, v.Script, v.Statement, v.Signatures)
+	ok, err := s.rules().Verify(v.Script, v.Statement, v.Signatures)
 	if err != nil {
 		return hooks.Statement{}, err
 	}

@@ -53,7 +53,7 @@ func TestFromSubmittedToActive(t *testing.T) {
 	if !slices.Equal(w.activated, []string{l.Version.Digest}) {
 		t.Fatalf("told of %v", w.activated)
 	}
-	if _, err := signing.Verify(w.policy, l.Version.Script, l.Version.Statement, l.Version.Signatures); err != nil {
+	if _, err := (signing.Rules{Policy: w.policy, Now: time.Now()}).Verify(l.Version.Script, l.Version.Statement, l.Version.Signatures); err != nil {
 		t.Fatal(err)
 	}
 	l, err = w.s.Disable(w.ctx, as(auth.RoleOperator), l.Version.Digest, "it is noisy")

@@ -233,7 +233,7 @@ func (v Verdict) check(comment string, signature []byte) error {
 // approval finds the one person that the file adds to a version's signers.
 func (s *Service) approval(v Version, file []byte, now time.Time) (signing.Signer, signing.Standing, error) {
 	var none signing.Signer
-	st, before, err := signing.Examine(s.Policy, v.Script, v.Statement, v.Signatures)
+	st, before, err := s.rules().Examine(v.Script, v.Statement, v.Signatures)
 	if err != nil {
 		return none, before, err
 	}
@@ -241,7 +241,7 @@ func (s *Service) approval(v Version, file []byte, now time.Time) (signing.Signe
 		return none, before, errs.New(errs.CodeExpired, "cannot approve: the version was valid until %s",
 			time.Unix(st.Predicate.NotAfter, 0).UTC().Format(time.RFC3339)).WithHint("submit a new version")
 	}
-	_, after, err := signing.Examine(s.Policy, v.Script, v.Statement, append(slices.Clone(v.Signatures), file))
+	_, after, err := s.rules().Examine(v.Script, v.Statement, append(slices.Clone(v.Signatures), file))
 	if err != nil {
 		return none, before, err
 	}
@@ -273,3 +273,6 @@ func (s *Service) whyNobody(author signing.Signer, file []byte) error {
 			At("signature").WithHint("one more reviewer is needed, not one more signature")
 	}
 }
+
+// rules are what versions are held against now.
+func (s *Service) rules() signing.Rules { return signing.Rules{Policy: s.Policy, Now: s.Now()} }

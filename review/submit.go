@@ -90,7 +90,7 @@ func (s *Service) examine(manifest, script, statement, signature []byte) (hooks.
 	if err != nil {
 		return none, signing.Standing{}, err
 	}
-	st, standing, err := signing.Examine(s.Policy, script, statement, [][]byte{signature})
+	st, standing, err := s.rules().Examine(script, statement, [][]byte{signature})
 	if err != nil {
 		return none, signing.Standing{}, err
 	}

@@ -7,7 +7,7 @@
 // another process of the same binary) on a peer, recorded (package
 // sandbox/replay, in process, nothing of the host) for tests, CI and trial
 // runs. The caller starts both, joins their pipes, and enforces the wall
-// clock. Nothing here decides whether a hook may run: that is signing.Verify
+// clock. Nothing here decides whether a hook may run: that is signing.Rules
 // and the guard.
 package sandbox
 

@@ -17,7 +17,7 @@ func BenchmarkVerify(b *testing.B) {
 	st := k.statement(b, nil)
 	files := sign(b, st, k.alice, k.bob, second)
 	for b.Loop() {
-		if _, err := signing.Verify(p, []byte(script), st, files); err != nil {
+		if _, err := verify(p, []byte(script), st, files); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -173,7 +173,7 @@ func TestCosignAndWeAgree(t *testing.T) {
 		}
 	})
 	t.Run("we accept cosign's", func(t *testing.T) {
-		v, err := signing.Verify(k.load(t), []byte(script), st, append(ours, c.read("bob.sigstore.json")))
+		v, err := verify(k.load(t), []byte(script), st, append(ours, c.read("bob.sigstore.json")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestCosignAndWeAgree(t *testing.T) {
 	t.Run("cosign opens our private key and signs with it", func(t *testing.T) {
 		c.write("alice.key", private)
 		c.attest("alice.key", "statement.json", "again.sigstore.json")
-		if _, err := signing.Verify(k.load(t), []byte(script), st, [][]byte{c.read("again.sigstore.json"), ours[1], c.read("bob.sigstore.json")}); err != nil {
+		if _, err := verify(k.load(t), []byte(script), st, [][]byte{c.read("again.sigstore.json"), ours[1], c.read("bob.sigstore.json")}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -48,7 +48,7 @@ func FuzzExamine(f *testing.F) {
 	f.Add(files[1])
 	f.Add(sign(f, st, k.mallory)[0])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, s, err := signing.Examine(p, []byte(script), st, [][]byte{files[0], b})
+		_, s, err := examine(p, []byte(script), st, [][]byte{files[0], b})
 		if err != nil {
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +43,12 @@ func Roles() []Role { return []Role{RoleAuthor, RoleReviewer, RoleOperator, Role
 // back: "class.personal".
 const classPrefix = "class."
 
-// CapabilityNames lists what needs and forbidden may name.
+// rawPrefix starts the names of the capabilities to bring one text field back
+// as it is: "raw.KernelLog". CapRaw stands for every such field.
+const rawPrefix = CapRaw + "."
+
+// CapabilityNames lists what needs and forbidden may name, but for the raw
+// text fields, which they may name one by one: "raw.KernelLog".
 func CapabilityNames() []string {
 	names := []string{CapFSRead, CapFSList, CapFSStat, CapCmdRun, CapSyslog, CapAsReporter, CapAsRoot, CapRaw}
 	for _, class := range hooks.FieldClasses() {
@@ -60,11 +66,22 @@ func CapabilitiesOf(p hooks.Predicate) []string {
 		CapSyslog:     slices.ContainsFunc(c.CmdRun, func(cmd hooks.Command) bool { return cmd.Syslog }),
 		CapAsReporter: p.As == hooks.AsReporter, CapAsRoot: p.As == hooks.AsRoot,
 	}
+	var raw []string
 	for _, f := range p.Fields {
 		uses[classPrefix+string(f.Class)] = true
-		uses[CapRaw] = uses[CapRaw] || f.Raw
+		if f.Raw {
+			uses[CapRaw] = true
+			raw = append(raw, rawPrefix+f.Name)
+		}
 	}
-	return slices.DeleteFunc(CapabilityNames(), func(name string) bool { return !uses[name] })
+	slices.Sort(raw)
+	return append(slices.DeleteFunc(CapabilityNames(), func(name string) bool { return !uses[name] }), raw...)
+}
+
+// isCapability reports whether needs and forbidden may name it.
+func isCapability(name string) bool {
+	field, raw := strings.CutPrefix(name, rawPrefix)
+	return slices.Contains(CapabilityNames(), name) || raw && hooks.ValidFieldName(field)
 }
 
 // Has reports whether the person holds the role.
@@ -105,12 +122,25 @@ func (p *Policy) NeededFor(pred hooks.Predicate) int {
 // reviewers that the policy lists: in effect they are forbidden.
 func (p *Policy) Shortfalls() []string {
 	var short []string
-	for _, name := range CapabilityNames() {
-		if n, ok := p.Needs[name]; ok && !p.reachable(n) {
+	for _, name := range slices.Sorted(maps.Keys(p.Needs)) {
+		if !p.reachable(p.Needs[name]) {
 			short = append(short, name)
 		}
 	}
 	return short
+}
+
+// RunThreshold is the largest number of people whose signatures a hook can
+// need: its author and the reviewers of the capability that asks for most,
+// as far as there are so many. Whoever may change the policy must not be fewer.
+func (p *Policy) RunThreshold() int {
+	most := p.Reviewers
+	for _, n := range p.Needs {
+		if n > most && p.reachable(n) {
+			most = n
+		}
+	}
+	return 1 + most
 }
 
 // reachable reports whether some author finds n reviewers beside himself.
@@ -166,7 +196,7 @@ func (p *Policy) validate() error {
 
 func (p *Policy) validateCapabilities() error {
 	for name, n := range p.Needs {
-		if !slices.Contains(CapabilityNames(), name) {
+		if !isCapability(name) {
 			return invalid("needs", "%q is no capability; known are %s", name, strings.Join(CapabilityNames(), ", "))
 		}
 		if n < 1 || n > maxReviewers {
@@ -174,7 +204,7 @@ func (p *Policy) validateCapabilities() error {
 		}
 	}
 	for i, name := range p.Forbidden {
-		if !slices.Contains(CapabilityNames(), name) {
+		if !isCapability(name) {
 			return invalid("forbidden", "%q is no capability; known are %s", name, strings.Join(CapabilityNames(), ", "))
 		}
 		if slices.Contains(p.Forbidden[:i], name) {
@@ -211,6 +241,9 @@ func (p *Policy) validatePersons() error {
 				return invalid(fmt.Sprintf("%s.keys[%d]", at, j), "the same key is already listed for %q", owner)
 			}
 			keys[k.ID] = person.Name
+			if w := person.Windows[k.ID]; !w.Until.IsZero() && !w.From.Before(w.Until) {
+				return invalid(fmt.Sprintf("%s.keys[%d]", at, j), "its window ends before it begins")
+			}
 		}
 	}
 	return nil

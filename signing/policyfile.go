@@ -2,6 +2,8 @@ package signing
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,9 +26,18 @@ type policyFile struct {
 }
 
 type personFile struct {
-	Name  string   `yaml:"name"`
-	Roles []string `yaml:"roles"`
-	Keys  []string `yaml:"keys"`
+	Name    string       `yaml:"name"`
+	Roles   []string     `yaml:"roles"`
+	Keys    []string     `yaml:"keys"`
+	Windows []windowFile `yaml:"windows"`
+}
+
+// windowFile says when one of the person's keys counts. Times are RFC 3339;
+// one of the two may be left out.
+type windowFile struct {
+	Key   string `yaml:"key"` // key id, or its first 16 digits
+	From  string `yaml:"from"`
+	Until string `yaml:"until"`
 }
 
 // ParsePolicy reads a policy file. It refuses unknown and missing keys, an
@@ -126,9 +137,52 @@ func (f policyFile) persons() ([]Person, error) {
 			}
 			person.Keys = append(person.Keys, k)
 		}
+		windows, err := windowsOf(person.Keys, pf.Windows, fmt.Sprintf("persons[%d].windows", i))
+		if err != nil {
+			return nil, err
+		}
+		person.Windows = windows
 		persons = append(persons, person)
 	}
 	return persons, nil
+}
+
+func windowsOf(keys []PublicKey, files []windowFile, at string) (map[KeyID]Window, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	windows := make(map[KeyID]Window, len(files))
+	for i, f := range files {
+		at := fmt.Sprintf("%s[%d]", at, i)
+		j := slices.IndexFunc(keys, func(k PublicKey) bool { return f.Key == string(k.ID) || f.Key == k.ID.Short() })
+		if j < 0 {
+			return nil, invalid(at+".key", "the person has no key with the id %.70q", f.Key)
+		}
+		if _, twice := windows[keys[j].ID]; twice {
+			return nil, invalid(at+".key", "the key has a window already")
+		}
+		from, err := optionalTime(f.From)
+		if err != nil {
+			return nil, invalid(at+".from", "it is no time like 2026-01-31T12:00:00Z")
+		}
+		until, err := optionalTime(f.Until)
+		if err != nil {
+			return nil, invalid(at+".until", "it is no time like 2026-01-31T12:00:00Z")
+		}
+		if from.IsZero() && until.IsZero() {
+			return nil, invalid(at, "it has neither from nor until")
+		}
+		windows[keys[j].ID] = Window{From: from, Until: until}
+	}
+	return windows, nil
+}
+
+func optionalTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	return t.UTC(), err
 }
 
 // YAML writes the policy as a file that ParsePolicy reads back. Digest is not
@@ -148,8 +202,8 @@ func (p *Policy) YAML() []byte {
 	return []byte(b.String())
 }
 
-const policyHeader = `# Who may sign hooks, and how many reviewers a hook needs. The SHA-256 of this
-# very file is in the enroll line of every peer: a changed file is a new policy.
+const policyHeader = `# Who may sign hooks, and how many reviewers a hook needs. Peers take it as a
+# target of the deployment's signed metadata: hookline trust replace changes it.
 `
 
 func writeNeeds(b *strings.Builder, needs map[string]int) {
@@ -158,10 +212,8 @@ func writeNeeds(b *strings.Builder, needs map[string]int) {
 		return
 	}
 	b.WriteString("needs: # more reviewers for a capability\n")
-	for _, name := range CapabilityNames() {
-		if n, ok := needs[name]; ok {
-			fmt.Fprintf(b, "  %s: %d\n", name, n)
-		}
+	for _, name := range slices.Sorted(maps.Keys(needs)) {
+		fmt.Fprintf(b, "  %s: %d\n", quote(name), needs[name])
 	}
 }
 
@@ -175,6 +227,29 @@ func writePerson(b *strings.Builder, person Person) {
 		b.WriteString("      - |\n")
 		for line := range strings.Lines(string(k.PEM())) {
 			b.WriteString("        " + line)
+		}
+	}
+	writeWindows(b, person)
+}
+
+func writeWindows(b *strings.Builder, person Person) {
+	if len(person.Windows) == 0 {
+		return
+	}
+	b.WriteString("    windows:\n")
+	for _, k := range person.Keys {
+		w, ok := person.Windows[k.ID]
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(b, "      - key: %s\n", quote(string(k.ID)))
+		for _, end := range []struct {
+			name string
+			t    time.Time
+		}{{"from", w.From}, {"until", w.Until}} {
+			if !end.t.IsZero() {
+				fmt.Fprintf(b, "        %s: %s\n", end.name, quote(end.t.UTC().Format(time.RFC3339)))
+			}
 		}
 	}
 }

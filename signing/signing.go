@@ -1,5 +1,6 @@
 // Package signing decides whether people signed a hook version: public keys,
-// signature files, the policy, and Verify, which server and peers share.
+// signature files, the policy, revocations, and Rules.Verify, which server,
+// command line and peers share.
 //
 // The trust is in the policy, and the trust in the policy comes from outside
 // (package signing/trust). Private keys live in signing/signer, which neither
@@ -8,9 +9,12 @@ package signing
 
 import (
 	"crypto"
+	"fmt"
+	"strings"
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/errs"
 )
 
 // Caps, checked before any cryptography.
@@ -59,10 +63,16 @@ const (
 
 // Person is somebody who may sign.
 type Person struct {
-	Name  string
-	Roles []Role
-	Keys  []PublicKey
+	Name    string
+	Roles   []Role
+	Keys    []PublicKey
+	Windows map[KeyID]Window // of keys that count for a time only
 }
+
+// Window is when a key counts: [From, Until), where a zero time is no bound.
+// It is held against the time of the check, since nobody knows for sure when
+// a signature was made.
+type Window struct{ From, Until time.Time }
 
 // Policy says who may sign and how many reviewers a hook needs. It is parsed
 // from bytes whose SHA-256 is its identity.
@@ -71,7 +81,7 @@ type Policy struct {
 	Profile     Profile
 	Persons     []Person
 	Reviewers   int            // distinct reviewers that every hook needs; 0 only in solo
-	Needs       map[string]int // more reviewers for a capability: "fs.read", "as.reporter", "as.root", "raw"
+	Needs       map[string]int // more reviewers for a capability: "fs.read", "as.reporter", "as.root", "raw", "raw.FIELD", "class.CLASS"
 	Forbidden   []string       // capabilities that nobody may use, same names
 	MaxLifetime time.Duration  // not_after - not_before, at most 14 days
 	Digest      string         // hex SHA-256 of the policy file's bytes
@@ -88,14 +98,36 @@ type Standing struct {
 	Author    Signer   `json:"author"`
 	Reviewers []Signer `json:"reviewers"` // distinct persons other than the author
 	Unknown   []KeyID  `json:"unknown"`   // hints of files whose key the policy does not know; never counted
+	Void      []Void   `json:"void,omitempty"`
 	Needed    int      `json:"needed"`    // reviewers
+}
+
+// Void is a valid signature that does not count, and why: its key or this
+// approval is revoked, or the key is outside its window.
+type Void struct {
+	Signer
+	Code   errs.Code `json:"code"`
+	Reason string    `json:"reason"`
 }
 
 // Met reports whether the threshold is reached.
 func (s Standing) Met() bool { return len(s.Reviewers) >= s.Needed }
 
+// String is the standing for people: "author alice, 1 of 2 reviewers: bob".
+func (s Standing) String() string {
+	names := make([]string, len(s.Reviewers))
+	for i, r := range s.Reviewers {
+		names[i] = r.Person
+	}
+	text := fmt.Sprintf("author %s, %d of %d reviewers", s.Author.Person, len(s.Reviewers), s.Needed)
+	if len(names) > 0 {
+		text += ": " + strings.Join(names, ", ")
+	}
+	return text
+}
+
 // Verified is a hook version whose signatures, threshold, script digest and
-// deployment hold under a policy. Only Verify makes one; it owns the bytes
+// deployment hold under a policy. Only Rules.Verify makes one; it owns the bytes
 // that it verified, and those are the bytes to run.
 type Verified struct {
 	statement hooks.Statement

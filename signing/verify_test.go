@@ -22,7 +22,7 @@ import (
 func TestVerify(t *testing.T) {
 	k := newTeam(t)
 	st := k.statement(t, nil)
-	v, err := signing.Verify(k.load(t), []byte(script), st, sign(t, st, k.carol, k.alice, k.bob))
+	v, err := verify(k.load(t), []byte(script), st, sign(t, st, k.carol, k.alice, k.bob))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestVerifiedOwnsItsScript(t *testing.T) {
 	k := newTeam(t)
 	st := k.statement(t, nil)
 	mine := []byte(script)
-	v, err := signing.Verify(k.load(t), mine, st, sign(t, st, k.alice, k.bob, k.carol))
+	v, err := verify(k.load(t), mine, st, sign(t, st, k.alice, k.bob, k.carol))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,14 +83,14 @@ func TestCounting(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			files := sign(t, st, tt.signers...)
-			_, s, err := signing.Examine(p, []byte(script), st, files)
+			_, s, err := examine(p, []byte(script), st, files)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, reviewers(s)); diff != "" || len(s.Unknown) != tt.unknown || s.Met() {
 				t.Errorf("standing %+v: %s", s, diff)
 			}
-			_, err = signing.Verify(p, []byte(script), st, files)
+			_, err = verify(p, []byte(script), st, files)
 			wantCode(t, err, errs.CodeThresholdNotMet)
 		})
 	}
@@ -101,13 +101,13 @@ func TestOrderAndSurplusDoNotMatter(t *testing.T) {
 	p := k.load(t)
 	st := k.statement(t, nil)
 	files := sign(t, st, k.alice, k.alice2, k.bob, k.bob2, k.carol, k.mallory)
-	_, want, err := signing.Examine(p, []byte(script), st, files)
+	_, want, err := examine(p, []byte(script), st, files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		shuffled := rapid.Permutation(append(files, rapid.SliceOfN(rapid.SampledFrom(files), 0, 8).Draw(t, "again")...)).Draw(t, "files")
-		_, got, err := signing.Examine(p, []byte(script), st, shuffled)
+		_, got, err := examine(p, []byte(script), st, shuffled)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Fatalf("%v\n%s", err, diff)
 		}
@@ -199,7 +199,7 @@ func TestRefusals(t *testing.T) {
 			if tt.change != nil {
 				st = tt.change(st)
 			}
-			v, err := signing.Verify(other.load(t), []byte(text), st, files)
+			v, err := verify(other.load(t), []byte(text), st, files)
 			wantCode(t, err, tt.code)
 			if v != nil {
 				t.Error("a refusal came with a Verified")
@@ -268,7 +268,7 @@ func TestTwinSignatures(t *testing.T) {
 	}
 
 	for name, sig := range map[string][]byte{"the twin": twin, "the other encoding": p1363} {
-		_, s, err := signing.Examine(p, []byte(script), st, append(files, reencode(t, st, sig, k.bob)))
+		_, s, err := examine(p, []byte(script), st, append(files, reencode(t, st, sig, k.bob)))
 		if err != nil || cmp.Diff([]string{"bob"}, reviewers(s)) != "" {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
@@ -289,19 +289,19 @@ func TestSoloNeedsTheAuthorOnly(t *testing.T) {
 	k.policy.Profile, k.policy.Reviewers, k.policy.Persons = signing.ProfileSolo, 0, k.policy.Persons[:1]
 	p := k.load(t)
 	st := k.statement(t, nil)
-	v, err := signing.Verify(p, []byte(script), st, sign(t, st, k.alice))
+	v, err := verify(p, []byte(script), st, sign(t, st, k.alice))
 	if err != nil || v.Profile() != signing.ProfileSolo {
 		t.Errorf("solo: %v", err)
 	}
 	root := k.statement(t, func(p *hooks.Predicate) { p.As = hooks.AsRoot })
-	_, err = signing.Verify(p, []byte(script), root, sign(t, root, k.alice))
+	_, err = verify(p, []byte(script), root, sign(t, root, k.alice))
 	wantCode(t, err, errs.CodeThresholdNotMet)
 }
 
 func TestCheckWindow(t *testing.T) {
 	k := newTeam(t)
 	st := k.statement(t, nil)
-	v, err := signing.Verify(k.load(t), []byte(script), st, sign(t, st, k.alice, k.bob, k.carol))
+	v, err := verify(k.load(t), []byte(script), st, sign(t, st, k.alice, k.bob, k.carol))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -200,7 +200,7 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 		return none, err
 	}
 	// The author's and the earlier signatures, by the same code as the peers.
-	_, standing, err := signing.Examine(policy, f.version.Script, f.version.Statement, f.version.Signatures)
+	_, standing, err := (signing.Rules{Policy: policy, Now: time.Now()}).Examine(f.version.Script, f.version.Statement, f.version.Signatures)
 	if err != nil {
 		return none, err
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"context"
 	"fmt"
 	"path/filepath"
@@ -105,7 +107,7 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 		return none, err
 	}
 	// What the server and every peer would refuse is refused before it leaves.
-	if _, _, err := signing.Examine(policy, f.script, statement, [][]byte{file}); err != nil {
+	if _, _, err := (signing.Rules{Policy: policy, Now: time.Now()}).Examine(f.script, statement, [][]byte{file}); err != nil {
 		return none, err
 	}
 	v, err := cl.Submit(c.Context(), api.NewVersion{Manifest: f.yaml, Script: f.script, Statement: statement, Signature: file})
@@ -130,7 +132,7 @@ func (a *app) nextNumber(ctx context.Context, c *client.Client, p *signing.Polic
 	}
 	f, err := a.fetch(ctx, c, fmt.Sprintf("%s@%d", hook, latest))
 	if err == nil {
-		_, _, err = signing.Examine(p, f.version.Script, f.version.Statement, f.version.Signatures)
+		_, _, err = (signing.Rules{Policy: p, Now: time.Now()}).Examine(f.version.Script, f.version.Statement, f.version.Signatures)
 	}
 	if errs.Is(err, errs.CodeUnavailable) {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/api"
@@ -72,7 +73,7 @@ func TestSubmit(t *testing.T) {
 	s.must(json.Unmarshal(s.thief.got, &sent))
 	p, err := signing.ParsePolicy(s.thief.info.Policy)
 	s.must(err)
-	st, standing, err := signing.Examine(p, sent.Script, sent.Statement, [][]byte{sent.Signature})
+	st, standing, err := (signing.Rules{Policy: p, Now: time.Now()}).Examine(sent.Script, sent.Statement, [][]byte{sent.Signature})
 	if err != nil || standing.Author.Person != "alice" || st.Predicate.Version != 5 {
 		t.Errorf("what was sent: %+v, %v", standing, err)
 	}

@@ -216,7 +216,7 @@ func TestApprove(t *testing.T) {
 		s.must(json.Unmarshal(s.thief.got, &sent))
 		p, err := signing.ParsePolicy(s.thief.info.Policy)
 		s.must(err)
-		v, err := signing.Verify(p, []byte(hookScript), s.thief.version.Statement, [][]byte{s.thief.version.Signatures[0], sent.Signature})
+		v, err := (signing.Rules{Policy: p, Now: time.Now()}).Verify([]byte(hookScript), s.thief.version.Statement, [][]byte{s.thief.version.Signatures[0], sent.Signature})
 		if err != nil || v.Standing().Reviewers[0].Person != "bob" {
 			t.Errorf("%s: what was sent does not verify: %v", ref, err)
 		}

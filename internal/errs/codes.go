@@ -47,6 +47,20 @@ const (
 	CodeExpired             Code = "expired"
 	CodeLifetimeTooLong     Code = "lifetime-too-long"
 	CodeCapabilityForbidden Code = "capability-forbidden"
+	CodeRevoked             Code = "revoked"
+	CodeKeyWindow           Code = "key-not-valid"
+)
+
+// Trust metadata, on server and peer.
+const (
+	CodeTrustRoot     Code = "trust-root-mismatch"
+	CodeTrustInvalid  Code = "trust-metadata-invalid"
+	CodeTrustSigned   Code = "trust-under-signed"
+	CodeTrustRollback Code = "trust-rollback"
+	CodeTrustMixed    Code = "trust-mixed"
+	CodeTrustWeak     Code = "trust-weak"
+	CodeTrustMissing  Code = "trust-missing"
+	CodeTrustStale    Code = "trust-stale"
 )
 
 // The peer's own decisions.

@@ -57,7 +57,7 @@ func versionOf(policy *signing.Policy, l review.Life, whole bool) api.Version {
 		SubmittedBy: v.SubmittedBy, SubmittedAt: v.SubmittedAt, Activation: activationOf(l.Activation),
 	}
 	// A version that the policy no longer accepts has nobody's approval.
-	if _, standing, err := signing.Examine(policy, v.Script, v.Statement, v.Signatures); err == nil {
+	if _, standing, err := (signing.Rules{Policy: policy, Now: time.Now()}).Examine(v.Script, v.Statement, v.Signatures); err == nil {
 		out.Author, out.Approvals, out.Needed = standing.Author.Person, len(standing.Reviewers), standing.Needed
 	}
 	if !whole {

@@ -1,46 +1,161 @@
-// Package trust is the seam between a policy and what makes it trusted.
+// Package trust is what makes a policy trusted: metadata under offline keys,
+// by The Update Framework (specification 1.0.31, theupdateframework.io).
 //
-// An Anchor is what a machine was told when it enrolled, by a line that its
-// owner carried there by hand. Today it is the digest of the one policy file;
-// when policies come to be signed and replaced under offline keys, the anchor
-// becomes the root of those keys and only this package changes: callers go on
-// handing it bytes from the server and getting back a policy that they may
-// use, or a refusal.
+// A machine is told the digest of one root when it enrols, by a line that its
+// owner carried there by hand (Anchor). Everything else comes from the server,
+// which is not believed: a Bundle goes in, and out comes a Trusted, with the
+// policy, the revocations and the server's certificates that people signed, or
+// a coded refusal. Nothing here makes metadata; that is package keeper.
+//
+// The roles are root and targets (offline, k of n), revocations (delegated by
+// targets, one revoker suffices), snapshot and timestamp (the freshen key,
+// never the server's). Expiry does not keep newer metadata from being taken,
+// it keeps hooks from running: see Trusted.CheckFresh.
 package trust
 
 import (
-	"crypto/subtle"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
 
 	"hookline/internal/errs"
 	"hookline/signing"
 )
 
+// Caps, checked before anything is decoded.
+const (
+	MaxRoots         = 256
+	MaxMetadataBytes = 64 << 10  // of each, but for revocations
+	MaxRevocations   = 512 << 10 // bytes of the revocations' metadata
+	MaxCABytes       = 64 << 10
+	MaxBundleBytes   = 2 << 20 // encoded
+)
+
+// The names of the roles and targets.
+const (
+	RoleRevocations = "revocations"
+	TargetPolicy    = "policy.yaml"
+	TargetCA        = "ca.pem"
+)
+
 // Anchor is what a machine trusts from its enrolment.
 type Anchor struct {
-	PolicyDigest string // hex SHA-256 of the policy file
-	Deployment   string // "d-" + 32 hex digits
+	RootDigest string `json:"root_digest"` // hex SHA-256 of the bytes of one root, of any version
+	Deployment string `json:"deployment"`  // "d-" + 32 hex digits
 }
 
-// Policy returns the policy that the bytes hold if they are the very bytes
-// that the anchor names: errs.CodePolicyDigest for others,
-// errs.CodePolicyInvalid, errs.CodeWrongDeployment where the policy speaks of
-// another deployment than the anchor.
-func (a Anchor) Policy(b []byte) (*signing.Policy, error) {
-	if len(b) > signing.MaxPolicyBytes {
-		return nil, errs.New(errs.CodePolicyInvalid, "cannot read the policy: it is longer than %d bytes", signing.MaxPolicyBytes)
+// Digest is the digest that an Anchor names.
+func Digest(root []byte) string {
+	sum := sha256.Sum256(root)
+	return hex.EncodeToString(sum[:])
+}
+
+// Trusted is verified metadata with what it vouches for. It is never changed:
+// Update and Remember return another.
+type Trusted struct {
+	anchor  Anchor
+	bundle  Bundle
+	roles   []Role // root, timestamp, snapshot, targets, revocations
+	policy  *signing.Policy
+	ca      []byte
+	revoked signing.Revocations
+	newest  int64 // the highest version of the revocations' metadata
+}
+
+// Role is one piece of metadata, as people see it.
+type Role struct {
+	Name      string          `json:"role"`
+	Version   int64           `json:"version"`
+	SignedAt  time.Time       `json:"signed_at"` // by the signer's clock, in whole seconds
+	Expires   time.Time       `json:"expires"`
+	Threshold int             `json:"threshold"`
+	Keys      []signing.KeyID `json:"keys"` // that may sign it
+	SignedBy  []signing.KeyID `json:"signed_by"`
+}
+
+// Policy is the policy in force.
+func (t *Trusted) Policy() *signing.Policy { return t.policy }
+
+// Revoked is everything that was ever seen revoked.
+func (t *Trusted) Revoked() signing.Revocations { return t.revoked }
+
+// RevocationsVersion is the highest version of the revocations that was seen.
+func (t *Trusted) RevocationsVersion() int64 { return t.newest }
+
+// CA is the server certificates that people signed as PEM, empty where they
+// did not: then the one that the machine enrolled with holds.
+func (t *Trusted) CA() []byte { return append([]byte(nil), t.ca...) }
+
+// Anchor is where the trust comes from.
+func (t *Trusted) Anchor() Anchor { return t.anchor }
+
+// Roles lists root, timestamp, snapshot, targets and revocations.
+func (t *Trusted) Roles() []Role { return append([]Role(nil), t.roles...) }
+
+// Bundle is what Anchor.Open takes to come here again, but for Remember.
+func (t *Trusted) Bundle() Bundle { return t.bundle }
+
+// Rules are what versions are held against at a time; see signing.Rules.
+func (t *Trusted) Rules(floor, now time.Time) signing.Rules {
+	return signing.Rules{Policy: t.policy, Revoked: t.revoked, Floor: floor, Now: now}
+}
+
+// Remember returns the same with more revocations: those that were seen
+// before, which later metadata may have left out.
+func (t *Trusted) Remember(list ...signing.Revocation) *Trusted {
+	next := *t
+	next.revoked = t.revoked.With(list...)
+	return &next
+}
+
+// Floor is the newest time that somebody offline has put under metadata: it
+// has passed, whatever a clock says.
+func (t *Trusted) Floor() time.Time {
+	var floor time.Time
+	for _, r := range t.roles {
+		if r.SignedAt.After(floor) {
+			floor = r.SignedAt
+		}
 	}
-	if subtle.ConstantTimeCompare([]byte(signing.PolicyDigest(b)), []byte(a.PolicyDigest)) != 1 {
-		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the policy: its digest is %.16s…, this machine was enrolled with %.16s…",
-			signing.PolicyDigest(b), a.PolicyDigest).
-			WithHint("after a change of the policy, enroll again with a new line")
+	return floor
+}
+
+// Freshness is how old the metadata is.
+type Freshness struct {
+	Role    string    `json:"role"` // that expires first
+	Expires time.Time `json:"expires"`
+	Share   float64   `json:"share"` // of its life that has passed: 0 to 1, above where it is over
+}
+
+// The shares of its life at which old metadata is worth a warning.
+const (
+	WarnShare  = 0.5
+	AlarmShare = 0.8
+)
+
+// Freshness tells of the role that expires first, at a time.
+func (t *Trusted) Freshness(at time.Time) Freshness {
+	first := t.roles[0]
+	for _, r := range t.roles[1:] {
+		if r.Expires.Before(first.Expires) {
+			first = r
+		}
 	}
-	p, err := signing.ParsePolicy(b)
-	if err != nil {
-		return nil, err
+	life := first.Expires.Sub(first.SignedAt)
+	return Freshness{Role: first.Name, Expires: first.Expires, Share: max(0, float64(at.Sub(first.SignedAt))/float64(life))}
+}
+
+// CheckFresh refuses metadata of which a part has expired at the later of
+// floor and now: errs.CodeTrustStale. A revocation may be hidden then.
+func (t *Trusted) CheckFresh(floor, now time.Time) error {
+	latest := now
+	if floor.After(latest) {
+		latest = floor
 	}
-	if p.Deployment != a.Deployment {
-		return nil, errs.New(errs.CodeWrongDeployment, "cannot trust the policy: it is of deployment %s, this machine belongs to %s",
-			p.Deployment, a.Deployment).At("deployment")
+	f := t.Freshness(latest)
+	if latest.Before(f.Expires) {
+		return nil
 	}
-	return p, nil
+	return errs.New(errs.CodeTrustStale, "cannot trust the deployment's metadata: its %s expired on %s", f.Role, f.Expires.UTC().Format(time.RFC3339)).
+		WithHint("somebody has to run: hookline trust freshen")
 }
