@@ -30,9 +30,9 @@ const (
 // and those of cosign open with any, even an empty one.
 const MinPassphrase = 8
 
-// Signer is an opened private key.
+// Signer is an opened private key, or one that an agent holds.
 type Signer struct {
-	key    signature.Signer
+	sign   func(message []byte) ([]byte, error)
 	public signing.PublicKey
 }
 
@@ -113,7 +113,9 @@ func New(key crypto.PrivateKey) (*Signer, error) {
 	if err != nil {
 		return nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot sign with this key")
 	}
-	return &Signer{key: s, public: pub}, nil
+	return &Signer{public: pub, sign: func(message []byte) ([]byte, error) {
+		return s.SignMessage(bytes.NewReader(message))
+	}}, nil
 }
 
 // Public is the key's public half.
@@ -126,9 +128,20 @@ func (s *Signer) Sign(statement []byte) (file []byte, err error) {
 	if _, err := hooks.ParseStatement(statement); err != nil {
 		return nil, err
 	}
-	sig, err := s.key.SignMessage(bytes.NewReader(signing.PAE(statement)))
+	sig, err := s.SignBytes(signing.PAE(statement))
+	if err != nil {
+		return nil, err
+	}
+	return signing.EncodeFile(statement, sig, s.public)
+}
+
+// SignBytes signs any bytes: with P-256 it returns an ASN.1 DER signature over
+// their SHA-256, with Ed25519 a pure one over the bytes themselves. It is for
+// bytes that are bound to their use, such as trust metadata; see Sign.
+func (s *Signer) SignBytes(message []byte) ([]byte, error) {
+	sig, err := s.sign(message)
 	if err != nil {
 		return nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot sign")
 	}
-	return signing.EncodeFile(statement, sig, s.public)
+	return sig, nil
 }
