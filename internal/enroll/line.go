@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	linePrefix     = "hookline-enroll:v1:"
+	linePrefix     = "hookline-enroll:v2:"
 	lineFamily     = "hookline-enroll:"
 	maxLineLength  = 2048
 	maxAddress     = 300
@@ -24,11 +24,11 @@ const (
 // that it believes nothing that a server says. It is printed from the offline
 // folder and carried by hand; it holds a setup key and is therefore a secret.
 type Line struct {
-	Address      string `json:"address"`    // host:port of the gRPC listener
-	Deployment   string `json:"deployment"` // "d-" + 32 hex digits
-	PolicyDigest string `json:"policy"`     // trust anchor: hex SHA-256 of the policy file
-	CADigest     string `json:"ca"`         // hex SHA-256 of the CA certificate's DER
-	SetupKey     string `json:"setup_key"`
+	Address    string `json:"address"`    // host:port of the gRPC listener
+	Deployment string `json:"deployment"` // "d-" + 32 hex digits
+	RootDigest string `json:"root"`       // trust anchor: hex SHA-256 of the newest root of the trust metadata
+	CADigest   string `json:"ca"`         // hex SHA-256 of the CA certificate's DER
+	SetupKey   string `json:"setup_key"`
 }
 
 // String is the line that people copy. It is only useful for a valid Line.
@@ -55,8 +55,8 @@ func ParseLine(s string) (Line, error) {
 	case !strings.HasPrefix(s, lineFamily):
 		return Line{}, lineError("", "does not start with %q", linePrefix)
 	case !strings.HasPrefix(s, linePrefix):
-		return Line{}, lineError("", "has a version that this build does not know").
-			WithHint("upgrade hookline-peer, or print a line of version 1")
+		return Line{}, lineError("", "has a version other than that of this build").
+			WithHint("print a new line with `hookline enroll-line` of the same release as hookline-peer")
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s[len(linePrefix):])
 	if err != nil {
@@ -79,8 +79,8 @@ func (l Line) Validate() error {
 	switch {
 	case !isDeployment(l.Deployment):
 		return lineError("deployment", "must be %q and %d lower-case hex digits", deploymentMark, deploymentHex)
-	case !isHex(l.PolicyDigest, 64):
-		return lineError("policy", "must be a SHA-256 in lower-case hex")
+	case !isHex(l.RootDigest, 64):
+		return lineError("root", "must be a SHA-256 in lower-case hex")
 	case !isHex(l.CADigest, 64):
 		return lineError("ca", "must be a SHA-256 in lower-case hex")
 	case !isSetupKey(l.SetupKey):

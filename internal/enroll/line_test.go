@@ -11,7 +11,7 @@ import (
 func testLine() Line {
 	return Line{
 		Address: "127.0.0.1:7443", Deployment: "d-" + strings.Repeat("0a", 16),
-		PolicyDigest: strings.Repeat("1b", 32), CADigest: strings.Repeat("2c", 32), SetupKey: NewSetupKey(),
+		RootDigest: strings.Repeat("1b", 32), CADigest: strings.Repeat("2c", 32), SetupKey: NewSetupKey(),
 	}
 }
 
@@ -38,7 +38,8 @@ func TestLineRefusals(t *testing.T) {
 	for _, c := range []struct{ name, line, text string }{
 		{"empty", "", "start with"},
 		{"other text", "ssh-ed25519 AAAA", "start with"},
-		{"newer version", "hookline-enroll:v2:abc", "version"},
+		{"older version", "hookline-enroll:v1:" + strings.TrimPrefix(good.String(), linePrefix), "version"},
+		{"newer version", "hookline-enroll:v3:abc", "version"},
 		{"too long", good.String() + strings.Repeat("A", maxLineLength), "longer"},
 		{"cut", good.String()[:len(good.String())-7], "damaged"},
 		{"padding", good.String() + "=", "damaged"},
@@ -53,7 +54,9 @@ func TestLineRefusals(t *testing.T) {
 		{"port name", with(func(l *Line) { l.Address = "host:https" }), "port"},
 		{"odd host", with(func(l *Line) { l.Address = "ho/st:1" }), "character"},
 		{"deployment", with(func(l *Line) { l.Deployment = "d-XYZ" }), "deployment"},
-		{"policy", with(func(l *Line) { l.PolicyDigest = strings.ToUpper(l.PolicyDigest) }), "policy"},
+		{"root", with(func(l *Line) { l.RootDigest = strings.ToUpper(l.RootDigest) }), "root"},
+		{"no root", with(func(l *Line) { l.RootDigest = "" }), "root"},
+		{"a policy's digest instead", raw(strings.Replace(json, `"root":`, `"policy":`, 1)), "damaged"},
 		{"ca", with(func(l *Line) { l.CADigest = l.CADigest[1:] }), "ca"},
 		{"setup key", with(func(l *Line) { l.SetupKey = "secret" }), "setup_key"},
 	} {
@@ -71,6 +74,7 @@ func TestLineRefusals(t *testing.T) {
 
 func FuzzParseLine(f *testing.F) {
 	f.Add(testLine().String())
+	f.Add("hookline-enroll:v2:e30")
 	f.Add("hookline-enroll:v1:e30")
 	f.Fuzz(func(t *testing.T, s string) {
 		l, err := ParseLine(s)
