@@ -15,3 +15,10 @@ const Compression = gzip.Name
 
 // MaxChunk is the largest piece of an upload in bytes, uncompressed.
 const MaxChunk = 64 << 10
+
+// MaxTrust is the largest bundle of trust metadata, in bytes, and
+// MaxServerMessage the largest message that a server sends: what carries one.
+const (
+	MaxTrust         = 2 << 20
+	MaxServerMessage = MaxTrust + 64<<10
+)

@@ -110,7 +110,7 @@ type EnrollReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PeerId        string                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
 	Certificate   []byte                 `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"` // DER
-	Policy        []byte                 `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`           // policy file; the peer checks its digest against the enroll line
+	Trust         []byte                 `protobuf:"bytes,3,opt,name=trust,proto3" json:"trust,omitempty"`             // bundle of trust metadata; the peer opens it from the root that the enroll line names
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -159,9 +159,9 @@ func (x *EnrollReply) GetCertificate() []byte {
 	return nil
 }
 
-func (x *EnrollReply) GetPolicy() []byte {
+func (x *EnrollReply) GetTrust() []byte {
 	if x != nil {
-		return x.Policy
+		return x.Trust
 	}
 	return nil
 }
@@ -681,6 +681,7 @@ type ServerMessage struct {
 	//	*ServerMessage_Cancel
 	//	*ServerMessage_Drain
 	//	*ServerMessage_Settled
+	//	*ServerMessage_Trust
 	Body          isServerMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -768,6 +769,15 @@ func (x *ServerMessage) GetSettled() *Settled {
 	return nil
 }
 
+func (x *ServerMessage) GetTrust() *Trust {
+	if x != nil {
+		if x, ok := x.Body.(*ServerMessage_Trust); ok {
+			return x.Trust
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Body interface {
 	isServerMessage_Body()
 }
@@ -792,6 +802,10 @@ type ServerMessage_Settled struct {
 	Settled *Settled `protobuf:"bytes,5,opt,name=settled,proto3,oneof"`
 }
 
+type ServerMessage_Trust struct {
+	Trust *Trust `protobuf:"bytes,6,opt,name=trust,proto3,oneof"`
+}
+
 func (*ServerMessage_Welcome) isServerMessage_Body() {}
 
 func (*ServerMessage_Job) isServerMessage_Body() {}
@@ -801,6 +815,8 @@ func (*ServerMessage_Cancel) isServerMessage_Body() {}
 func (*ServerMessage_Drain) isServerMessage_Body() {}
 
 func (*ServerMessage_Settled) isServerMessage_Body() {}
+
+func (*ServerMessage_Trust) isServerMessage_Body() {}
 
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -862,6 +878,52 @@ func (x *Welcome) GetEpoch() int64 {
 	return 0
 }
 
+// Trust is sent right after Welcome and after every change. The peer verifies
+// it and answers nothing.
+type Trust struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bundle        []byte                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trust) Reset() {
+	*x = Trust{}
+	mi := &file_peers_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trust) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trust) ProtoMessage() {}
+
+func (x *Trust) ProtoReflect() protoreflect.Message {
+	mi := &file_peers_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trust.ProtoReflect.Descriptor instead.
+func (*Trust) Descriptor() ([]byte, []int) {
+	return file_peers_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Trust) GetBundle() []byte {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
 type Job struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -877,7 +939,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_peers_proto_msgTypes[11]
+	mi := &file_peers_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +951,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[11]
+	mi := &file_peers_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +964,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{11}
+	return file_peers_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Job) GetId() string {
@@ -964,7 +1026,7 @@ type HookRun struct {
 
 func (x *HookRun) Reset() {
 	*x = HookRun{}
-	mi := &file_peers_proto_msgTypes[12]
+	mi := &file_peers_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1038,7 @@ func (x *HookRun) String() string {
 func (*HookRun) ProtoMessage() {}
 
 func (x *HookRun) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[12]
+	mi := &file_peers_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1051,7 @@ func (x *HookRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HookRun.ProtoReflect.Descriptor instead.
 func (*HookRun) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{12}
+	return file_peers_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HookRun) GetOriginalId() string {
@@ -1030,7 +1092,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_peers_proto_msgTypes[13]
+	mi := &file_peers_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1104,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[13]
+	mi := &file_peers_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1117,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{13}
+	return file_peers_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Cancel) GetJobId() string {
@@ -1081,7 +1143,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_peers_proto_msgTypes[14]
+	mi := &file_peers_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1155,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[14]
+	mi := &file_peers_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1168,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{14}
+	return file_peers_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Drain) GetReconnectAfterMs() uint32 {
@@ -1127,7 +1189,7 @@ type Settled struct {
 
 func (x *Settled) Reset() {
 	*x = Settled{}
-	mi := &file_peers_proto_msgTypes[15]
+	mi := &file_peers_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1201,7 @@ func (x *Settled) String() string {
 func (*Settled) ProtoMessage() {}
 
 func (x *Settled) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[15]
+	mi := &file_peers_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1214,7 @@ func (x *Settled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settled.ProtoReflect.Descriptor instead.
 func (*Settled) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{15}
+	return file_peers_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Settled) GetJobId() string {
@@ -1186,7 +1248,7 @@ type FileRequest struct {
 
 func (x *FileRequest) Reset() {
 	*x = FileRequest{}
-	mi := &file_peers_proto_msgTypes[16]
+	mi := &file_peers_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1260,7 @@ func (x *FileRequest) String() string {
 func (*FileRequest) ProtoMessage() {}
 
 func (x *FileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[16]
+	mi := &file_peers_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1273,7 @@ func (x *FileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileRequest.ProtoReflect.Descriptor instead.
 func (*FileRequest) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{16}
+	return file_peers_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FileRequest) GetId() string {
@@ -1238,7 +1300,7 @@ type FileReply struct {
 
 func (x *FileReply) Reset() {
 	*x = FileReply{}
-	mi := &file_peers_proto_msgTypes[17]
+	mi := &file_peers_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1312,7 @@ func (x *FileReply) String() string {
 func (*FileReply) ProtoMessage() {}
 
 func (x *FileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[17]
+	mi := &file_peers_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1325,7 @@ func (x *FileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileReply.ProtoReflect.Descriptor instead.
 func (*FileReply) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{17}
+	return file_peers_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FileReply) GetCreated() bool {
@@ -1291,7 +1353,7 @@ type UploadChunk struct {
 
 func (x *UploadChunk) Reset() {
 	*x = UploadChunk{}
-	mi := &file_peers_proto_msgTypes[18]
+	mi := &file_peers_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1365,7 @@ func (x *UploadChunk) String() string {
 func (*UploadChunk) ProtoMessage() {}
 
 func (x *UploadChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[18]
+	mi := &file_peers_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1378,7 @@ func (x *UploadChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadChunk.ProtoReflect.Descriptor instead.
 func (*UploadChunk) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{18}
+	return file_peers_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UploadChunk) GetJobId() string {
@@ -1350,7 +1412,7 @@ type UploadReply struct {
 
 func (x *UploadReply) Reset() {
 	*x = UploadReply{}
-	mi := &file_peers_proto_msgTypes[19]
+	mi := &file_peers_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1424,7 @@ func (x *UploadReply) String() string {
 func (*UploadReply) ProtoMessage() {}
 
 func (x *UploadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peers_proto_msgTypes[19]
+	mi := &file_peers_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1437,7 @@ func (x *UploadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadReply.ProtoReflect.Descriptor instead.
 func (*UploadReply) Descriptor() ([]byte, []int) {
-	return file_peers_proto_rawDescGZIP(), []int{19}
+	return file_peers_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UploadReply) GetOutcome() string {
@@ -1402,11 +1464,11 @@ const file_peers_proto_rawDesc = "" +
 	"\tsetup_key\x18\x02 \x01(\tR\bsetupKey\x12\x10\n" +
 	"\x03csr\x18\x03 \x01(\fR\x03csr\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\tR\aversion\"`\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\"^\n" +
 	"\vEnrollReply\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\tR\x06peerId\x12 \n" +
-	"\vcertificate\x18\x02 \x01(\fR\vcertificate\x12\x16\n" +
-	"\x06policy\x18\x03 \x01(\fR\x06policy\"]\n" +
+	"\vcertificate\x18\x02 \x01(\fR\vcertificate\x12\x14\n" +
+	"\x05trust\x18\x03 \x01(\fR\x05trust\"]\n" +
 	"\x05Facts\x12\x0e\n" +
 	"\x02os\x18\x01 \x01(\tR\x02os\x12\x18\n" +
 	"\arelease\x18\x02 \x01(\tR\arelease\x12\x16\n" +
@@ -1442,18 +1504,21 @@ const file_peers_proto_rawDesc = "" +
 	"\x05Claim\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
 	"\voriginal_id\x18\x02 \x01(\tR\n" +
-	"originalId\"\x9a\x02\n" +
+	"originalId\"\xcc\x02\n" +
 	"\rServerMessage\x126\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1a.hookline.peers.v1.WelcomeH\x00R\awelcome\x12*\n" +
 	"\x03job\x18\x02 \x01(\v2\x16.hookline.peers.v1.JobH\x00R\x03job\x123\n" +
 	"\x06cancel\x18\x03 \x01(\v2\x19.hookline.peers.v1.CancelH\x00R\x06cancel\x120\n" +
 	"\x05drain\x18\x04 \x01(\v2\x18.hookline.peers.v1.DrainH\x00R\x05drain\x126\n" +
-	"\asettled\x18\x05 \x01(\v2\x1a.hookline.peers.v1.SettledH\x00R\asettledB\x06\n" +
+	"\asettled\x18\x05 \x01(\v2\x1a.hookline.peers.v1.SettledH\x00R\asettled\x120\n" +
+	"\x05trust\x18\x06 \x01(\v2\x18.hookline.peers.v1.TrustH\x00R\x05trustB\x06\n" +
 	"\x04body\"U\n" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x03R\x05epoch\"\x8b\x01\n" +
+	"\x05epoch\x18\x03 \x01(\x03R\x05epoch\"\x1f\n" +
+	"\x05Trust\x12\x16\n" +
+	"\x06bundle\x18\x01 \x01(\fR\x06bundle\"\x8b\x01\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vdeadline_ms\x18\x02 \x01(\x03R\n" +
@@ -1510,7 +1575,7 @@ func file_peers_proto_rawDescGZIP() []byte {
 	return file_peers_proto_rawDescData
 }
 
-var file_peers_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_peers_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_peers_proto_goTypes = []any{
 	(*EnrollRequest)(nil), // 0: hookline.peers.v1.EnrollRequest
 	(*EnrollReply)(nil),   // 1: hookline.peers.v1.EnrollReply
@@ -1523,15 +1588,16 @@ var file_peers_proto_goTypes = []any{
 	(*Claim)(nil),         // 8: hookline.peers.v1.Claim
 	(*ServerMessage)(nil), // 9: hookline.peers.v1.ServerMessage
 	(*Welcome)(nil),       // 10: hookline.peers.v1.Welcome
-	(*Job)(nil),           // 11: hookline.peers.v1.Job
-	(*HookRun)(nil),       // 12: hookline.peers.v1.HookRun
-	(*Cancel)(nil),        // 13: hookline.peers.v1.Cancel
-	(*Drain)(nil),         // 14: hookline.peers.v1.Drain
-	(*Settled)(nil),       // 15: hookline.peers.v1.Settled
-	(*FileRequest)(nil),   // 16: hookline.peers.v1.FileRequest
-	(*FileReply)(nil),     // 17: hookline.peers.v1.FileReply
-	(*UploadChunk)(nil),   // 18: hookline.peers.v1.UploadChunk
-	(*UploadReply)(nil),   // 19: hookline.peers.v1.UploadReply
+	(*Trust)(nil),         // 11: hookline.peers.v1.Trust
+	(*Job)(nil),           // 12: hookline.peers.v1.Job
+	(*HookRun)(nil),       // 13: hookline.peers.v1.HookRun
+	(*Cancel)(nil),        // 14: hookline.peers.v1.Cancel
+	(*Drain)(nil),         // 15: hookline.peers.v1.Drain
+	(*Settled)(nil),       // 16: hookline.peers.v1.Settled
+	(*FileRequest)(nil),   // 17: hookline.peers.v1.FileRequest
+	(*FileReply)(nil),     // 18: hookline.peers.v1.FileReply
+	(*UploadChunk)(nil),   // 19: hookline.peers.v1.UploadChunk
+	(*UploadReply)(nil),   // 20: hookline.peers.v1.UploadReply
 }
 var file_peers_proto_depIdxs = []int32{
 	4,  // 0: hookline.peers.v1.PeerMessage.hello:type_name -> hookline.peers.v1.Hello
@@ -1542,24 +1608,25 @@ var file_peers_proto_depIdxs = []int32{
 	5,  // 5: hookline.peers.v1.Hello.state:type_name -> hookline.peers.v1.State
 	2,  // 6: hookline.peers.v1.State.facts:type_name -> hookline.peers.v1.Facts
 	10, // 7: hookline.peers.v1.ServerMessage.welcome:type_name -> hookline.peers.v1.Welcome
-	11, // 8: hookline.peers.v1.ServerMessage.job:type_name -> hookline.peers.v1.Job
-	13, // 9: hookline.peers.v1.ServerMessage.cancel:type_name -> hookline.peers.v1.Cancel
-	14, // 10: hookline.peers.v1.ServerMessage.drain:type_name -> hookline.peers.v1.Drain
-	15, // 11: hookline.peers.v1.ServerMessage.settled:type_name -> hookline.peers.v1.Settled
-	12, // 12: hookline.peers.v1.Job.hook:type_name -> hookline.peers.v1.HookRun
-	0,  // 13: hookline.peers.v1.Peers.Enroll:input_type -> hookline.peers.v1.EnrollRequest
-	3,  // 14: hookline.peers.v1.Peers.Stream:input_type -> hookline.peers.v1.PeerMessage
-	16, // 15: hookline.peers.v1.Peers.File:input_type -> hookline.peers.v1.FileRequest
-	18, // 16: hookline.peers.v1.Peers.Upload:input_type -> hookline.peers.v1.UploadChunk
-	1,  // 17: hookline.peers.v1.Peers.Enroll:output_type -> hookline.peers.v1.EnrollReply
-	9,  // 18: hookline.peers.v1.Peers.Stream:output_type -> hookline.peers.v1.ServerMessage
-	17, // 19: hookline.peers.v1.Peers.File:output_type -> hookline.peers.v1.FileReply
-	19, // 20: hookline.peers.v1.Peers.Upload:output_type -> hookline.peers.v1.UploadReply
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	12, // 8: hookline.peers.v1.ServerMessage.job:type_name -> hookline.peers.v1.Job
+	14, // 9: hookline.peers.v1.ServerMessage.cancel:type_name -> hookline.peers.v1.Cancel
+	15, // 10: hookline.peers.v1.ServerMessage.drain:type_name -> hookline.peers.v1.Drain
+	16, // 11: hookline.peers.v1.ServerMessage.settled:type_name -> hookline.peers.v1.Settled
+	11, // 12: hookline.peers.v1.ServerMessage.trust:type_name -> hookline.peers.v1.Trust
+	13, // 13: hookline.peers.v1.Job.hook:type_name -> hookline.peers.v1.HookRun
+	0,  // 14: hookline.peers.v1.Peers.Enroll:input_type -> hookline.peers.v1.EnrollRequest
+	3,  // 15: hookline.peers.v1.Peers.Stream:input_type -> hookline.peers.v1.PeerMessage
+	17, // 16: hookline.peers.v1.Peers.File:input_type -> hookline.peers.v1.FileRequest
+	19, // 17: hookline.peers.v1.Peers.Upload:input_type -> hookline.peers.v1.UploadChunk
+	1,  // 18: hookline.peers.v1.Peers.Enroll:output_type -> hookline.peers.v1.EnrollReply
+	9,  // 19: hookline.peers.v1.Peers.Stream:output_type -> hookline.peers.v1.ServerMessage
+	18, // 20: hookline.peers.v1.Peers.File:output_type -> hookline.peers.v1.FileReply
+	20, // 21: hookline.peers.v1.Peers.Upload:output_type -> hookline.peers.v1.UploadReply
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_peers_proto_init() }
@@ -1580,8 +1647,9 @@ func file_peers_proto_init() {
 		(*ServerMessage_Cancel)(nil),
 		(*ServerMessage_Drain)(nil),
 		(*ServerMessage_Settled)(nil),
+		(*ServerMessage_Trust)(nil),
 	}
-	file_peers_proto_msgTypes[11].OneofWrappers = []any{
+	file_peers_proto_msgTypes[12].OneofWrappers = []any{
 		(*Job_Hook)(nil),
 	}
 	type x struct{}
@@ -1590,7 +1658,7 @@ func file_peers_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peers_proto_rawDesc), len(file_peers_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,8 +30,9 @@ func (s *Server) Enroll(ctx context.Context, r *jobpb.EnrollRequest) (*jobpb.Enr
 	if err != nil {
 		return nil, err
 	}
+	bundle, _ := s.Trust.Bundle()
 	s.Log.InfoContext(ctx, "a peer enrolled", "peer", p.ID, "name", p.Name)
-	return &jobpb.EnrollReply{PeerId: p.ID, Certificate: cert, Policy: s.Policy}, nil
+	return &jobpb.EnrollReply{PeerId: p.ID, Certificate: cert, Trust: bundle}, nil
 }
 
 // File stores one report under the id that the peer chose.

@@ -78,6 +78,12 @@ type Uploads interface {
 	NewUpload(ctx context.Context, peerID, jobID string) (*collector.Upload, error)
 }
 
+// Trust is the deployment's trust metadata, which peers verify themselves.
+type Trust interface {
+	// Bundle is the newest bundle, encoded; changed is closed as soon as there is a newer one.
+	Bundle() (encoded []byte, changed <-chan struct{})
+}
+
 // Server implements jobpb.PeersServer. Set its exported members, then call
 // Serve once.
 type Server struct {
@@ -88,7 +94,7 @@ type Server struct {
 	Uploads   Uploads // the same collector
 	Peers     Peers
 	Enroller  Enroller
-	Policy    []byte // the policy file's bytes, for enrolment
+	Trust     Trust
 	Name      string // of this server, unique among those that share the store
 	Version   string
 	Now       func() time.Time // nil is the clock
