@@ -205,7 +205,7 @@ var shapes = newShapes([]shape{
 	{prefix: "hkll_", set: setAlnum, more: "_-", least: 20, kind: kindToken, mixed: true},
 	{prefix: "hkls_", set: setAlnum, more: "_-", least: 20, kind: kindToken, mixed: true},
 	{prefix: "hkle_", set: setAlnum, more: "_-", least: 20, kind: kindKey, mixed: true},
-	{prefix: "hookline-enroll:v1:", set: setAlnum, more: "_-", least: 20, kind: kindKey},
+	{prefix: "hookline-enroll:v2:", set: setAlnum, more: "_-", least: 20, kind: kindKey},
 	{prefix: "eyJ", set: setAlnum, more: "_-.", least: 20, kind: kindToken, mixed: true}, // JWT, whole or clipped
 	{prefix: "AAAAB3NzaC1", set: setAlnum, more: "+/=", least: 20, kind: kindKey},
 	{prefix: "AAAAC3NzaC1", set: setAlnum, more: "+/=", least: 20, kind: kindKey},
