@@ -43,6 +43,7 @@ var allowed = []struct {
 	{"internal/guardwire", []string{"hooks"}},
 	{"sandbox/...", []string{"hooks", "hooks/lint", "internal/redact", "sandbox/..."}},
 	{"signing", []string{"hooks"}},
+	{"signing/trust/keeper", []string{"hooks", "signing", "signing/trust"}},
 	{"signing/...", []string{"hooks", "signing"}},
 	{"internal/auth", []string{"hooks"}},
 	{"internal/jobs", []string{"hooks", "internal/auth"}},
@@ -64,8 +65,8 @@ var allowed = []struct {
 
 // never lists what a binary must not reach, by any path.
 var never = map[string][]string{
-	"cmd/hookline-peer":    {"hookline/store", "hookline/collector", "hookline/review", "hookline/internal/httpapi", "hookline/internal/web", "hookline/signing/signer", "modernc.org/sqlite", "go.mongodb.org/mongo-driver/v2/mongo", "github.com/yuin/gopher-lua"},
-	"cmd/hooklined":        {"hookline/signing/signer", "hookline/sandbox/broker", "github.com/yuin/gopher-lua"},
+	"cmd/hookline-peer":    {"hookline/store", "hookline/collector", "hookline/review", "hookline/internal/httpapi", "hookline/internal/web", "hookline/signing/signer", "hookline/signing/trust/keeper", "modernc.org/sqlite", "go.mongodb.org/mongo-driver/v2/mongo", "github.com/yuin/gopher-lua"},
+	"cmd/hooklined":        {"hookline/signing/signer", "hookline/signing/trust/keeper", "hookline/sandbox/broker", "github.com/yuin/gopher-lua"},
 	"cmd/hookline":         {"hookline/store", "github.com/yuin/gopher-lua", "modernc.org/sqlite", "go.mongodb.org/mongo-driver/v2/mongo"},
 	"cmd/hookline-sandbox": {"hookline/signing", "hookline/internal/guard", "net/http"},
 }

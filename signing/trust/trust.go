@@ -16,7 +16,10 @@ package trust
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 
 	"hookline/internal/errs"
 	"hookline/signing"
@@ -60,6 +63,7 @@ type Trusted struct {
 	ca      []byte
 	revoked signing.Revocations
 	newest  int64 // the highest version of the revocations' metadata
+	tuf     *trustedmetadata.TrustedMetadata
 }
 
 // Role is one piece of metadata, as people see it.
@@ -90,7 +94,13 @@ func (t *Trusted) CA() []byte { return append([]byte(nil), t.ca...) }
 func (t *Trusted) Anchor() Anchor { return t.anchor }
 
 // Roles lists root, timestamp, snapshot, targets and revocations.
-func (t *Trusted) Roles() []Role { return append([]Role(nil), t.roles...) }
+func (t *Trusted) Roles() []Role {
+	out := slices.Clone(t.roles)
+	for i := range out {
+		t.signers(&out[i])
+	}
+	return out
+}
 
 // Bundle is what Anchor.Open takes to come here again, but for Remember.
 func (t *Trusted) Bundle() Bundle { return t.bundle }

@@ -1,0 +1,55 @@
+package trust
+
+import (
+	"maps"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// signers fills in who may sign a role and who did.
+func (t *Trusted) signers(r *Role) {
+	var signed any
+	switch r.Name {
+	case metadata.ROOT:
+		signed = t.tuf.Root
+	case metadata.TIMESTAMP:
+		signed = t.tuf.Timestamp
+	case metadata.SNAPSHOT:
+		signed = t.tuf.Snapshot
+	default:
+		signed = t.tuf.Targets[r.Name]
+	}
+	if r.Name == RoleRevocations {
+		d := t.tuf.Targets[metadata.TARGETS].Signed.Delegations
+		r.Threshold = d.Roles[0].Threshold
+		for _, id := range d.Roles[0].KeyIDs {
+			r.add(d.Keys[id], by(d.Keys, id, signed))
+		}
+		return
+	}
+	root := t.tuf.Root.Signed
+	r.Threshold = root.Roles[r.Name].Threshold
+	for _, id := range root.Roles[r.Name].KeyIDs {
+		r.add(root.Keys[id], by(root.Keys, id, signed))
+	}
+}
+
+// add lists a key that may sign, and did where it did.
+func (r *Role) add(key *metadata.Key, signed bool) {
+	pub, err := publicKey(key)
+	if err != nil {
+		return // verified metadata has none such
+	}
+	r.Keys = append(r.Keys, pub.ID)
+	if signed {
+		r.SignedBy = append(r.SignedBy, pub.ID)
+	}
+}
+
+// by reports whether one key has signed: it would do alone.
+func by(keys map[string]*metadata.Key, id string, signed any) bool {
+	alone := metadata.Root()
+	alone.Signed.Keys = maps.Clone(keys)
+	alone.Signed.Roles = map[string]*metadata.Role{metadata.ROOT: {KeyIDs: []string{id}, Threshold: 1}}
+	return alone.VerifyDelegate(metadata.ROOT, signed) == nil
+}
