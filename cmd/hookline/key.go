@@ -23,7 +23,7 @@ const (
 )
 
 func newKeyCommand(a *app) *cobra.Command {
-	return group("key", "Make and show signing keys", newKeyGenerateCommand(a), newKeyShowCommand(a))
+	return group("key", "Make and show signing keys", newKeyGenerateCommand(a), newKeyShowCommand(a), newKeyListAgentCommand(a))
 }
 
 // shownKey is a public key for people and scripts.
@@ -89,10 +89,13 @@ func showKey(pub signing.PublicKey) shownKey {
 
 func newKeyShowCommand(a *app) *cobra.Command {
 	var passphraseFile string
+	var publicOnly bool
 	c := &cobra.Command{
-		Use:   "show FILE",
-		Short: "Show the key id and the public key of a .pub or .key file",
-		Args:  cobra.ExactArgs(1),
+		Use:   "show FILE|agent:KEY",
+		Short: "Show the key id and the public key of a file or of a key in the ssh-agent",
+		Example: `  hookline key show alice.key
+  hookline key show agent:alice@laptop --public > alice.pub`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			pub, err := a.readPublic(args[0], passphraseFile)
 			if err != nil {
@@ -100,50 +103,33 @@ func newKeyShowCommand(a *app) *cobra.Command {
 			}
 			k := showKey(pub)
 			return a.show(k, func() {
-				a.pairs([2]string{"key id", k.KeyID}, [2]string{"algorithm", k.Algorithm}, [2]string{"signature file", signing.FileName(pub.ID)})
+				if !publicOnly {
+					a.pairs([2]string{"key id", k.KeyID}, [2]string{"algorithm", k.Algorithm}, [2]string{"signature file", signing.FileName(pub.ID)})
+				}
 				fmt.Fprint(a.out, k.PublicKey)
 			})
 		},
 	}
 	c.Flags().StringVar(&passphraseFile, "passphrase-file", "", passphraseFileUse)
+	c.Flags().BoolVar(&publicOnly, "public", false, "print the public key alone, as a .pub file holds it")
 	return c
 }
 
-func (a *app) readPublic(path, passphraseFile string) (signing.PublicKey, error) {
-	b, err := readFile(path, maxKeyFile)
-	if err != nil {
-		return signing.PublicKey{}, err
+func (a *app) readPublic(ref, passphraseFile string) (signing.PublicKey, error) {
+	if !inAgent(ref) {
+		b, err := readFile(ref, maxKeyFile)
+		if err != nil {
+			return signing.PublicKey{}, err
+		}
+		if !bytes.Contains(b, []byte("PRIVATE KEY-----")) {
+			return signing.ParsePublicKey(b)
+		}
 	}
-	if !bytes.Contains(b, []byte("PRIVATE KEY-----")) {
-		return signing.ParsePublicKey(b)
-	}
-	s, err := a.openKey(path, passphraseFile)
+	s, err := a.openSigner(ref, passphraseFile)
 	if err != nil {
 		return signing.PublicKey{}, err
 	}
 	return s.Public(), nil
-}
-
-// openKey reads and decrypts a private key.
-func (a *app) openKey(path, passphraseFile string) (*signer.Signer, error) {
-	b, err := readFile(path, maxKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	passphrase, given, err := a.givenPassphrase(passphraseFile)
-	if err != nil {
-		return nil, err
-	}
-	if !given {
-		if passphrase, err = a.ask("passphrase of " + path + ": "); err != nil {
-			return nil, err
-		}
-	}
-	s, err := signer.Load(b, passphrase)
-	if e, ok := errs.As(err); ok && e.Hint == "" {
-		return nil, e.WithHint("is %s a key of `hookline key generate` or cosign, and the passphrase (--passphrase-file, HOOKLINE_PASSPHRASE or typed) its own?", path)
-	}
-	return s, err
 }
 
 // givenPassphrase looks at the flag's file, then at the environment; a

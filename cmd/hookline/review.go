@@ -165,7 +165,7 @@ type approveOptions struct {
 func newReviewApproveCommand(a *app) *cobra.Command {
 	var o approveOptions
 	c := &cobra.Command{
-		Use:   "approve HOOK@NUMBER|DIGEST --key FILE",
+		Use:   "approve HOOK@NUMBER|DIGEST --key KEY",
 		Short: "Approve a version: sign its statement on this machine",
 		Long: `Shows the statement and the script once more, asks, and signs. With --yes nothing
 is asked, so the version must be named by its whole digest, as review show and
@@ -177,7 +177,7 @@ on this machine calls an error is not signed.`,
 		}),
 	}
 	fl := c.Flags()
-	fl.StringVar(&o.Key, "key", "", "your private key")
+	fl.StringVar(&o.Key, "key", "", keyUse)
 	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
 	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
 	fl.StringVar(&o.Comment, "comment", "", "a word to the author")
@@ -217,7 +217,7 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 			return none, err
 		}
 	}
-	key, err := a.openKey(o.Key, o.PassphraseFile)
+	key, err := a.openSigner(o.Key, o.PassphraseFile)
 	if err != nil {
 		return none, err
 	}

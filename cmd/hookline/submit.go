@@ -1,11 +1,10 @@
 package main
 
 import (
-	"time"
-
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/api"
@@ -28,7 +27,7 @@ type submitOptions struct {
 func newHookSubmitCommand(a *app) *cobra.Command {
 	o := submitOptions{}
 	c := &cobra.Command{
-		Use:   "submit [DIR] --key FILE",
+		Use:   "submit [DIR] --key KEY",
 		Short: "Sign the hook with your key and upload it for review",
 		Long: `Builds the statement (the digest of hook.lua and every limit), shows it, signs it on
 this machine and uploads it. The version number is the next one of the hook: the
@@ -53,7 +52,7 @@ server tells the newest, and its author's signature must prove it.`,
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&o.Key, "key", "", "your private key")
+	fl.StringVar(&o.Key, "key", "", keyUse)
 	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
 	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
 	fl.BoolVar(&o.NoLint, "no-lint", false, "do not lint first; the server refuses errors all the same")
@@ -83,7 +82,7 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 	if err != nil {
 		return none, err
 	}
-	key, err := a.openKey(o.Key, o.PassphraseFile)
+	key, err := a.openSigner(o.Key, o.PassphraseFile)
 	if err != nil {
 		return none, err
 	}

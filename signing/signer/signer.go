@@ -1,7 +1,8 @@
-// Package signer holds private keys: it makes them, opens them and signs.
+// Package signer holds private keys: it makes them, opens them and signs, or
+// lets an ssh-agent sign.
 //
-// Only the command line of a person links it. Keys are in the format that
-// cosign writes and reads: PKCS #8, encrypted with a passphrase (scrypt,
+// Only the command line of a person links it. Keys in files are in the format
+// that cosign writes and reads: PKCS #8, encrypted with a passphrase (scrypt,
 // NaCl secretbox), in a PEM block.
 package signer
 
