@@ -24,9 +24,10 @@ func newQuickstartCommand(a *app) *cobra.Command {
 		Use:   "quickstart",
 		Short: "One person on one machine: policy, server and peer, ready for a first hook",
 		Long: `quickstart makes a deployment for one person on this machine: a key, a policy of
-profile solo (your signature alone is enough, and each run asks you first), a
-server and a peer on loopback, opted in. It stays in the foreground; Ctrl-C
-stops it, and running it again carries on in the same folder.`,
+profile solo (your signature alone is enough, and each run asks you first), trust
+metadata that your key signs, a server and a peer on loopback, opted in. It stays
+in the foreground; Ctrl-C stops it, and running it again carries on in the same
+folder and freshens the metadata, which holds for seven days.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" {
 				dir = filepath.Join(a.getenv("HOME"), ".local", "share", "hookline-quickstart")
@@ -93,12 +94,15 @@ func (a *app) startSolo(ctx context.Context, d *onebox.Deployment, me string) (*
 	plan := onebox.Solo(me)
 	if d.Founded() {
 		d.Plan = plan
-		fmt.Fprintln(a.err, "starting the server again …")
+		fmt.Fprintln(a.err, "starting the server again, and signing for the next seven days …")
 		if err := d.StartServer(ctx); err != nil {
 			return nil, err
 		}
+		if err := d.Freshen(ctx, me); err != nil {
+			return nil, err
+		}
 	} else {
-		fmt.Fprintln(a.err, "making your key, a solo policy, and the server …")
+		fmt.Fprintln(a.err, "making your key, a solo policy that it signs, and the server …")
 		if err := d.Found(ctx, plan); err != nil {
 			return nil, err
 		}
@@ -179,9 +183,13 @@ In a second terminal:
   hookline-peer allow-once ID
   hookline result list --job latest
   hookline open /jobs/latest              # the page: report and new fields side by side
+  hookline trust freshen --dir %s --key "$HOOKLINE_KEY"
 
-Ctrl-C here stops server and peer; run quickstart again to carry on.
-`, d.HTTP, d.Dir, shellWord(d.Path("env")))
+Do the last one again before a week is over: your signature says that nothing was
+revoked behind the machines' backs, and without a fresh one they run no hook.
+
+Ctrl-C here stops server and peer; run quickstart again to carry on (it freshens, too).
+`, d.HTTP, d.Dir, shellWord(d.Path("env")), shellWord(d.Offline()))
 }
 
 // shellWord quotes a path that a shell would take apart.

@@ -117,17 +117,38 @@ func withDatabase(address, name string) string {
 }
 
 func (s *demo) found(ctx context.Context) error {
-	s.step("people make their own keys and, offline, the policy: two reviewers, author ≠ reviewer")
+	s.step("people make their own keys and, offline, sign the policy: two reviewers, author ≠ reviewer")
 	if err := s.d.Found(ctx, onebox.Team()); err != nil {
 		return err
 	}
 	s.say("alice is author and operator, bob and carol review; each key stays with its owner, encrypted")
+	if err := s.trust(); err != nil {
+		return err
+	}
 	s.say("server: %s for people, %s for peers", s.d.HTTP, s.d.GRPC)
 	return nil
 }
 
+// trust tells what machines will trust: a root, and who signed it.
+func (s *demo) trust() error {
+	t, err := s.d.Trusted()
+	if err != nil {
+		return err
+	}
+	root := t.Roles()[0]
+	var names []string
+	for _, id := range root.SignedBy {
+		if person, ok := t.Policy().Person(id); ok {
+			names = append(names, person.Name)
+		}
+	}
+	slices.Sort(names)
+	s.say("trust: root %s, signed by %s; to change the policy it takes %d of them", t.Anchor().RootDigest, strings.Join(names, ", "), root.Threshold)
+	return nil
+}
+
 func (s *demo) enrol(ctx context.Context) (err error) {
-	s.step("a machine enrols with a line that pins policy, deployment and the server's CA; its owner opts in")
+	s.step("a machine enrols with a line that pins the root of trust, the deployment and the server's CA; its owner opts in")
 	s.peer, err = s.d.AddPeer(ctx, "peer", "--send-reports=yes", "--hooks=yes")
 	return err
 }

@@ -118,6 +118,7 @@ func TestAnotherDeploymentsServer(t *testing.T) {
 	p := addPeer(t, d, "peer", "--send-reports=yes")
 	must(t, other.MakeKeys(t.Context(), onebox.Team()))
 	must(t, other.MakePolicy(t.Context(), onebox.Team()))
+	must(t, other.MakeTrust(t.Context(), onebox.Team()))
 	other.HTTP, other.GRPC = d.HTTP, d.GRPC
 	d.Server.Kill()
 	must(t, other.StartServer(t.Context()))

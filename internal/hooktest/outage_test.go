@@ -51,6 +51,7 @@ func newFar(t *testing.T, proxied bool) *far {
 	plan := onebox.Team()
 	must(t, f.MakeKeys(t.Context(), plan))
 	must(t, f.MakePolicy(t.Context(), plan))
+	must(t, f.MakeTrust(t.Context(), plan))
 	f.serve(address)
 	must(t, f.MakeTokens(t.Context(), plan))
 	return f
@@ -76,7 +77,7 @@ func (f *far) proxyFor(address string) string {
 func (f *far) serve(store string) {
 	f.t.Helper()
 	s, err := server.New(f.t.Context(), server.Config{
-		Data: f.Path("server"), Policy: f.Path("offline", "policy.yaml"), SetupKeys: f.Path("offline", "setup-keys.txt"),
+		Data: f.Path("server"), Trust: f.TrustFile(), SetupKeys: f.Path("offline", "setup-keys.txt"),
 		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Sandbox: binaries.Path("hookline-sandbox"),
 		Store: store, StoreTime: 1500 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },

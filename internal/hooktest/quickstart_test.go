@@ -77,8 +77,8 @@ func testQuickstart(t *testing.T, store string) {
 func (q *quickstart) follow(t *testing.T) string {
 	t.Helper()
 	commands := q.commands()
-	if len(commands) != 10 {
-		t.Fatalf("quickstart prints %d commands, this test knows 10:\n%s", len(commands), q.out)
+	if len(commands) != 11 {
+		t.Fatalf("quickstart prints %d commands, this test knows 11:\n%s", len(commands), q.out)
 	}
 	for _, c := range commands[1:] { // the first is the env file, which run reads each time
 		for word, value := range q.said {

@@ -55,12 +55,13 @@ func Solo(name string) Plan {
 	return Plan{"solo", 0, []Person{{name, []string{"author", "operator"}}}}
 }
 
-// Team is an author, two reviewers and a threshold of two.
+// Team is an author and two reviewers, of whom a hook needs both; one of them
+// may revoke.
 func Team() Plan {
 	return Plan{"team", 2, []Person{
 		{"alice", []string{"author", "operator"}},
 		{"bob", []string{"reviewer"}},
-		{"carol", []string{"reviewer"}},
+		{"carol", []string{"reviewer", "revoker"}},
 	}}
 }
 
@@ -138,9 +139,10 @@ func (d *Deployment) Path(parts ...string) string {
 	return filepath.Join(append([]string{d.Dir}, parts...)...)
 }
 
-// Found makes keys and policy, starts the server and gives everybody a token.
+// Found makes keys, policy and trust metadata, starts the server and gives
+// everybody a token.
 func (d *Deployment) Found(ctx context.Context, plan Plan) error {
-	for _, step := range []func(context.Context, Plan) error{d.MakeKeys, d.MakePolicy, d.startFirst, d.MakeTokens} {
+	for _, step := range []func(context.Context, Plan) error{d.MakeKeys, d.MakePolicy, d.MakeTrust, d.startFirst, d.MakeTokens} {
 		if err := step(ctx, plan); err != nil {
 			return err
 		}
@@ -158,10 +160,10 @@ func (d *Deployment) MakeKeys(ctx context.Context, plan Plan) error {
 	return nil
 }
 
-// MakePolicy makes the offline folder.
+// MakePolicy makes the offline folder with policy and setup key.
 func (d *Deployment) MakePolicy(ctx context.Context, plan Plan) error {
 	d.Plan = plan
-	args := []string{"policy", "init", "--dir", d.Path("offline"), "--profile", plan.Profile, "--reviewers", fmt.Sprint(plan.Reviewers)}
+	args := []string{"policy", "init", "--dir", d.Offline(), "--profile", plan.Profile, "--reviewers", fmt.Sprint(plan.Reviewers)}
 	for _, p := range plan.Persons {
 		args = append(args, "--person", fmt.Sprintf("%s=%s:%s", p.Name, d.Path(p.Name+".pub"), strings.Join(p.Roles, ",")))
 	}
@@ -171,17 +173,21 @@ func (d *Deployment) MakePolicy(ctx context.Context, plan Plan) error {
 
 func (d *Deployment) startFirst(ctx context.Context, _ Plan) error { return d.StartServer(ctx) }
 
-// MakeTokens gives each person an account and a token: NAME.token.
+// MakeTokens gives each person an account and a token, NAME.token, and signs
+// them in: their own configuration remembers the root of the offline folder.
 func (d *Deployment) MakeTokens(ctx context.Context, plan Plan) error {
 	if err := d.takeAdminToken(); err != nil {
 		return err
 	}
 	for _, p := range plan.Persons {
 		var token struct{ Secret string }
-		if err := d.JSON(ctx, "admin", &token, "token", "create", "--user", p.Name, "--role", strings.Join(p.Roles, ","), "--days", "30"); err != nil {
+		if err := d.JSON(ctx, "admin", &token, "token", "create", "--user", p.Name, "--role", strings.Join(p.serverRoles(), ","), "--days", "30"); err != nil {
 			return err
 		}
 		if err := os.WriteFile(d.Path(p.Name+".token"), []byte(token.Secret+"\n"), 0o600); err != nil {
+			return err
+		}
+		if _, err := d.Hookline(ctx, p.Name, "login", "--dir", d.Offline()); err != nil {
 			return err
 		}
 	}
@@ -211,7 +217,7 @@ func (d *Deployment) StartServer(ctx context.Context) error {
 		grpc, http = d.GRPC, strings.TrimPrefix(d.HTTP, "http://")
 	}
 	argv := []string{
-		d.Bin.Path("hooklined"), "serve", "--data", d.Path("server"), "--policy", d.Path("offline", "policy.yaml"),
+		d.Bin.Path("hooklined"), "serve", "--data", d.Path("server"), "--trust", d.TrustFile(),
 		"--setup-keys", d.Path("offline", "setup-keys.txt"), "--grpc", grpc, "--http", http,
 	}
 	if d.Store != "" {
@@ -271,6 +277,7 @@ func (d *Deployment) env(user string) []string {
 		"HOOKLINE_SERVER=" + d.HTTP,
 	}
 	if user != "" {
+		env = append(env, "XDG_CONFIG_HOME="+d.Path("config", user)) // people have machines of their own
 		if secret, err := os.ReadFile(d.Path(user + ".token")); err == nil {
 			env = append(env, "HOOKLINE_TOKEN="+strings.TrimSpace(string(secret)))
 		}

@@ -45,7 +45,7 @@ func (p *Peer) State() string { return p.d.Path(p.Name) }
 
 func (p *Peer) enroll(ctx context.Context) error {
 	d := p.d
-	line, err := d.Hookline(ctx, "", "enroll-line", "--dir", d.Path("offline"), "--ca", d.Path("server", "ca.crt"), "--address", d.GRPC)
+	line, err := d.Hookline(ctx, "", "enroll-line", "--dir", d.Offline(), "--ca", d.Path("server", "ca.crt"), "--address", d.GRPC)
 	if err != nil {
 		return err
 	}
