@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -177,11 +178,16 @@ func windowsOf(keys []PublicKey, files []windowFile, at string) (map[KeyID]Windo
 	return windows, nil
 }
 
+// optionalTime reads a time in its one form: UTC, whole seconds. The zero time
+// would be no bound at all.
 func optionalTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
+	if err == nil && (t.IsZero() || t.UTC().Format(time.RFC3339) != text) {
+		err = strconv.ErrSyntax
+	}
 	return t.UTC(), err
 }
 

@@ -142,12 +142,15 @@ func orNone(reason string) string {
 	return reason
 }
 
-// void returns why a signature does not count, "" where it does.
+// void returns why a signature does not count, "" where it does. Where both
+// its key and the approval are revoked it tells of the key.
 func (r Revocations) void(digest string, key KeyID) string {
-	for kind, value := range map[RevocationKind]string{RevokeKey: string(key), RevokeApproval: ApprovalValue(digest, key)} {
-		if found, ok := r.Find(kind, value); ok {
-			return found.By + " revoked the " + string(kind) + " on " + found.At.UTC().Format(time.DateOnly)
-		}
+	found, ok := r.Find(RevokeKey, string(key))
+	if !ok {
+		found, ok = r.Find(RevokeApproval, ApprovalValue(digest, key))
 	}
-	return ""
+	if !ok {
+		return ""
+	}
+	return found.By + " revoked the " + string(found.Kind) + " on " + found.At.UTC().Format(time.DateOnly)
 }
