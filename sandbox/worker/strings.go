@@ -45,7 +45,7 @@ func (v *vm) strByte(l *lua.LState) int {
 	}
 	v.budget.spend(int64(end - start))
 	for i := start; i < end; i++ {
-		l.Push(lua.LNumber(s[i]))
+		l.Push(v.number(int(s[i])))
 	}
 	return end - start
 }
@@ -188,8 +188,13 @@ func (v *vm) strFind(l *lua.LState) int {
 			l.Push(lua.LNil)
 			return 1
 		}
-		l.Push(lua.LNumber(init + i + 1))
-		l.Push(lua.LNumber(init + i + len(pat)))
+		first := v.number(init + i + 1)
+		last := first
+		if len(pat) != 1 {
+			last = v.number(init + i + len(pat))
+		}
+		l.Push(first)
+		l.Push(last)
 		return 2
 	}
 	m := v.matcher(s, v.program(pat))
@@ -197,8 +202,8 @@ func (v *vm) strFind(l *lua.LState) int {
 	if from, to, ok := search(l, m, init); !ok {
 		l.Push(lua.LNil)
 	} else {
-		l.Push(lua.LNumber(from + 1))
-		l.Push(lua.LNumber(to))
+		l.Push(v.number(from + 1))
+		l.Push(v.number(to))
 		count = 2
 		if m.HasCaptures() {
 			count += pushCaptures(l, m, from, to)
@@ -299,7 +304,7 @@ func (v *vm) strGsub(l *lua.LState) int {
 		v.append(l, &out, s[min(at, len(s)):])
 		l.Push(lua.LString(out.String()))
 	}
-	l.Push(lua.LNumber(count))
+	l.Push(v.number(count))
 	return 2
 }
 

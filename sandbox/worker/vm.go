@@ -27,6 +27,7 @@ type vm struct {
 	current called              // the function of the library that was called last
 	rand    uint64
 
+	small    [256]lua.LValue             // whole numbers that were given before; see number
 	programs map[string]*pattern.Program // patterns that were used, a few
 	matchers []*pattern.Matcher          // free ones
 
@@ -88,6 +89,18 @@ func (k *worker) newVM(script string) *vm {
 	v.openWords()
 	v.openAPI()
 	return v
+}
+
+// number is a number for the VM. Each costs the heap an object, so the small
+// ones, bytes and places in a line above all, are made once.
+func (v *vm) number(n int) lua.LValue {
+	if n < 0 || n >= len(v.small) {
+		return lua.LNumber(n)
+	}
+	if v.small[n] == nil {
+		v.small[n] = lua.LNumber(n)
+	}
+	return v.small[n]
 }
 
 // compile parses and compiles a script; line is where it is wrong.
