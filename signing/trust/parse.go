@@ -61,6 +61,9 @@ func (c *chain) add(name string, version *int64, expires time.Time, members map[
 	if err != nil {
 		return err
 	}
+	if (name == metadata.TIMESTAMP || name == metadata.SNAPSHOT) && expires.Sub(at) > MaxFresh {
+		return invalid("its %s lives for longer than %s", name, MaxFresh)
+	}
 	if *version < 1 {
 		return invalid("its %s has version %d", name, *version)
 	}

@@ -41,6 +41,10 @@ const (
 	TargetCA        = "ca.pem"
 )
 
+// MaxFresh bounds the life of timestamp and snapshot: how long a server can
+// hide a revocation.
+const MaxFresh = 14 * 24 * time.Hour
+
 // Anchor is what a machine trusts from its enrolment.
 type Anchor struct {
 	RootDigest string `json:"root_digest"` // hex SHA-256 of the bytes of one root, of any version
@@ -118,14 +122,22 @@ func (t *Trusted) Remember(list ...signing.Revocation) *Trusted {
 	return &next
 }
 
+// maxAhead is how far beyond a machine's clock metadata can move its floor.
+const maxAhead = 24 * time.Hour
+
 // Floor is the newest time that somebody offline has put under metadata: it
-// has passed, whatever a clock says.
-func (t *Trusted) Floor() time.Time {
+// has passed, whatever the clock says. It is no later than a day after the
+// clock: a floor never goes back, and whoever signs a far future, with the one
+// key that freshens, would stop every hook for as long.
+func (t *Trusted) Floor(clock time.Time) time.Time {
 	var floor time.Time
 	for _, r := range t.roles {
 		if r.SignedAt.After(floor) {
 			floor = r.SignedAt
 		}
+	}
+	if most := clock.Add(maxAhead); floor.After(most) {
+		return most
 	}
 	return floor
 }
