@@ -3,8 +3,12 @@ package signing_test
 import (
 	"crypto/ecdsa"
 	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
+	"hookline/hooks"
 	"hookline/signing"
 )
 
@@ -41,5 +45,48 @@ func BenchmarkRawVerify3(b *testing.B) {
 				b.Fatal("wrong signature")
 			}
 		}
+	}
+}
+
+// BenchmarkVerifyRevocations is BenchmarkVerify with 1,000 revocations that
+// concern other things.
+func BenchmarkVerifyRevocations(b *testing.B) {
+	k := newTeam(b)
+	r := signing.Rules{Policy: k.load(b), Revoked: thousand(), Now: start}
+	st := k.statement(b, nil)
+	files := sign(b, st, k.alice, k.bob, k.carol)
+	for b.Loop() {
+		if _, err := r.Verify([]byte(script), st, files); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// thousand is a set of as many revocations of all kinds.
+func thousand() signing.Revocations {
+	var list []signing.Revocation
+	for i := range 250 {
+		digest := hooks.Digest(fmt.Append(nil, i))
+		list = append(list, revoked(signing.RevokeHook, fmt.Sprintf("hook-%d", i)), revoked(signing.RevokeVersion, digest),
+			revoked(signing.RevokeKey, digest), revoked(signing.RevokeApproval, signing.ApprovalValue(digest, signing.KeyID(digest))))
+	}
+	return signing.NewRevocations(list...)
+}
+
+// BenchmarkFlood refuses 20,000 wrong signatures, each way in which somebody
+// can send them.
+func BenchmarkFlood(b *testing.B) {
+	k := newTeam(b)
+	p := k.load(b)
+	st := k.statement(b, nil)
+	ways := floods(b, k, st, 20_000)
+	for _, way := range slices.Sorted(maps.Keys(ways)) {
+		b.Run(way, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := verify(p, []byte(script), st, ways[way]); err == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
 	}
 }

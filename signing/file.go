@@ -14,6 +14,7 @@ import (
 const (
 	bundleMediaType   = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	maxSignatureBytes = 256 // DER of a P-256 signature is at most 72
+	maxFileObjects    = 20  // the one form has five; more are not worth decoding
 	fileSuffix        = ".sigstore.json"
 )
 
@@ -74,6 +75,9 @@ func PAE(statement []byte) []byte {
 func ParseFile(b []byte) (File, error) {
 	if len(b) > MaxSignatureFileBytes {
 		return File{}, malformed("it is longer than %d bytes", MaxSignatureFileBytes)
+	}
+	if bytes.Count(b, []byte("{")) > maxFileObjects {
+		return File{}, malformed("it holds many signatures, or something else than a sigstore bundle")
 	}
 	w, err := decodeBundle(b)
 	if err != nil {

@@ -273,9 +273,21 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// count reads all the files before it verifies the first signature.
 func (e *examination) count() error {
+	files := make([]File, len(e.files))
+	for i, b := range e.files {
+		f, err := ParseFile(b)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(f.Payload, e.raw) {
+			return errs.New(errs.CodeSignatureInvalid, "cannot accept the signature file of key %s: it signs another statement", f.Hint.Short())
+		}
+		files[i] = f
+	}
 	t := tally{e: e, pae: PAE(e.raw), reviewers: map[string]Signer{}}
-	for _, f := range e.files {
+	for _, f := range files {
 		if err := t.add(f); err != nil {
 			return err
 		}
@@ -311,14 +323,7 @@ type tally struct {
 	voided       []Void
 }
 
-func (t *tally) add(file []byte) error {
-	f, err := ParseFile(file)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(f.Payload, t.e.raw) {
-		return errs.New(errs.CodeSignatureInvalid, "cannot accept the signature file of key %s: it signs another statement", f.Hint.Short())
-	}
+func (t *tally) add(f File) error {
 	i, key := t.e.Policy.find(f.Hint)
 	if i < 0 {
 		if !slices.Contains(t.unknown, f.Hint) {
