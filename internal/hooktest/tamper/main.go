@@ -4,6 +4,7 @@
 //
 //	tamper -db hookline.db -what script|statement|signatures -id VERSION -file VALUE
 //	tamper -db hookline.db -what opt-in -file VALUE     every peer's allow_hooks
+//	tamper -db hookline.db -what activation -id VERSION   is active again, whatever ended it
 //
 // With -store-file FILE instead of -db it edits the MongoDB database whose
 // address stands in the file, and knows two more: "empty" fails where the
@@ -24,7 +25,7 @@ import (
 func main() {
 	db := flag.String("db", "", "the server's database file")
 	store := flag.String("store-file", "", "file with the address of the server's MongoDB database")
-	what := flag.String("what", "", "script, statement, signatures or opt-in")
+	what := flag.String("what", "", "script, statement, signatures, opt-in or activation")
 	id := flag.String("id", "", "version digest")
 	file := flag.String("file", "", "file with the new value; signatures: a JSON list of base64 files")
 	flag.Parse()
@@ -55,9 +56,20 @@ func run(ctx context.Context, path, what, id string, value []byte) error {
 		return signatures(ctx, db, id, value)
 	case "opt-in":
 		return changed(db.ExecContext(ctx, "UPDATE peers SET allow_hooks = ?", string(value)))
+	case "activation":
+		return revive(ctx, db, id)
 	default:
 		return fmt.Errorf("do not know how to edit %q", what)
 	}
+}
+
+// revive makes an activation active again, and findable.
+func revive(ctx context.Context, db *sql.DB, id string) error {
+	if err := changed(db.ExecContext(ctx, "UPDATE activations SET state = 'active', reason = '' WHERE digest = ?", id)); err != nil {
+		return err
+	}
+	_, err := db.ExecContext(ctx, "INSERT OR IGNORE INTO activation_keys (key, digest) SELECT value, digest FROM activations, json_each(keys) WHERE digest = ?", id)
+	return err
 }
 
 func signatures(ctx context.Context, db *sql.DB, id string, value []byte) error {

@@ -43,6 +43,8 @@ func runMongo(ctx context.Context, file, what, id string, value []byte) error {
 	case "opt-in":
 		r, err := db.Collection("peers").UpdateMany(ctx, bson.D{}, set("allow_hooks", string(value)))
 		return met(r, err)
+	case "activation":
+		return reviveMongo(ctx, db, id)
 	case "empty":
 		return empty(ctx, db)
 	case "drop":
@@ -59,6 +61,19 @@ func set(name string, value any) bson.D {
 func editVersion(ctx context.Context, db *mongo.Database, id, name string, value any) error {
 	r, err := db.Collection("hook_versions").UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, set(name, value))
 	return met(r, err)
+}
+
+// reviveMongo makes an activation active again.
+func reviveMongo(ctx context.Context, db *mongo.Database, id string) error {
+	all := db.Collection("activations")
+	var a struct {
+		Hook string `bson:"hook"`
+	}
+	if err := all.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&a); err != nil {
+		return err
+	}
+	active := bson.D{{Key: "state", Value: "active"}, {Key: "reason", Value: ""}, {Key: "active", Value: "hook/" + a.Hook}}
+	return met(all.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, bson.D{{Key: "$set", Value: active}}))
 }
 
 // met refuses an edit that met no document.
