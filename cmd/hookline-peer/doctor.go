@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"hookline/internal/cli"
 	"hookline/internal/errs"
 	"hookline/internal/guard"
+	"hookline/internal/guardwire"
 	"hookline/sandbox"
 	"hookline/sandbox/confine"
 	"hookline/sandbox/rooted"
@@ -42,6 +44,7 @@ type diagnosis struct {
 	AsRoot   verdict         `json:"as_root"`
 	Commands verdict         `json:"commands"`
 	Log      verdict         `json:"kernel_log"`
+	Trust    verdict         `json:"trust"` // whether the metadata is fresh enough
 }
 
 // verdict is whether something can be had here.
@@ -59,11 +62,12 @@ func (a *app) doctorCommand() *cobra.Command {
 			"Each layer is put in force on a process that then tries it. Run it as the user\n" +
 			"who runs hookline-peer. It ends with 0 if hooks can run, else with 1.",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
 				return cli.Usagef("--output must be table or json, not %q", output)
 			}
 			d := a.diagnose()
+			a.diagnoseTrust(cmd.Context(), &d)
 			var err error
 			if output == "json" {
 				enc := json.NewEncoder(a.out)
@@ -100,6 +104,23 @@ func (a *app) diagnose() diagnosis {
 	}
 	d.conclude(config)
 	return d
+}
+
+// diagnoseTrust asks how old the trust metadata is. Who may not ask, or is not
+// enrolled, learns that and no more.
+func (a *app) diagnoseTrust(ctx context.Context, d *diagnosis) {
+	reply, err := a.ask(ctx, guardwire.Request{Op: guardwire.OpStatus})
+	if err != nil || reply.Status == nil {
+		d.Trust = verdict{Why: fmt.Sprintf("not known: %v", err)}
+		return
+	}
+	t := reply.Status.Trust
+	d.Trust = verdict{OK: t.Refusal == "", Why: trustText(t)}
+	if t.Refusal != "" && d.Hooks.OK {
+		d.Problem = t.Refusal
+		none := verdict{Why: d.Problem}
+		d.Hooks, d.AsRoot, d.Commands, d.Log = none, none, none, none
+	}
 }
 
 // ownersConfig reads what the owner decided; the zero value, which allows
@@ -262,7 +283,7 @@ func (d *diagnosis) show(out io.Writer) error {
 	for _, v := range []struct {
 		what string
 		verdict
-	}{{"hooks as service", d.Hooks}, {"hooks as reporter", d.Hooks}, {"hooks as root", d.AsRoot}, {"programs of hooks", d.Commands}, {"the kernel's log", d.Log}} {
+	}{{"hooks as service", d.Hooks}, {"hooks as reporter", d.Hooks}, {"hooks as root", d.AsRoot}, {"programs of hooks", d.Commands}, {"the kernel's log", d.Log}, {"trust metadata", d.Trust}} {
 		why := v.Why
 		if why == d.Problem {
 			why = "" // it stands at the top

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -27,8 +28,11 @@ func (a *app) enrollCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enroll LINE",
 		Short: "Join a deployment with the enroll line that its people printed",
-		Long: "Join a deployment. The line says whom this machine will trust: the policy's digest, the server's CA and the\n" +
-			"deployment; nothing that a server says can change it. - reads the line from standard input.",
+		Long: "Join a deployment. The line says whom this machine will trust: the root of the signed metadata, the server's CA\n" +
+			"and the deployment; nothing that a server says can change it. - reads the line from standard input.\n\n" +
+			"A machine that is enrolled can enrol again from the same root, for a new certificate: it stays the same peer and\n" +
+			"forgets nothing. Another root needs --replace, which is recorded: run counts and revocations stay, this machine gets\n" +
+			"a new key, trusted time begins anew, and what waited for you goes.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			line, err := a.readLine(args[0])
@@ -41,7 +45,7 @@ func (a *app) enrollCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&acceptSolo, "accept-solo", false, "trust a deployment where one person signs alone")
-	cmd.Flags().BoolVar(&replace, "replace", false, "trust this deployment instead of the one of before")
+	cmd.Flags().BoolVar(&replace, "replace", false, "trust this root instead of the one of before")
 	return cmd
 }
 
@@ -57,56 +61,93 @@ func (a *app) readLine(arg string) (enroll.Line, error) {
 	return enroll.ParseLine(arg)
 }
 
+// enroll joins in a folder beside the network side's own, which takes its place
+// when all is checked and pinned: a refused enrolment leaves all as it was, and
+// nothing that the old network side left there can lead our writes elsewhere.
 func (a *app) enroll(ctx context.Context, line enroll.Line, e guard.Enrolment) error {
 	if err := a.makeState(); err != nil {
 		return err
 	}
-	if err := guard.CheckFree(a.guardDir(), e.Replace); err != nil {
+	e.Anchor = trust.Anchor{RootDigest: line.RootDigest, Deployment: line.Deployment}
+	if err := guard.CheckEnrolment(a.guardDir(), e.Anchor, e.Replace, a.now); err != nil {
 		return err
 	}
-	if guard.Enrolled(a.guardDir()) {
-		// A new deployment gets a new key, and nothing that the old network
-		// side left there can lead our writes elsewhere.
-		if err := os.RemoveAll(a.netDir()); err != nil {
-			return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot remove the old key")
-		}
-		if err := a.makeState(); err != nil {
-			return err
-		}
+	fresh := filepath.Join(a.state, "net.new")
+	if err := a.freshNet(fresh, !e.Replace && guard.Enrolled(a.guardDir())); err != nil {
+		return err
 	}
+	defer os.RemoveAll(fresh)
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unnamed"
 	}
-	enrolled, err := peer.Enroll(ctx, line, a.netDir(), host, version)
+	enrolled, err := peer.Enroll(ctx, line, fresh, host, version)
 	if err != nil {
 		return err
 	}
-	e.Policy, e.PeerSPKI = enrolled.Policy, enrolled.SPKI
-	e.Anchor = trust.Anchor{PolicyDigest: line.PolicyDigest, Deployment: line.Deployment}
-	policy, err := e.Anchor.Policy(e.Policy)
+	e.Trust, e.PeerSPKI = enrolled.Trust, enrolled.SPKI
+	if err := a.pin(line, e); err != nil {
+		return err
+	}
+	if err = os.RemoveAll(a.netDir()); err == nil {
+		err = os.Rename(fresh, a.netDir())
+	}
 	if err != nil {
-		return err
+		return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot put the network side's folder in its place").WithHint("enrol again")
 	}
-	a.showTrust(policy, line)
-	if err := guard.Enroll(a.guardDir(), e); err != nil {
-		return err
-	}
-	fmt.Fprintln(a.out, "enrolled. Nothing leaves this machine yet:")
+	fmt.Fprintln(a.out, "enrolled. Nothing leaves this machine that you have not allowed:")
 	fmt.Fprintln(a.out, "  hookline-peer allow --send-reports=yes --hooks=ask")
 	fmt.Fprintln(a.out, "  hookline-peer run")
 	return nil
 }
 
+// freshNet makes an empty folder for the network side, with the key of before
+// where the machine is to stay the peer that it was.
+func (a *app) freshNet(dir string, keepKey bool) error {
+	err := os.RemoveAll(dir)
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err == nil && keepKey {
+		err = peer.CopyKey(a.netDir(), dir)
+	}
+	if err != nil {
+		return errs.Wrap(errs.CodeForbidden, errs.Plain(err), "cannot make a folder for the network side")
+	}
+	return nil
+}
+
+// pin shows what this machine will trust, and pins it.
+func (a *app) pin(line enroll.Line, e guard.Enrolment) error {
+	bundle, err := trust.ParseBundle(e.Trust)
+	if err != nil {
+		return err
+	}
+	trusted, err := e.Anchor.Open(bundle)
+	if err != nil {
+		return err
+	}
+	a.showTrust(trusted, line)
+	return guard.Enroll(a.guardDir(), e)
+}
+
 // showTrust prints what this machine will believe from now on.
-func (a *app) showTrust(p *signing.Policy, line enroll.Line) {
+func (a *app) showTrust(t *trust.Trusted, line enroll.Line) {
+	p := t.Policy()
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
 	fmt.Fprintln(w, "This machine will trust:")
 	row := func(name, value string) { fmt.Fprintf(w, "  %s\t%s\n", name, printable(value)) }
 	row("deployment", p.Deployment)
 	row("server", line.Address+", CA "+line.CADigest)
-	row("policy", line.PolicyDigest)
+	row("root", line.RootDigest)
+	row("policy", p.Digest)
+	for _, r := range t.Roles() {
+		if r.Name == "root" || r.Name == "targets" {
+			row(r.Name+" changed by", fmt.Sprintf("%d of %d keys", r.Threshold, len(r.Keys)))
+		}
+	}
+	row("revoked", fmt.Sprintf("%d hooks, versions, keys and approvals", t.Revoked().Len()))
 	row("profile", profileText(p))
 	row("a hook needs", fmt.Sprintf("its author and %d reviewers%s", p.Reviewers, needsText(p)))
 	row("a hook lives", "at most "+strict.FormatDuration(p.MaxLifetime))

@@ -180,7 +180,8 @@ func (a *app) explain(e guard.Entry) {
 	if e.Reason != "" && e.Kind != guard.KindReport {
 		say("    %s", e.Reason)
 	}
-	if e.Digest != "" {
+	a.explainChecks(e)
+	if e.Digest != "" && e.Kind != guard.KindTrust {
 		say("    version %s%s", e.Digest, signers(e))
 	}
 	for _, may := range mayDo(e) {
@@ -206,8 +207,33 @@ func (a *app) explain(e guard.Entry) {
 	}
 }
 
+// explainChecks prints each check of a decision with its verdict. Lines that
+// name no check, though one refused, tell no more than their reason.
+func (a *app) explainChecks(e guard.Entry) {
+	if e.Kind != guard.KindDecision || e.Check == "" && e.Code != "" {
+		return
+	}
+	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	defer func() { _ = w.Flush() }()
+	verdict := "passed"
+	for _, name := range guard.CheckNames() {
+		text := verdict
+		if name == e.Check {
+			text, verdict = "refused: "+e.Code, "not reached"
+			if e.Decision == "deferred" {
+				text = "waits: " + e.Code
+			}
+		}
+		fmt.Fprintf(w, "    check %s\t%s\n", printable(name), printable(text))
+	}
+}
+
 func headline(e guard.Entry) string {
 	switch e.Kind {
+	case guard.KindTrust:
+		return "trust metadata: " + e.Decision
+	case guard.KindReset:
+		return "set back by user " + uidText(e.UID)
 	case guard.KindReport:
 		return "report " + e.JobID + " was filed by " + e.Reason + ", fields " + strings.Join(fieldNames(e.Fields), ", ")
 	case guard.KindAnswered:
@@ -220,6 +246,13 @@ func headline(e guard.Entry) string {
 		return "the owner answered " + e.Decision + " to " + dash(e.Ask) + ", hook " + dash(hookText(e)) + " for report " + dash(e.OriginalID)
 	}
 	return e.Kind
+}
+
+func uidText(uid *int) string {
+	if uid == nil {
+		return "unknown"
+	}
+	return fmt.Sprint(*uid)
 }
 
 // mayDo lists what a run that was let happen, or waits, may do.

@@ -73,7 +73,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.enrollCommand(), a.runCommand(), a.networkCommand(), a.execCommand(), a.reportCommand(),
 		a.pendingCommand(), a.answerCommand("allow-once"), a.answerCommand("deny"), a.allowCommand(),
-		a.logCommand(), a.explainCommand(), a.statusCommand(), a.doctorCommand(), a.versionCommand(),
+		a.logCommand(), a.explainCommand(), a.statusCommand(), a.doctorCommand(), a.resetCommand(), a.versionCommand(),
 	)
 	cli.Strict(root)
 	return root

@@ -10,6 +10,7 @@ import (
 	"hookline/internal/cli"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
+	"hookline/signing/trust"
 
 	"github.com/spf13/cobra"
 )
@@ -209,6 +210,20 @@ func (a *app) statusCommand() *cobra.Command {
 	}
 }
 
+// trustText is how fresh the metadata is.
+func trustText(t guardwire.Trusting) string {
+	text := fmt.Sprintf("%.0f %% of its life has passed, its %s ends %s", 100*t.Share, t.Role, clock(t.Expires))
+	switch {
+	case t.Refusal != "":
+		return "NO HOOK RUNS: " + t.Refusal
+	case t.Share >= trust.AlarmShare:
+		return "SOON TOO OLD: " + text
+	case t.Share >= trust.WarnShare:
+		return "grows old: " + text
+	}
+	return "fresh: " + text
+}
+
 func (a *app) showStatus(s guardwire.Status) {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
@@ -229,7 +244,10 @@ func (a *app) showStatus(s guardwire.Status) {
 		{"enrolled", clock(s.EnrolledAt)},
 		{"deployment", s.Deployment},
 		{"profile", s.Profile},
-		{"policy", s.PolicyDigest},
+		{"root", fmt.Sprintf("%s, version %d", s.Trust.RootDigest, s.Trust.RootVersion)},
+		{"policy", s.Trust.PolicyDigest},
+		{"trust", trustText(s.Trust)},
+		{"revoked", fmt.Sprintf("%d seen, version %d", s.Trust.Revocations, s.Trust.RevocationsVersion)},
 		{"peer", s.PeerID},
 		{"connected", connected},
 		{"send reports", yesNo(s.SendReports)},

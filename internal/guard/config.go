@@ -1,9 +1,11 @@
 package guard
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/strict"
 	"hookline/sandbox"
+	"hookline/signing"
 )
 
 // What the owner answers when a hook wants to run.
@@ -46,6 +49,10 @@ type Ceilings struct {
 	Root       bool          `yaml:"root"`        // true lets hooks signed as root run
 	Commands   *bool         `yaml:"commands"`    // false lets no hook run that starts programs
 	Syslog     bool          `yaml:"syslog"`      // true lets signed programs read the kernel's log
+	// These only tighten what the policy says.
+	Reviewers   int           `yaml:"reviewers"`    // that a hook needs here, where the policy needs fewer
+	Forbidden   []string      `yaml:"forbidden"`    // capabilities that no hook may use here, by the policy's names
+	MaxLifetime time.Duration `yaml:"max_lifetime"` // of a hook, from its not_before to its not_after
 }
 
 // ParseConfig reads the owner's configuration strictly.
@@ -89,8 +96,27 @@ func (c Config) validate() error {
 			return errs.New(errs.CodeBadInput, "%s is named twice", layer).At("sandbox.allow_without")
 		}
 	}
-	if c.Ceilings.MaxRuntime < 0 {
+	return c.Ceilings.validate()
+}
+
+func (c Ceilings) validate() error {
+	switch {
+	case c.MaxRuntime < 0:
 		return errs.New(errs.CodeBadInput, "max_runtime is negative").At("ceilings.max_runtime")
+	case c.MaxLifetime < 0:
+		return errs.New(errs.CodeBadInput, "max_lifetime is negative").At("ceilings.max_lifetime")
+	case c.Reviewers < 0 || c.Reviewers >= signing.MaxSignatureFiles:
+		return errs.New(errs.CodeBadInput, "reviewers is %d, it must be 0 to %d", c.Reviewers, signing.MaxSignatureFiles-1).At("ceilings.reviewers")
+	}
+	for i, name := range c.Forbidden {
+		field, raw := strings.CutPrefix(name, signing.CapRaw+".")
+		if !slices.Contains(signing.CapabilityNames(), name) && (!raw || !hooks.ValidFieldName(field)) {
+			return errs.New(errs.CodeBadInput, "%.80q is no capability", name).At("ceilings.forbidden").
+				WithHint("the capabilities are %s", strings.Join(signing.CapabilityNames(), ", "))
+		}
+		if slices.Contains(c.Forbidden[:i], name) {
+			return errs.New(errs.CodeBadInput, "%s is named twice", name).At("ceilings.forbidden")
+		}
 	}
 	return nil
 }
@@ -116,6 +142,15 @@ func (c Config) YAML() []byte {
 	}
 	if c.Ceilings.Raw != nil {
 		b.WriteString("  raw: " + yesNo(*c.Ceilings.Raw) + "\n")
+	}
+	if c.Ceilings.Reviewers > 0 {
+		b.WriteString("  reviewers: " + strconv.Itoa(c.Ceilings.Reviewers) + " # that a hook needs, where the policy needs fewer\n")
+	}
+	if len(c.Ceilings.Forbidden) > 0 {
+		b.WriteString("  forbidden: [" + strings.Join(c.Ceilings.Forbidden, ", ") + "]\n")
+	}
+	if c.Ceilings.MaxLifetime > 0 {
+		b.WriteString("  max_lifetime: " + strict.FormatDuration(c.Ceilings.MaxLifetime) + "\n")
 	}
 	if len(c.Sandbox.AllowWithout) > 0 {
 		b.WriteString("# Layers of the confinement that this machine may lack and still run hooks; see\n" +
@@ -148,8 +183,28 @@ func loadConfig(dir string) (Config, error) {
 	return c, nil
 }
 
-// over names what of a predicate is over the ceilings, "" where nothing is.
-func (c Ceilings) over(p hooks.Predicate) string {
+// looser names what the policy lets happen and the owner does not.
+func (c Ceilings) looser(p hooks.Predicate, reviewers int) string {
+	if reviewers < c.Reviewers {
+		return fmt.Sprintf("%d reviewers, only %d or more", reviewers, c.Reviewers)
+	}
+	if lives := time.Duration(p.NotAfter-p.NotBefore) * time.Second; c.MaxLifetime > 0 && lives > c.MaxLifetime {
+		return "a life of " + strict.FormatDuration(lives) + ", only " + strict.FormatDuration(c.MaxLifetime)
+	}
+	for _, name := range signing.CapabilitiesOf(p) {
+		if slices.Contains(c.Forbidden, name) {
+			return "the capability " + name
+		}
+	}
+	return ""
+}
+
+// over names what of a predicate, which so many people reviewed, is over the
+// ceilings, "" where nothing is.
+func (c Ceilings) over(p hooks.Predicate, reviewers int) string {
+	if what := c.looser(p, reviewers); what != "" {
+		return what
+	}
 	if c.MaxRuntime > 0 && time.Duration(p.MaxRuntimeMS)*time.Millisecond > c.MaxRuntime {
 		return "a runtime of " + (time.Duration(p.MaxRuntimeMS) * time.Millisecond).String()
 	}

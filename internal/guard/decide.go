@@ -8,6 +8,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/signing"
+	"hookline/signing/trust"
 )
 
 // maxRuns is how many hooks run at a time.
@@ -19,14 +20,18 @@ type inquiry struct {
 	run      guardwire.Run
 	config   Config
 	pin      Pin
-	policy   *signing.Policy
+	trusted  *trust.Trusted
+	full     bool // more is revoked than this machine can remember
 	state    *State
 	shelf    *shelf
 	running  int
 	now      time.Time
+	floor    time.Time // that has passed for sure
 	verified *signing.Verified
 	original Kept
 	box      *box // of a run that was let happen
+
+	refusedBy string // which check did, see CheckNames
 }
 
 // check is one step of the decision: nil, or a coded refusal.
@@ -43,32 +48,81 @@ type check struct {
 func checks() []check {
 	return []check{
 		{"opted in", (*inquiry).optedIn},
-		{"signed", (*inquiry).signed},
-		{"deployment", (*inquiry).deployment},
+		{"trust fresh", (*inquiry).trustFresh},
+		{"revocations kept", (*inquiry).revocationsKept},
+		{checkSigned, (*inquiry).signed},
+		{"own deployment", (*inquiry).deployment},
 		{"window", (*inquiry).window},
-		{"lifetime", (*inquiry).lifetime},
 		{"original", (*inquiry).originalKnown},
 		{"match", (*inquiry).matches},
 		{"percent", (*inquiry).inRollout},
 		{"rollback", (*inquiry).notOlder},
 		{"run count", (*inquiry).runsLeft},
 		{"ceilings", (*inquiry).underCeilings},
-		{"capabilities", (*inquiry).able},
+		{"identity", (*inquiry).able},
 		{"job deadline", (*inquiry).inTime},
 		{"room", (*inquiry).roomFree},
 		{"owner", (*inquiry).ownerSaysYes},
 	}
 }
 
+// checkSigned is the check that consists of signing's own.
+const checkSigned = "signed"
+
+// checkDisk is the last of all, after the decision: what was decided is on
+// disk before anything runs.
+const checkDisk = "on disk"
+
+// CheckNames lists every check of the decision in its order, as the record
+// names them: those of the signatures one by one, "signed/threshold".
+func CheckNames() []string {
+	var names []string
+	for _, c := range checks() {
+		if c.name != checkSigned {
+			names = append(names, c.name)
+			continue
+		}
+		for _, step := range signatureChecks(signing.Rules{}, guardwire.Run{}) {
+			names = append(names, checkSigned+"/"+step.Name)
+		}
+	}
+	return append(names, checkDisk)
+}
+
+// signatureChecks are the steps of signing.Rules.Verify; its window is a check
+// of its own here.
+func signatureChecks(r signing.Rules, run guardwire.Run) []signing.Step {
+	steps := r.Explain(run.Script, run.Statement, run.Signatures)
+	return steps[:len(steps)-1]
+}
+
 // decide runs the checks; nil means that the hook may run.
 func (q *inquiry) decide() error {
 	for _, c := range checks() {
-		if err := c.pass(q); err != nil {
-			return err
+		err := c.pass(q)
+		if err == nil {
+			continue
 		}
+		q.refusedBy = c.name
+		if c.name == checkSigned {
+			q.refusedBy = q.signatureRefusal(errs.CodeOf(err))
+		}
+		return err
 	}
 	return nil
 }
+
+// signatureRefusal names the one of signing's checks that refused.
+func (q *inquiry) signatureRefusal(code errs.Code) string {
+	for _, step := range signatureChecks(q.rules(), q.run) {
+		if step.Verdict == signing.VerdictRefused && step.Code == code {
+			return checkSigned + "/" + step.Name
+		}
+	}
+	return checkSigned
+}
+
+func (q *inquiry) rules() signing.Rules { return q.trusted.Rules(q.floor, q.now) }
 
 func (q *inquiry) predicate() hooks.Predicate { return q.verified.Statement().Predicate }
 
@@ -84,9 +138,20 @@ func (q *inquiry) optedIn() error {
 	return nil
 }
 
-// signed verifies the raw bytes under the pinned policy.
+// trustFresh refuses metadata that has expired: a revocation may be hidden.
+func (q *inquiry) trustFresh() error { return q.trusted.CheckFresh(q.floor, q.now) }
+
+// revocationsKept refuses all where some could not be kept.
+func (q *inquiry) revocationsKept() error {
+	if q.full {
+		return errForgetful()
+	}
+	return nil
+}
+
+// signed verifies the raw bytes under the policy in force, less what is revoked.
 func (q *inquiry) signed() (err error) {
-	q.verified, err = signing.Verify(q.policy, q.run.Script, q.run.Statement, q.run.Signatures)
+	q.verified, err = q.rules().Verify(q.run.Script, q.run.Statement, q.run.Signatures)
 	return err
 }
 
@@ -99,15 +164,7 @@ func (q *inquiry) deployment() error {
 	return nil
 }
 
-func (q *inquiry) window() error { return q.verified.CheckWindow(q.state.Floor, q.now) }
-
-func (q *inquiry) lifetime() error {
-	p := q.predicate()
-	if time.Duration(p.NotAfter-p.NotBefore)*time.Second > q.policy.MaxLifetime {
-		return errs.New(errs.CodeLifetimeTooLong, "cannot run the hook: it lives longer than the policy's %s", q.policy.MaxLifetime)
-	}
-	return nil
-}
+func (q *inquiry) window() error { return q.verified.CheckWindow(q.floor, q.now) }
 
 func (q *inquiry) originalKnown() (err error) {
 	q.original, err = q.shelf.get(q.run.OriginalID)
@@ -147,7 +204,7 @@ func (q *inquiry) runsLeft() error {
 }
 
 func (q *inquiry) underCeilings() error {
-	if what := q.config.Ceilings.over(q.predicate()); what != "" {
+	if what := q.config.Ceilings.over(q.predicate(), len(q.verified.Standing().Reviewers)); what != "" {
 		return errs.New(errs.CodeOwnerCeiling, "cannot run the hook: the owner does not allow %s", what)
 	}
 	return nil
@@ -200,7 +257,7 @@ func (q *inquiry) question() guardwire.Pending {
 	p, standing := q.predicate(), q.verified.Standing()
 	ask := guardwire.Pending{
 		ID: askID(q.pair()), JobID: q.jobID, Hook: p.Hook, Version: p.Version, Digest: q.verified.Digest(), OriginalID: q.run.OriginalID,
-		Author: standing.Author.Person, Reviewers: []string{}, As: string(p.As), Reads: append([]string{}, p.Capabilities.FSRead...),
+		Author: standing.Author.Person, Reviewers: []string{}, Keys: keysOf(standing), As: string(p.As), Reads: append([]string{}, p.Capabilities.FSRead...),
 		Lists: p.Capabilities.FSList, Stats: p.Capabilities.FSStat, Commands: p.Capabilities.CmdRun,
 		Fields: []string{}, AskedAt: q.now.UTC().Truncate(time.Millisecond), NotAfter: time.Unix(p.NotAfter, 0).UTC(),
 	}

@@ -28,6 +28,9 @@ func (g *Guard) conclude(ctx context.Context, q *inquiry, out sandbox.Outcome, e
 
 func (g *Guard) judge(ctx context.Context, q *inquiry, out sandbox.Outcome, err error) guardwire.Message {
 	if cause := context.Cause(ctx); cause != nil {
+		if coded, ok := errs.As(cause); ok { // it does not verify any more
+			return failed(q, coded)
+		}
 		code := errs.CodeRunCancelled
 		if errors.Is(cause, errStopping) {
 			code = errs.CodeRunInterrupted

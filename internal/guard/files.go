@@ -18,14 +18,15 @@ import (
 
 // Names in the guard's folder.
 const (
-	pinFile    = "pin.json"
-	policyName = "policy.yaml"
-	configFile = "config.yaml"
-	stateName  = "state.json"
-	recordName = "record.jsonl"
-	reportsDir = "reports"
-	outboxDir  = "outbox"
-	lockName   = "lock"
+	pinFile     = "pin.json"
+	trustFile   = "trust.json"
+	revokedFile = "revoked.json"
+	configFile  = "config.yaml"
+	stateName   = "state.json"
+	recordName  = "record.jsonl"
+	reportsDir  = "reports"
+	outboxDir   = "outbox"
+	lockName    = "lock"
 	// SocketName is the unix socket in the guard's folder.
 	SocketName = "guard.sock"
 )

@@ -26,7 +26,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/guardwire"
 	"hookline/sandbox"
-	"hookline/signing"
+	"hookline/signing/trust"
 
 	"golang.org/x/time/rate"
 )
@@ -50,6 +50,7 @@ type Options struct {
 	Redact  sandbox.Redaction
 	Sandbox func(Setting) Sandbox
 	Now     func() time.Time
+	Boot    func() Boot // nil is the kernel's
 	Log     *slog.Logger
 	// OnConnected is called when the network side's stream opens; it must not block.
 	OnConnected func()
@@ -59,28 +60,35 @@ type Options struct {
 type Guard struct {
 	opts   Options
 	pin    Pin
-	policy *signing.Policy
 	record *Record
 	held   *os.File
 	// refusals slows a server down that keeps sending what is refused: each
 	// refusal is a line in a record that only holds so many.
 	refusals *rate.Limiter
+	bundles  *rate.Limiter // the same for trust metadata
 
-	mu        sync.Mutex
-	config    Config
-	unsaved   bool // the settings on disk are others
-	ledger    *ledger
-	shelf     *shelf
-	outbox    *outbox
-	running   map[string]context.CancelCauseFunc
-	recent    recentJobs
-	link      *link
-	connected bool
-	trouble   string
-	serving   bool
-	childPID  int
-	filings   filings
-	claims    claims
+	mu sync.Mutex
+	// trusted is what people signed offline, the newest that was seen; it is on
+	// disk, and so is what is remembered of revocations.
+	trusted    *trust.Trusted
+	remembered remembered
+	taken      [32]byte // digests of the bundles that were taken and refused last
+	turnedDown [32]byte
+	warned     Warned
+	config     Config
+	unsaved    bool // the settings on disk are others
+	ledger     *ledger
+	shelf      *shelf
+	outbox     *outbox
+	running    map[string]*underWay
+	recent     recentJobs
+	link       *link
+	connected  bool
+	trouble    string
+	serving    bool
+	childPID   int
+	filings    filings
+	claims     claims
 
 	runs sync.WaitGroup
 }
@@ -89,7 +97,7 @@ type Guard struct {
 // never ended are ended now, as interrupted.
 func Open(opts Options) (*Guard, error) {
 	if !Enrolled(opts.Dir) {
-		_, _, err := loadPin(opts.Dir)
+		_, err := loadPin(opts.Dir)
 		return nil, err
 	}
 	if err := prepare(opts.Dir); err != nil {
@@ -100,8 +108,11 @@ func Open(opts Options) (*Guard, error) {
 		return nil, err
 	}
 	g := &Guard{
-		opts: opts, held: held, running: map[string]context.CancelCauseFunc{},
-		refusals: rate.NewLimiter(2, 300), trouble: "not started",
+		opts: opts, held: held, running: map[string]*underWay{},
+		refusals: rate.NewLimiter(2, 300), bundles: rate.NewLimiter(rate.Every(bundlesEvery), bundlesBurst), trouble: "not started",
+	}
+	if g.opts.Boot == nil {
+		g.opts.Boot = systemBoot()
 	}
 	if err := g.load(); err != nil {
 		held.Close()
@@ -112,13 +123,16 @@ func Open(opts Options) (*Guard, error) {
 
 func (g *Guard) load() (err error) {
 	dir := g.opts.Dir
-	if g.pin, g.policy, err = loadPin(dir); err != nil {
+	if g.pin, err = loadPin(dir); err != nil {
 		return err
 	}
 	if g.config, err = loadConfig(dir); err != nil {
 		return err
 	}
 	if g.ledger, err = openLedger(dir); err != nil {
+		return err
+	}
+	if err := g.openTrust(); err != nil {
 		return err
 	}
 	if g.shelf, err = openShelf(dir); err != nil {
@@ -133,14 +147,15 @@ func (g *Guard) load() (err error) {
 	if err := g.recordFiled(); err != nil {
 		return err
 	}
+	g.warnOld()
 	return g.endInterrupted()
 }
 
 // Close waits for the runs under way to end, cancelled, and closes the folder.
 func (g *Guard) Close() error {
 	g.mu.Lock()
-	for _, cancel := range g.running {
-		cancel(errStopping)
+	for _, r := range g.running {
+		r.cancel(errStopping)
 	}
 	g.mu.Unlock()
 	g.runs.Wait()
@@ -168,7 +183,7 @@ func (g *Guard) setting(q *inquiry) Setting {
 // stateMessage is what the server may know about this peer.
 func (g *Guard) stateMessage() guardwire.Message {
 	return guardwire.Message{Kind: guardwire.KindState, State: &guardwire.State{
-		Facts: g.opts.Facts, SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks,
+		Facts: g.opts.Facts, SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks, CA: g.trusted.CA(),
 	}}
 }
 

@@ -231,7 +231,7 @@ func (g *Guard) status() *guardwire.Status {
 	head := g.record.Head()
 	return &guardwire.Status{
 		Deployment: g.pin.Anchor.Deployment, PeerID: g.pin.PeerID(), Profile: string(g.pin.Profile),
-		PolicyDigest: g.pin.Anchor.PolicyDigest, EnrolledAt: g.pin.EnrolledAt,
+		EnrolledAt: g.pin.EnrolledAt, Trust: g.trusting(),
 		Running: g.serving, Connected: g.connected, Trouble: g.trouble,
 		SendReports: g.config.SendReports, AllowHooks: g.config.AllowHooks,
 		Outbox: g.outbox.len(), Reports: len(g.shelf.index), Pending: len(g.ledger.now.Pending), Runs: len(g.running),
@@ -266,7 +266,7 @@ func (g *Guard) answerPending(caller Caller, req guardwire.Request) (guardwire.R
 			s.Denied = append(s.Denied, pair)
 			return
 		}
-		s.Grants = append(s.Grants, Grant{Pair: pair, At: g.now(), NotAfter: p.NotAfter, Hook: p.Hook, Version: p.Version})
+		s.Grants = append(s.Grants, Grant{Pair: pair, At: g.now(), NotAfter: p.NotAfter, Hook: p.Hook, Version: p.Version, Keys: p.Keys})
 	})
 	if err != nil {
 		return guardwire.Reply{}, err
@@ -311,8 +311,8 @@ func (g *Guard) narrow(next Config) {
 		return
 	}
 	g.config.AllowHooks = HooksNo
-	for _, cancel := range g.running {
-		cancel(errOptedOut)
+	for _, r := range g.running {
+		r.cancel(errOptedOut)
 	}
 }
 

@@ -40,6 +40,8 @@ const (
 	KindDamage    = "damage"    // the record itself was found damaged
 	KindNetwork   = "network"   // the network side misbehaved
 	KindDiscarded = "discarded" // something was dropped at a bound
+	KindTrust     = "trust"     // trust metadata was taken, refused, or grows old
+	KindReset     = "reset"     // root or the guard's user set run counts back
 )
 
 // Entry is one line of the record. Prev is the SHA-256 of the line before, so
@@ -57,7 +59,8 @@ type Entry struct {
 	Unverified bool                `json:"unverified,omitempty"` // hook and version are only claimed
 	Signers    []string            `json:"signers,omitempty"`    // author first
 	Ask        string              `json:"ask,omitempty"`        // the owner's name for a run that waits, or waited
-	Decision   string              `json:"decision,omitempty"`   // run, refused, deferred
+	Decision   string              `json:"decision,omitempty"`   // run, refused, deferred; of trust metadata taken, refused, old
+	Check      string              `json:"check,omitempty"`      // which of CheckNames refused, or deferred
 	As         string              `json:"as,omitempty"`         // of a run that was let happen or waits for the owner
 	May        *hooks.Capabilities `json:"may,omitempty"`        // likewise: all that it was allowed to do
 	Outcome    string              `json:"outcome,omitempty"`
@@ -70,7 +73,17 @@ type Entry struct {
 	Used       *Used               `json:"used,omitempty"`
 	Log        []string            `json:"log,omitempty"` // what the hook logged or printed, capped; it never leaves
 	UID        *int                `json:"uid,omitempty"` // who asked, where a person did
+	Trust      *TrustNote          `json:"trust,omitempty"`
 	Prev       string              `json:"prev"`
+}
+
+// TrustNote is what of the trust metadata a line is about.
+type TrustNote struct {
+	Root        int64  `json:"root"` // versions
+	Timestamp   int64  `json:"timestamp"`
+	Revocations int64  `json:"revocations"`
+	Policy      string `json:"policy"` // digest
+	New         int    `json:"new"`    // revocations that were not known
 }
 
 // Read is one brokered call of a run.

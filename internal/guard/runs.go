@@ -29,12 +29,12 @@ func (g *Guard) onRun(ctx context.Context, m guardwire.Message) error {
 		g.pump()
 		return nil
 	}
-	q, refusal := g.admit(m)
+	q, refusal := g.admit(ctx, m)
 	// Acknowledged only now: the server must not see a job taken that a full
 	// disk, or a crash, could still make this peer forget.
 	g.send(guardwire.Message{Kind: guardwire.KindAck, JobID: m.JobID})
 	if refusal == nil {
-		g.start(ctx, q)
+		g.start(q)
 		return nil
 	}
 	g.finish(refused(q, refusal))
@@ -55,27 +55,32 @@ func (g *Guard) known(jobID string) bool {
 
 // admit decides and, where the run may start, counts it on disk. The decision
 // is in the record when admit returns; the error is the refusal.
-func (g *Guard) admit(m guardwire.Message) (*inquiry, error) {
+func (g *Guard) admit(ctx context.Context, m guardwire.Message) (*inquiry, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	q := &inquiry{
-		jobID: m.JobID, run: *m.Run, config: g.config, pin: g.pin, policy: g.policy,
-		state: &g.ledger.now, shelf: g.shelf, running: len(g.running), now: g.now(),
+		jobID: m.JobID, run: *m.Run, config: g.config, pin: g.pin, trusted: g.trusted,
+		full:  g.remembered.of(g.pin.Anchor.Deployment).Full,
+		state: &g.ledger.now, shelf: g.shelf, running: len(g.running), now: g.now(), floor: g.floor(),
 	}
 	refusal := q.decide()
 	switch {
 	case refusal == nil:
 		q.box = g.open(g.setting(q), q.task().Wanted())
 		if err := g.countAndRecord(q); err != nil {
-			refusal = err
+			refusal, q.refusedBy = err, checkDisk
 			g.runs.Go(q.box.close)
 			break
 		}
-		g.running[q.jobID] = func(error) {} // its place, until start sets the real one
+		// From here on it can be stopped. A stream that breaks does not end the
+		// run, nor does the network side.
+		r := &underWay{q: q}
+		r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+		g.running[q.jobID] = r
 		return q, nil
 	case errs.Is(refusal, errs.CodeWaitsForOwner):
 		if err := g.ledger.update(func(s *State) { s.ask(q.question()) }); err != nil {
-			refusal = err
+			refusal, q.refusedBy = err, checkDisk
 		}
 	}
 	if err := g.record.Append(decided(q, refusal)); err != nil {
@@ -126,7 +131,7 @@ func decided(q *inquiry, refusal error) Entry {
 		e.As, e.May = string(p.As), &p.Capabilities
 	}
 	if refusal != nil {
-		e.Code, e.Reason = string(errs.CodeOf(refusal)), reasonOf(refusal)
+		e.Check, e.Code, e.Reason = q.refusedBy, string(errs.CodeOf(refusal)), reasonOf(refusal)
 	}
 	return e
 }
@@ -159,16 +164,21 @@ func refused(q *inquiry, refusal error) guardwire.Message {
 }
 
 // start runs an admitted hook in the background.
-func (g *Guard) start(ctx context.Context, q *inquiry) {
-	// A stream that breaks does not end the run, nor does the network side.
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+func (g *Guard) start(q *inquiry) {
 	g.mu.Lock()
-	g.running[q.jobID] = cancel
+	r := g.running[q.jobID]
 	g.mu.Unlock()
 	g.runs.Go(func() {
-		defer cancel(nil)
-		g.execute(ctx, q)
+		defer r.cancel(nil)
+		g.execute(r.ctx, q)
 	})
+}
+
+// underWay is a run that was counted and has not ended.
+type underWay struct {
+	q      *inquiry
+	ctx    context.Context //nolint:containedctx // it lives as long as the run, and admit makes it
+	cancel context.CancelCauseFunc
 }
 
 // task is what the sandbox is to do, but for what it may know of the machine.
@@ -190,6 +200,8 @@ func (g *Guard) execute(ctx context.Context, q *inquiry) {
 	// while the hook ran, and what cannot be recorded stays here.
 	if g.config.AllowHooks == HooksNo {
 		m, entry = g.withhold(q, entry, errs.New(errs.CodeNotOptedIn, "the owner withdrew the permission while the hook ran"))
+	} else if err := g.stillVerified(q); err != nil {
+		m, entry = g.withhold(q, entry, err)
 	}
 	recorded := g.recordAside(entry)
 	m = g.keepEnd(m)
@@ -316,7 +328,7 @@ func (g *Guard) endRun(r Running) error {
 func (g *Guard) onCancel(jobID string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if cancel, ok := g.running[jobID]; ok {
-		cancel(errCancelled)
+	if r, ok := g.running[jobID]; ok {
+		r.cancel(errCancelled)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hookline/internal/guardwire"
+	"hookline/signing"
 )
 
 // Caps of the state. What falls out at a cap can no longer run, or is asked again.
@@ -27,12 +28,19 @@ const (
 type State struct {
 	Versions map[string]Count    `json:"versions"` // by version digest
 	Highest  map[string]int64    `json:"highest"`  // hook → newest version that has run here
-	Floor    time.Time           `json:"floor"`    // trusted time; only offline-signed metadata moves it
+	Floor    Floor               `json:"floor"`    // trusted time
+	Warned   Warned              `json:"warned"`
 	Pending  []guardwire.Pending `json:"pending"`
 	Grants   []Grant             `json:"grants"`
 	Denied   []Pair              `json:"denied"`
 	Running  []Running           `json:"running"` // counted, and not yet ended
 	Record   Head                `json:"record"`
+}
+
+// Warned is the warning about old metadata that was given last.
+type Warned struct {
+	Expires time.Time `json:"expires"` // of which metadata
+	Level   int       `json:"level"`
 }
 
 // Count is how often a version has run here.
@@ -56,6 +64,7 @@ type Grant struct {
 	NotAfter time.Time `json:"not_after"`
 	Hook     string    `json:"hook,omitempty"` // older grants do not say it
 	Version  int64     `json:"version,omitempty"`
+	Keys     []string  `json:"keys,omitempty"` // that signed the version
 }
 
 // Running is a run that was counted and whose end is not known yet.
@@ -73,12 +82,13 @@ func askID(p Pair) string {
 
 // ledger keeps the State in memory and on disk, never ahead of the disk.
 type ledger struct {
-	dir string
-	now State
+	dir   string
+	now   State
+	raise func(Floor) Floor // the floor as it is by now; each write takes it along
 }
 
 func openLedger(dir string) (*ledger, error) {
-	l := &ledger{dir: dir, now: State{Versions: map[string]Count{}, Highest: map[string]int64{}}}
+	l := &ledger{dir: dir, raise: func(f Floor) Floor { return f }, now: State{Versions: map[string]Count{}, Highest: map[string]int64{}}}
 	b, err := readCapped(filepath.Join(dir, stateName), maxStateBytes)
 	if os.IsNotExist(err) {
 		return l, nil
@@ -101,11 +111,12 @@ func openLedger(dir string) (*ledger, error) {
 // update changes a copy, writes it, and only then lets it count.
 func (l *ledger) update(change func(*State)) error {
 	next := State{
-		Versions: maps.Clone(l.now.Versions), Highest: maps.Clone(l.now.Highest), Floor: l.now.Floor,
+		Versions: maps.Clone(l.now.Versions), Highest: maps.Clone(l.now.Highest), Floor: l.now.Floor, Warned: l.now.Warned,
 		Pending: slices.Clone(l.now.Pending), Grants: slices.Clone(l.now.Grants), Denied: slices.Clone(l.now.Denied),
 		Running: slices.Clone(l.now.Running), Record: l.now.Record,
 	}
 	change(&next)
+	next.Floor = l.raise(next.Floor)
 	next.trim()
 	b, err := encode(next)
 	if err != nil {
@@ -174,6 +185,25 @@ func (s *State) granted(p Pair) bool {
 func (s *State) expire(now time.Time) {
 	s.Pending = slices.DeleteFunc(s.Pending, func(p guardwire.Pending) bool { return !now.Before(p.NotAfter) })
 	s.Grants = slices.DeleteFunc(s.Grants, func(g Grant) bool { return !now.Before(g.NotAfter) })
+}
+
+// dropRevoked drops asks and grants of versions that are revoked, or were
+// signed with a key or an approval that is. It says how many of each. What it
+// does not see is refused when it comes to a run.
+func (s *State) dropRevoked(all signing.Revocations) (asks, grants int) {
+	gone := func(hook, digest string, keys []string) bool {
+		_, byHook := all.Find(signing.RevokeHook, hook)
+		_, byDigest := all.Find(signing.RevokeVersion, digest)
+		return byHook || byDigest || slices.ContainsFunc(keys, func(key string) bool {
+			_, byKey := all.Find(signing.RevokeKey, key)
+			_, byApproval := all.Find(signing.RevokeApproval, signing.ApprovalValue(digest, signing.KeyID(key)))
+			return byKey || byApproval
+		})
+	}
+	asks, grants = len(s.Pending), len(s.Grants)
+	s.Pending = slices.DeleteFunc(s.Pending, func(p guardwire.Pending) bool { return gone(p.Hook, p.Digest, p.Keys) })
+	s.Grants = slices.DeleteFunc(s.Grants, func(g Grant) bool { return gone(g.Hook, g.Digest, g.Keys) })
+	return asks - len(s.Pending), grants - len(s.Grants)
 }
 
 // pins reports whether a report must be kept for a run that may still come.

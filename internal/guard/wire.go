@@ -71,6 +71,7 @@ func (g *Guard) write(ctx context.Context, conn *guardwire.Conn, l *link) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			g.tend()
 			g.pump()
 		case m := <-l.out:
 			if err := conn.Write(m); err != nil {
@@ -93,6 +94,8 @@ func (g *Guard) onMessage(ctx context.Context, m guardwire.Message) error {
 		return g.onRun(ctx, m)
 	case guardwire.KindCancel:
 		g.onCancel(m.JobID)
+	case guardwire.KindTrust:
+		return g.onTrust(ctx, m.Trust.Bundle)
 	case guardwire.KindFiled:
 		return g.onFiled(m)
 	case guardwire.KindFinished:

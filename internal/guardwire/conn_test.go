@@ -33,6 +33,8 @@ func messages() []Message {
 		{Kind: KindFile, File: &File{ID: "r1", Report: hooks.Report{"Signal": "6", "Stderr": "<a>\n\x01"}}},
 		{Kind: KindFinish, JobID: "j1", Finish: &Finish{Outcome: hooks.OutcomeReceived, Fields: []byte(`{"K":"v"}`)}},
 		{Kind: KindClaim, Claim: &Claim{Version: "v", OriginalID: "o"}},
+		{Kind: KindTrust, Trust: &Trust{Bundle: []byte(`{"roots":[]}`)}},
+		{Kind: KindState, State: &State{AllowHooks: "no", CA: []byte("-----BEGIN")}},
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	KindCancel       Kind = "cancel"       // JobID
 	KindFiled        Kind = "filed"        // the server has the report ID; or Code and Reason where it refused it for good
 	KindFinished     Kind = "finished"     // the server has the end of JobID (stored), or Code and Reason
+	KindTrust        Kind = "trust"        // trust metadata, raw bytes as they came
 )
 
 // Messages of the guard to the network side.
@@ -49,6 +50,14 @@ type Message struct {
 	File   *File   `json:"file,omitempty"`
 	Finish *Finish `json:"finish,omitempty"`
 	Claim  *Claim  `json:"claim,omitempty"`
+	Trust  *Trust  `json:"trust,omitempty"`
+}
+
+// Trust is a bundle of trust metadata exactly as the server sent it. Its only
+// cap here is the frame's: the guard refuses what is too large, and says so in
+// its record.
+type Trust struct {
+	Bundle []byte `json:"bundle"`
 }
 
 // Run is a hook job exactly as the server sent it.
@@ -60,11 +69,15 @@ type Run struct {
 	Signatures [][]byte  `json:"signatures"`
 }
 
-// State is what the peer tells the server about itself.
+// State is what the peer tells the server about itself, and CA, which is for
+// the network side alone: the server's certificate authorities that people
+// signed, in PEM; empty where they signed none and the one of the enrolment
+// holds.
 type State struct {
 	Facts       hooks.Facts `json:"facts"`
 	SendReports bool        `json:"send_reports"`
 	AllowHooks  string      `json:"allow_hooks"`
+	CA          []byte      `json:"ca,omitempty"`
 }
 
 // File is a report to file; ID is chosen by the guard and becomes the job id.

@@ -59,8 +59,8 @@ type Status struct {
 	Deployment   string    `json:"deployment"`
 	PeerID       string    `json:"peer_id"`
 	Profile      string    `json:"profile"`
-	PolicyDigest string    `json:"policy_digest"`
 	EnrolledAt   time.Time `json:"enrolled_at"`
+	Trust        Trusting  `json:"trust"`
 	Running      bool      `json:"running"` // the guard runs, not only its files were read
 	Connected    bool      `json:"connected"`
 	Trouble      string    `json:"trouble"` // why it is not connected
@@ -75,6 +75,20 @@ type Status struct {
 	RecordIntact bool      `json:"record_intact"`
 }
 
+// Trusting is what a peer trusts now, and how old that is.
+type Trusting struct {
+	RootDigest         string    `json:"root_digest"` // of the newest root, hex SHA-256
+	RootVersion        int64     `json:"root_version"`
+	PolicyDigest       string    `json:"policy_digest"`
+	Revocations        int       `json:"revocations"`         // ever seen
+	RevocationsVersion int64     `json:"revocations_version"` // the newest seen
+	Role               string    `json:"role"`                // the metadata that expires first
+	Expires            time.Time `json:"expires"`
+	Share              float64   `json:"share"`             // of its life that has passed: 0 to 1, above where it is over
+	Floor              time.Time `json:"floor"`             // the time that has passed for sure, whatever the clock says
+	Refusal            string    `json:"refusal,omitempty"` // why no hook runs on its account
+}
+
 // Pending is a run that waits for the owner, with all that it would be
 // allowed to do.
 type Pending struct {
@@ -86,6 +100,7 @@ type Pending struct {
 	OriginalID string          `json:"original_id"`
 	Author     string          `json:"author"`
 	Reviewers  []string        `json:"reviewers"`
+	Keys       []string        `json:"keys,omitempty"` // ids of the keys that they signed with
 	As         string          `json:"as"`
 	Reads      []string        `json:"reads"`
 	Lists      []string        `json:"lists,omitempty"`

@@ -12,11 +12,12 @@ const (
 	MaxSignatures     = 16
 	MaxSignatureBytes = 128 << 10
 	MaxDenied         = 5000 // as many calls as a run may make
+	MaxCABytes        = 64 << 10
 )
 
 // members says which parts a kind must have; every other part must be absent.
 type members struct {
-	job, run, state, file, finish, claim bool
+	job, run, state, file, finish, claim, trust bool
 }
 
 func membersOf(k Kind) (members, bool) {
@@ -35,6 +36,8 @@ func membersOf(k Kind) (members, bool) {
 		return members{job: true, finish: true}, true
 	case KindClaim:
 		return members{claim: true}, true
+	case KindTrust:
+		return members{trust: true}, true
 	}
 	return members{}, false
 }
@@ -48,7 +51,7 @@ func (m Message) Validate() error {
 	}
 	have := members{
 		job: m.JobID != "", run: m.Run != nil, state: m.State != nil,
-		file: m.File != nil, finish: m.Finish != nil, claim: m.Claim != nil,
+		file: m.File != nil, finish: m.Finish != nil, claim: m.Claim != nil, trust: m.Trust != nil,
 	}
 	if have != want {
 		return errs.New(errs.CodeBadInput, "a message of kind %s has the wrong members", m.Kind)
@@ -72,6 +75,8 @@ func (m Message) checkSizes() error {
 	switch {
 	case m.Run != nil:
 		return m.Run.Validate()
+	case m.State != nil && len(m.State.CA) > MaxCABytes:
+		return tooLarge("state.ca", len(m.State.CA), MaxCABytes)
 	case m.File != nil && (m.File.ID == "" || len(m.File.ID) > MaxIDLength):
 		return errs.New(errs.CodeBadInput, "must have 1 to %d bytes", MaxIDLength).At("file.id")
 	case m.File != nil && len(m.File.Report) > hooks.MaxReportFields:

@@ -9,9 +9,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,7 +34,7 @@ const enrollTime = 30 * time.Second
 type Enrolled struct {
 	PeerID   string
 	SPKI     string    // hex SHA-256 of this machine's public key
-	Policy   []byte    // the policy file, which has the digest of the enroll line; the guard keeps it
+	Trust    []byte    // the trust metadata, which leads from the root of the enroll line; the guard keeps it
 	NotAfter time.Time // of the certificate; enroll again before
 }
 
@@ -39,7 +42,7 @@ type Enrolled struct {
 // that is there, which keeps the machine's id), sends a certificate request
 // to the server that the line names, and stores what it got after checking
 // it: the server by its pinned CA, the certificate against the own key, the
-// policy against the line's anchor. Nothing is believed because the server
+// trust metadata from the line's root on. Nothing is believed because the server
 // says so, and nothing but the key is written before all holds.
 //
 // The folder and its files belong to the caller's user; a caller that is root
@@ -66,15 +69,37 @@ func Enroll(ctx context.Context, line enroll.Line, dir, hostname, version string
 	if err != nil {
 		return Enrolled{}, err
 	}
-	anchor := trust.Anchor{PolicyDigest: line.PolicyDigest, Deployment: line.Deployment}
-	if _, err := anchor.Policy(reply.GetPolicy()); err != nil {
+	if err := checkTrust(line, reply.GetTrust()); err != nil {
 		return Enrolled{}, err
 	}
 	if err := keep(dir, line, ca, cert); err != nil {
 		return Enrolled{}, err
 	}
 	id, digest := enroll.PeerIDOf(spki)
-	return Enrolled{PeerID: id, SPKI: digest, Policy: reply.GetPolicy(), NotAfter: cert.NotAfter}, nil
+	return Enrolled{PeerID: id, SPKI: digest, Trust: reply.GetTrust(), NotAfter: cert.NotAfter}, nil
+}
+
+// checkTrust opens the metadata from the root that the line names, and refuses
+// a CA that people did not sign where they signed some: the next connection
+// would not believe it.
+func checkTrust(line enroll.Line, b []byte) error {
+	bundle, err := trust.ParseBundle(b)
+	if err != nil {
+		return err
+	}
+	trusted, err := trust.Anchor{RootDigest: line.RootDigest, Deployment: line.Deployment}.Open(bundle)
+	if err != nil {
+		return err
+	}
+	signed, err := caDigests(trusted.CA())
+	if err != nil {
+		return err
+	}
+	if len(signed) > 0 && !slices.Contains(signed, line.CADigest) {
+		return errs.New(errs.CodeServerIdentity, "cannot enrol: the CA of the enroll line is none of those that people signed").
+			WithHint("print a new line with the server's own CA certificate, or sign it: hookline trust replace")
+	}
+	return nil
 }
 
 // askToEnroll makes the one call, and finds the pinned CA in the chain of the
@@ -84,7 +109,7 @@ func askToEnroll(ctx context.Context, line enroll.Line, key *ecdsa.PrivateKey, h
 	if err != nil {
 		return nil, nil, errs.Wrap(errs.CodeInternal, err, "cannot make a certificate request")
 	}
-	l, err := identity{address: line.Address, deployment: line.Deployment, caDigest: line.CADigest}.dial(time.Now)
+	l, err := identity{address: line.Address, deployment: line.Deployment, caDigests: []string{line.CADigest}}.dial(time.Now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,4 +201,23 @@ func newKey(path string) (*ecdsa.PrivateKey, error) {
 		return nil, errs.Wrap(errs.CodeInternal, err, "cannot encode a key")
 	}
 	return key, durable.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+// CopyKey copies this machine's key from one folder to another, so that it
+// stays the same peer. A link in the place of the key is not followed; where
+// there is none, nothing is copied.
+func CopyKey(from, to string) error {
+	f, err := os.OpenFile(filepath.Join(from, keyFile), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(to, keyFile), b, 0o600)
 }

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
@@ -25,6 +26,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"hookline/hooks"
+	"hookline/internal/durable"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
@@ -35,7 +37,8 @@ import (
 const (
 	keyFile        = "key.pem"
 	certFile       = "cert.pem"
-	caFile         = "ca.crt"
+	caFile         = "ca.crt"      // of the enrolment
+	signedCAFile   = "servers.pem" // those that people signed later, which then take its place
 	addressFile    = "address"
 	deploymentFile = "deployment"
 
@@ -55,7 +58,7 @@ const (
 type identity struct {
 	address    string
 	deployment string
-	caDigest   string
+	caDigests  []string // any of them may stand behind the server
 	cert       tls.Certificate
 }
 
@@ -78,15 +81,85 @@ func load(dir string) (identity, error) {
 	if id.cert, err = tls.X509KeyPair(files[certFile], files[keyFile]); err != nil {
 		return id, errs.Wrap(errs.CodeKeyInvalid, err, "cannot use %s with %s", certFile, keyFile).WithHint("enroll again")
 	}
-	ca, _ := pem.Decode(files[caFile])
-	if ca == nil {
-		return id, errs.New(errs.CodeKeyInvalid, "cannot use %s", caFile).WithHint("enroll again")
+	if id.caDigests, err = serversOf(dir, files[caFile]); err != nil {
+		return id, err
 	}
-	h := sha256.Sum256(ca.Bytes)
-	id.caDigest = hex.EncodeToString(h[:])
 	id.address = strings.TrimSpace(string(files[addressFile]))
 	id.deployment = strings.TrimSpace(string(files[deploymentFile]))
 	return id, nil
+}
+
+// serversOf are the digests of the CAs to believe: those that people signed,
+// as the guard handed them over, else the one of the enrolment.
+func serversOf(dir string, enrolled []byte) ([]string, error) {
+	signed, err := readFile(filepath.Join(dir, signedCAFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	digests, err := caDigests(signed)
+	if err == nil && len(digests) == 0 {
+		digests, err = caDigests(enrolled)
+	}
+	if err == nil && len(digests) == 0 {
+		err = errs.New(errs.CodeKeyInvalid, "cannot use %s", caFile).WithHint("enroll again")
+	}
+	return digests, err
+}
+
+// maxCAs bounds how many CAs a server may have at a time.
+const maxCAs = 16
+
+// caDigests are the digests of certificates in PEM.
+func caDigests(b []byte) ([]string, error) {
+	var out []string
+	for rest := bytes.TrimSpace(b); len(rest) > 0; rest = bytes.TrimSpace(rest) {
+		block, more := pem.Decode(rest)
+		if block == nil || block.Type != "CERTIFICATE" || len(out) >= maxCAs {
+			return nil, errs.New(errs.CodeKeyInvalid, "cannot use the server's certificates: they are not 1 to %d in PEM", maxCAs)
+		}
+		h := sha256.Sum256(block.Bytes)
+		out, rest = append(out, hex.EncodeToString(h[:])), more
+	}
+	return out, nil
+}
+
+// keepSignedCAs keeps what the guard says people signed, for the next
+// connection. Wrong ones could only lead this process astray, and nothing that
+// it brings is believed.
+func keepSignedCAs(dir string, ca []byte) error {
+	path := filepath.Join(dir, signedCAFile)
+	if len(ca) == 0 {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if digests, err := caDigests(ca); err != nil || len(digests) == 0 {
+		return errs.New(errs.CodeKeyInvalid, "cannot use the certificates that the guard handed over")
+	}
+	if have, err := readFile(path); err == nil && bytes.Equal(have, ca) {
+		return nil
+	}
+	return durable.WriteFile(path, ca, 0o600)
+}
+
+// pinned is a configuration that believes any of the CAs.
+func (id identity) pinned(now func() time.Time) *tls.Config {
+	config := enroll.PinnedTLS(id.deployment, "", now)
+	var verify []func(tls.ConnectionState) error
+	for _, digest := range id.caDigests {
+		verify = append(verify, enroll.PinnedTLS(id.deployment, digest, now).VerifyConnection)
+	}
+	config.VerifyConnection = func(cs tls.ConnectionState) error {
+		var doubt error = errs.New(errs.CodeServerIdentity, "there is no CA to believe").WithHint("enroll again")
+		for _, v := range verify {
+			if doubt = v(cs); doubt == nil {
+				return nil
+			}
+		}
+		return doubt
+	}
+	return config
 }
 
 func (id identity) expires() time.Time { return id.cert.Leaf.NotAfter }
@@ -105,7 +178,7 @@ type link struct {
 // dial prepares a connection to the server with the pinned CA. It is made by
 // the first call.
 func (id identity) dial(now func() time.Time) (*link, error) {
-	config := enroll.PinnedTLS(id.deployment, id.caDigest, now)
+	config := id.pinned(now)
 	if id.cert.Leaf != nil {
 		config.Certificates = []tls.Certificate{id.cert}
 	}

@@ -109,6 +109,11 @@ func (n *network) readGuard() error {
 		if err != nil {
 			return err
 		}
+		if m.Kind == guardwire.KindState {
+			if err := keepSignedCAs(n.Dir, m.State.CA); err != nil {
+				n.Log.Error("cannot keep the server's certificates that people signed", "error", err)
+			}
+		}
 		if err := n.desk.take(m); err != nil {
 			return err
 		}

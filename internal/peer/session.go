@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/internal/jobpb"
+	"hookline/signing/trust"
 )
 
 // A server that talks faster is read slower.
@@ -24,11 +26,21 @@ const (
 	messagesBurst     = 1000
 )
 
+// A server that sends other trust metadata all the time is read slower, too:
+// the guard verifies each.
+const (
+	trustEvery = 2 * time.Second
+	trustBurst = 20
+)
+
 // session is one connection with its stream.
 type session struct {
 	*network
 	id   identity
 	main *link
+
+	told   [32]byte // digest of the trust metadata that went to the guard last
+	trusts *rate.Limiter
 }
 
 // drained ends a session where the server asked to come back later.
@@ -55,7 +67,7 @@ func (n *network) session(ctx context.Context) (welcomed bool, err error) {
 		return false, err
 	}
 	defer main.hangUp()
-	s := &session{network: n, id: id, main: main}
+	s := &session{network: n, id: id, main: main, trusts: rate.NewLimiter(rate.Every(trustEvery), trustBurst)}
 	stream, err := s.open(ctx)
 	welcomed = err == nil
 	switch {
@@ -196,6 +208,8 @@ func (s *session) handle(ctx context.Context, m *jobpb.ServerMessage) error {
 		if s.desk.settled(id) && !s.tell(ctx, confirmed(guardwire.KindFinished, id, b.Settled.GetCode(), "")) {
 			return gone
 		}
+	case *jobpb.ServerMessage_Trust:
+		return s.onTrust(ctx, b.Trust.GetBundle())
 	case *jobpb.ServerMessage_Drain:
 		return &drained{min(time.Duration(b.Drain.GetReconnectAfterMs())*time.Millisecond, longestDrain)}
 	case *jobpb.ServerMessage_Welcome:
@@ -241,6 +255,24 @@ func (s *session) onJob(ctx context.Context, j *jobpb.Job) bool {
 		return true
 	}
 	return s.tell(ctx, guardwire.Message{Kind: guardwire.KindRun, JobID: j.GetId(), Run: &run})
+}
+
+// onTrust hands trust metadata to the guard, which judges it. The same bytes
+// again are not handed on.
+func (s *session) onTrust(ctx context.Context, bundle []byte) error {
+	if len(bundle) == 0 || len(bundle) > trust.MaxBundleBytes {
+		s.Log.WarnContext(ctx, "the server sent trust metadata of a size that cannot be right", "bytes", len(bundle))
+		return nil
+	}
+	digest := sha256.Sum256(bundle)
+	if digest == s.told {
+		return nil
+	}
+	s.told = digest
+	if !s.tell(ctx, guardwire.Message{Kind: guardwire.KindTrust, Trust: &guardwire.Trust{Bundle: bundle}}) {
+		return errs.New(errs.CodeUnavailable, "the guard is gone")
+	}
+	return s.trusts.Wait(ctx)
 }
 
 // deadline is when a job that has just come ends here: by the time that is
