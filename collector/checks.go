@@ -58,6 +58,7 @@ type check struct {
 func checks() []check {
 	return []check{
 		{"state", checkState},
+		{"signatures", checkSignatures},
 		{"window", checkWindow},
 		{"match", checkMatch},
 		{"rollout", checkRollout},
@@ -94,6 +95,10 @@ func checkState(q *question) (string, *errs.Error) {
 		}
 		return "", e
 	}
+}
+
+func checkSignatures(q *question) (string, *errs.Error) {
+	return "they count", q.signed.Refused
 }
 
 func checkWindow(q *question) (string, *errs.Error) {

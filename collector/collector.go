@@ -14,6 +14,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/enroll"
+	"hookline/internal/errs"
 	"hookline/internal/jobs"
 )
 
@@ -166,16 +167,20 @@ type Peers interface {
 	Originals(ctx context.Context, peerID string, keys []string, limit int) ([]jobs.Job, error)
 }
 
-// Signed is the content of an approved version, as people signed it.
+// Signed is the content of an approved version, as people signed it. Refused
+// says why it does not count any more, nil where it does: then nobody is asked.
 type Signed struct {
 	Statement  []byte
 	Script     []byte
 	Signatures [][]byte
+	Refused    *errs.Error
 }
 
 // Sender hands a stored job to the peer's stream on this server. It returns
 // errs.CodePeerNotConnected where there is none.
 type Sender interface {
 	Send(ctx context.Context, d Dispatch) error
+	// Cancel tells the peer, if it has a stream here, that a job is over for a reason that people can read.
+	Cancel(peerID, jobID, reason string)
 	Connected(peerID string) bool
 }

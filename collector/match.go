@@ -158,6 +158,10 @@ func (c *Collector) send(ctx context.Context, j jobs.Job, s Signed) error {
 		_, err := c.end(ctx, j, timedOut())
 		return err
 	}
+	if text, ok := c.closed.why(j.Version); ok {
+		_, err := c.end(ctx, j, cancelled(errs.CodeRevoked, text))
+		return err
+	}
 	err := c.Sender.Send(ctx, Dispatch{Job: j, Statement: s.Statement, Script: s.Script, Signatures: s.Signatures})
 	if errs.Is(err, errs.CodePeerNotConnected) {
 		_, endErr := c.end(ctx, j, cancelled(errs.CodePeerNotConnected, "the peer was not connected when the job was sent"))
@@ -215,6 +219,10 @@ func (c *Collector) resume(ctx context.Context, j jobs.Job, connected time.Time)
 	}
 	s, err := c.Signed(ctx, j.Version)
 	if err != nil {
+		return err
+	}
+	if s.Refused != nil {
+		_, err := c.end(ctx, j, cancelled(s.Refused.Code, clean(s.Refused.Error(), maxReasonBytes)))
 		return err
 	}
 	return c.send(ctx, j, s)
@@ -357,7 +365,7 @@ func (c *Collector) drain(ctx context.Context, version string) error {
 	}
 	for i, w := range waiting {
 		err := c.askWaiting(ctx, version, w)
-		if errs.Is(err, errs.CodeHookNotActive) {
+		if errs.Is(err, errs.CodeHookNotActive) || errs.Is(err, errs.CodeRevoked) {
 			return nil // what waits goes with the version
 		}
 		if versionWide(err) || uncoded(err) != nil {

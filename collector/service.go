@@ -43,6 +43,7 @@ type Collector struct {
 	sending  idSet
 	acks     acks
 	inDoubt  doubts
+	closed   closed
 }
 
 // now is the clock at the precision that is stored.

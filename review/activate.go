@@ -42,6 +42,8 @@ func (s *Service) Activate(ctx context.Context, p auth.Principal, digest string,
 	if err != nil {
 		return Life{}, err
 	}
+	s.ruling.RLock()
+	defer s.ruling.RUnlock()
 	st, err := s.verified(life.Version)
 	if err != nil {
 		return Life{}, err
@@ -63,7 +65,7 @@ func (s *Service) Activate(ctx context.Context, p auth.Principal, digest string,
 // verified checks signatures, threshold and window now, with the code that
 // the peers use: the row in the store proves nothing.
 func (s *Service) verified(v Version) (hooks.Statement, error) {
-	ok, err := s.rules().Verify(v.Script, v.Statement, v.Signatures)
+	ok, err := s.Rules().Verify(v.Script, v.Statement, v.Signatures)
 	if err != nil {
 		return hooks.Statement{}, err
 	}

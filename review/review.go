@@ -16,7 +16,7 @@ type Version struct {
 	Digest      string // hex SHA-256 of Statement: the version digest
 	Hook        string
 	Number      int64
-	State       hooks.State // submitted, changes-requested, rejected or approved; later states are the activation's
+	State       hooks.State // submitted, changes-requested, rejected, approved or revoked; later states are the activation's
 	Manifest    []byte      // hook.yaml as the author wrote it; never signed, never decisive
 	Script      []byte      // hook.lua
 	Statement   []byte      // canonical JSON, what people signed
@@ -88,4 +88,17 @@ type Changes interface {
 	Activate(ctx context.Context, a hooks.Activation, from hooks.State, g auth.Grant) error
 	// Disable moves an activation from → disabled with a reason.
 	Disable(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error
+	// Revoke closes a version for ever: its activation, which keeps the reason, where from is the state of one, else
+	// the version itself. errs.CodeConflict where the state is not from.
+	Revoke(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error
+}
+
+// Activated reports whether a state is that of an activation: a version that
+// was never activated has one of its own.
+func Activated(s hooks.State) bool {
+	switch s {
+	case hooks.StateSubmitted, hooks.StateChangesRequested, hooks.StateRejected, hooks.StateApproved:
+		return false
+	}
+	return true
 }

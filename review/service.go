@@ -25,22 +25,27 @@ const (
 	MaxReviews      = 200 // of one version
 )
 
-// Service is what people do to hook versions. Policy is the one that the
-// server was started with; its signatures decide, not the accounts that carry
-// them. Activated, where set, is told each version that became active.
+// Service is what people do to hook versions. The signatures decide under the
+// rules in force, not the accounts that carry them. Activated, where set, is
+// told each version that became active; Revoked each that is revoked, again
+// where that could not be done before, and ends what is out for it.
 //
 // A Service must not be copied after its first use.
 type Service struct {
 	Versions  Versions
 	Changes   Changes
 	Gate      *auth.Gate
-	Policy    *signing.Policy
+	Rules     func() signing.Rules // in force now
 	Now       func() time.Time
 	Activated func(version string)
+	Revoked   func(ctx context.Context, version, why string) error
 
 	// reviewing lets one review at a time count the approvals: two that come
 	// together must not both think that they are the last but one.
 	reviewing sync.Mutex
+	// ruling is read by who acts on the rules, from before the look at them until
+	// it is stored: Enforce waits for those who have looked at older ones.
+	ruling sync.RWMutex
 }
 
 // now is the clock at the precision that is stored.
@@ -51,6 +56,9 @@ func target(digest string) string { return "version/" + digest }
 
 // next is hooks.Next with a word on what people can do about a refusal.
 func next(from hooks.State, e hooks.Event) (hooks.State, error) {
+	if from == hooks.StateRevoked {
+		return "", errs.New(errs.CodeRevoked, "cannot %s a hook version that is revoked", e).WithHint("%s", remedy(from, e))
+	}
 	to, err := hooks.Next(from, e)
 	if err == nil {
 		return to, nil
@@ -177,6 +185,8 @@ func (s *Service) Review(ctx context.Context, p auth.Principal, digest string, v
 func (s *Service) add(ctx context.Context, r Review, event hooks.Event, grant auth.Grant) error {
 	s.reviewing.Lock()
 	defer s.reviewing.Unlock()
+	s.ruling.RLock()
+	defer s.ruling.RUnlock()
 	life, err := s.Versions.Life(ctx, r.Version)
 	if err != nil {
 		return err
@@ -233,7 +243,8 @@ func (v Verdict) check(comment string, signature []byte) error {
 // approval finds the one person that the file adds to a version's signers.
 func (s *Service) approval(v Version, file []byte, now time.Time) (signing.Signer, signing.Standing, error) {
 	var none signing.Signer
-	st, before, err := s.rules().Examine(v.Script, v.Statement, v.Signatures)
+	rules := s.Rules()
+	st, before, err := rules.Examine(v.Script, v.Statement, v.Signatures)
 	if err != nil {
 		return none, before, err
 	}
@@ -241,7 +252,7 @@ func (s *Service) approval(v Version, file []byte, now time.Time) (signing.Signe
 		return none, before, errs.New(errs.CodeExpired, "cannot approve: the version was valid until %s",
 			time.Unix(st.Predicate.NotAfter, 0).UTC().Format(time.RFC3339)).WithHint("submit a new version")
 	}
-	_, after, err := s.rules().Examine(v.Script, v.Statement, append(slices.Clone(v.Signatures), file))
+	_, after, err := rules.Examine(v.Script, v.Statement, append(slices.Clone(v.Signatures), file))
 	if err != nil {
 		return none, before, err
 	}
@@ -251,21 +262,25 @@ func (s *Service) approval(v Version, file []byte, now time.Time) (signing.Signe
 	if i := slices.IndexFunc(after.Reviewers, func(r signing.Signer) bool { return !known(r) }); i >= 0 {
 		return after.Reviewers[i], after, nil
 	}
-	return none, before, s.whyNobody(before.Author, file)
+	return none, before, whyNobody(rules.Policy, after, file)
 }
 
 // whyNobody says why a well-formed file added no reviewer.
-func (s *Service) whyNobody(author signing.Signer, file []byte) error {
+func whyNobody(policy *signing.Policy, after signing.Standing, file []byte) error {
 	f, err := signing.ParseFile(file)
 	if err != nil {
 		return err
 	}
-	person, known := s.Policy.Person(f.Hint)
+	person, known := policy.Person(f.Hint)
+	void := slices.IndexFunc(after.Void, func(v signing.Void) bool { return v.KeyID == f.Hint })
 	switch {
+	case void >= 0:
+		return errs.New(after.Void[void].Code, "cannot count the approval of %s: %s", person.Name, after.Void[void].Reason).
+			At("signature").WithHint("sign with a key that counts")
 	case !known:
 		return errs.New(errs.CodeSignerUnknown, "cannot count the approval: key %s is not in the policy", f.Hint.Short()).
 			At("signature").WithHint("sign with the key that the policy lists for you: hookline policy show")
-	case person.Name == author.Person:
+	case person.Name == after.Author.Person:
 		return errs.New(errs.CodeSignerRole, "cannot count the approval: %s is the author", person.Name).
 			At("signature").WithHint("somebody else has to review it")
 	default:
@@ -273,6 +288,3 @@ func (s *Service) whyNobody(author signing.Signer, file []byte) error {
 			At("signature").WithHint("one more reviewer is needed, not one more signature")
 	}
 }
-
-// rules are what versions are held against now.
-func (s *Service) rules() signing.Rules { return signing.Rules{Policy: s.Policy, Now: s.Now()} }

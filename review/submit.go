@@ -34,6 +34,8 @@ func (s *Service) Submit(ctx context.Context, p auth.Principal, manifest, script
 	if err != nil {
 		return Life{}, err
 	}
+	s.ruling.RLock()
+	defer s.ruling.RUnlock()
 	st, standing, err := s.examine(manifest, script, statement, signature)
 	if err != nil {
 		return Life{}, err
@@ -90,7 +92,7 @@ func (s *Service) examine(manifest, script, statement, signature []byte) (hooks.
 	if err != nil {
 		return none, signing.Standing{}, err
 	}
-	st, standing, err := s.rules().Examine(script, statement, [][]byte{signature})
+	st, standing, err := s.Rules().Examine(script, statement, [][]byte{signature})
 	if err != nil {
 		return none, signing.Standing{}, err
 	}

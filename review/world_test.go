@@ -70,7 +70,7 @@ func newWorld(t *testing.T, change func(*signing.Policy)) *world {
 	clock := func() time.Time { return w.now }
 	w.s = &review.Service{
 		Versions: db, Changes: db, Gate: &auth.Gate{Accounts: db, Log: db, Now: clock},
-		Policy: w.policy, Now: clock, Activated: func(v string) { w.activated = append(w.activated, v) },
+		Rules: w.rules, Now: clock, Activated: func(v string) { w.activated = append(w.activated, v) },
 	}
 	return w
 }

@@ -23,7 +23,7 @@ func newCA() *cobra.Command {
 			if err := fromEnv(cmd, "data", "policy"); err != nil {
 				return err
 			}
-			p, _, err := server.LoadPolicy(policy)
+			p, err := server.LoadPolicy(policy)
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,7 @@
 // with mutual TLS, people over REST and in their browsers.
 //
 //	hooklined ca --data DIR --policy policy.yaml
-//	hooklined serve --data DIR --policy policy.yaml --setup-keys setup-keys.txt
+//	hooklined serve --data DIR --trust offline/trust.json --setup-keys setup-keys.txt
 //	hooklined export --data DIR --out FILE
 //	hooklined import --store mongodb://… --in FILE
 //

@@ -21,7 +21,7 @@ func newServe() *cobra.Command {
 			if err := store.beforeEnv(cmd); err != nil {
 				return err
 			}
-			if err := fromEnv(cmd, "data", "policy", "setup-keys"); err != nil {
+			if err := fromEnv(cmd, "data", "trust", "setup-keys"); err != nil {
 				return err
 			}
 			c.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
@@ -39,7 +39,7 @@ func newServe() *cobra.Command {
 	store.define(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.Data, "data", "", "folder of the server's own files: CA, admin.token, the embedded database")
-	f.StringVar(&c.Policy, "policy", "", "policy file")
+	f.StringVar(&c.Trust, "trust", "", "the deployment's trust metadata: trust.json of the offline folder; newer metadata comes by hookline trust publish")
 	f.StringVar(&c.SetupKeys, "setup-keys", "", "file with the hashes of setup keys")
 	f.StringVar(&c.GRPC, "grpc", "127.0.0.1:7443", "address for peers")
 	f.StringVar(&c.HTTP, "http", "127.0.0.1:7080", "address for people; plain HTTP on loopback only")

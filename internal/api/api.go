@@ -45,10 +45,37 @@ type Me struct {
 // Info is what anybody with a token may know of the deployment.
 type Info struct {
 	Deployment   string `json:"deployment"`
+	RootDigest   string `json:"root_digest" doc:"of the newest root of the trust metadata"`
 	Profile      string `json:"profile"`
 	PolicyDigest string `json:"policy_digest"`
 	Policy       []byte `json:"policy" doc:"the policy file, base64"`
 	Version      string `json:"version"`
+}
+
+// Trust is the deployment's trust metadata. Whoever gets it verifies it from
+// the root that it was told of by other ways.
+type Trust struct {
+	Bundle     []byte `json:"bundle" doc:"all metadata and its targets, base64"`
+	RootDigest string `json:"root_digest" doc:"of the newest root"`
+}
+
+// NewTrust brings newer trust metadata; its signatures decide.
+type NewTrust struct {
+	Bundle []byte `json:"bundle"`
+}
+
+// NewRevocations brings newer metadata of what is revoked; the revoker's
+// signature decides.
+type NewRevocations struct {
+	Metadata []byte `json:"metadata"`
+}
+
+// TrustChange says what became of newer trust metadata.
+type TrustChange struct {
+	Changed      bool   `json:"changed" doc:"false where it said nothing new"`
+	RootDigest   string `json:"root_digest"`
+	PolicyDigest string `json:"policy_digest"`
+	Revocations  int    `json:"revocations" doc:"how many there are"`
 }
 
 // NewToken asks for an API token; the user is made when it does not exist.
@@ -98,7 +125,23 @@ type Version struct {
 	Author      string           `json:"author,omitempty" doc:"policy person"`
 	Approvals   int              `json:"approvals"`
 	Needed      int              `json:"needed"`
+	Void        []VoidSignature  `json:"void,omitempty" doc:"signatures that do not count any more"`
+	Refusal     *Refusal         `json:"refusal,omitempty" doc:"why the version may not run as it stands; absent where enough people signed"`
 	Activation  *Activation      `json:"activation,omitempty"`
+}
+
+// VoidSignature is a reviewer's signature that does not count.
+type VoidSignature struct {
+	Person string `json:"person"`
+	KeyID  string `json:"key_id"`
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
+// Refusal says why something is refused, with a code of docs/refusals.md.
+type Refusal struct {
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
 }
 
 // Review is one reviewer's word.

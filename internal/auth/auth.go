@@ -41,6 +41,11 @@ const (
 	UsersManage   Permission = "users.manage"  // make a user; make a token for somebody else
 	AuditRead     Permission = "audit.read"
 	MetricsRead   Permission = "metrics.read"
+	TrustPublish  Permission = "trust.publish" // bring newer trust metadata; its signatures decide
+	TrustRevoke   Permission = "trust.revoke"  // bring a revoker's signature, which decides
+
+	// HooksRevoke is the server's own: it closes versions that the trust metadata does not let count any more.
+	HooksRevoke Permission = "hooks.revoke"
 )
 
 // User is a person or program with an account.

@@ -88,20 +88,20 @@ func (w *world) entries() []auth.Entry {
 
 // TestRoleTable spells the table out, cell by cell.
 func TestRoleTable(t *testing.T) {
-	common := []auth.Permission{auth.HooksRead, auth.JobsRead, auth.PeersRead, auth.TokensCreate, auth.LoginCreate}
+	common := []auth.Permission{auth.HooksRead, auth.JobsRead, auth.PeersRead, auth.TokensCreate, auth.LoginCreate, auth.TrustRevoke}
 	all := append(slices.Clone(common), auth.HooksSubmit, auth.HooksReview, auth.HooksActivate, auth.HooksDisable,
-		auth.UsersManage, auth.AuditRead, auth.MetricsRead)
+		auth.UsersManage, auth.AuditRead, auth.MetricsRead, auth.TrustPublish)
 	want := map[auth.Role][]auth.Permission{
 		auth.RoleAdmin:    all,
 		auth.RoleAuthor:   append(slices.Clone(common), auth.HooksSubmit),
 		auth.RoleReviewer: append(slices.Clone(common), auth.HooksReview),
-		auth.RoleOperator: append(slices.Clone(common), auth.HooksActivate, auth.HooksDisable, auth.AuditRead, auth.MetricsRead),
+		auth.RoleOperator: append(slices.Clone(common), auth.HooksActivate, auth.HooksDisable, auth.AuditRead, auth.MetricsRead, auth.TrustPublish),
 		auth.RoleViewer:   append(slices.Clone(common), auth.MetricsRead),
 		"":                nil,
 		"root":            nil,
 	}
 	for role, holds := range want {
-		for _, p := range append(slices.Clone(all), "", "*", "hooks") {
+		for _, p := range append(slices.Clone(all), "", "*", "hooks", auth.HooksRevoke) {
 			if got := role.Holds(p); got != slices.Contains(holds, p) {
 				t.Errorf("role %q holds %q: %v", role, p, got)
 			}

@@ -13,6 +13,10 @@ import (
 // user can have this name.
 const bootstrapActor = "bootstrap"
 
+// serverActor is the actor of what the server does by itself; it is no name of
+// a user.
+const serverActor = "(server)"
+
 // firstUser is the user that Bootstrap makes.
 const firstUser = "admin"
 
@@ -105,14 +109,14 @@ func (g *Gate) Bootstrap(ctx context.Context, deliver func(secret string) error)
 }
 
 func (g *Gate) bootstrapStore(ctx context.Context, t Token) error {
-	grant, err := g.systemGrant(TokensCreate, "the first token")
+	grant, err := g.system(bootstrapActor, TokensCreate, "user/"+firstUser, "the first token")
 	if err != nil {
 		return err
 	}
 	if err := g.Accounts.AddToken(ctx, t, grant); err != nil {
 		return err
 	}
-	grant, err = g.systemGrant(UsersManage, "the first user")
+	grant, err = g.system(bootstrapActor, UsersManage, "user/"+firstUser, "the first user")
 	if err != nil {
 		return err
 	}
@@ -120,13 +124,19 @@ func (g *Gate) bootstrapStore(ctx context.Context, t Token) error {
 	return g.Accounts.AddUser(ctx, u, grant)
 }
 
-// systemGrant is the one grant that no person asked for.
-func (g *Gate) systemGrant(perm Permission, detail string) (Grant, error) {
-	e, err := g.entry(string(perm), "user/"+firstUser, detail)
+// Server is a grant for what the server does by itself because of what people
+// signed; detail says what that is.
+func (g *Gate) Server(perm Permission, target, detail string) (Grant, error) {
+	return g.system(serverActor, perm, target, detail)
+}
+
+// system is a grant that no person asked for.
+func (g *Gate) system(actor string, perm Permission, target, detail string) (Grant, error) {
+	e, err := g.entry(string(perm), target, detail)
 	if err != nil {
 		return Grant{}, err
 	}
-	e.Actor = bootstrapActor
+	e.Actor = actor
 	return Grant{entry: &e}, nil
 }
 

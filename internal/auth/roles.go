@@ -6,23 +6,26 @@ import "slices"
 // a browser cookie that leaks can look, never act.
 var reads = []Permission{HooksRead, JobsRead, PeersRead, AuditRead, MetricsRead}
 
-// everybody is what each role holds: its own tokens and sign-in links, and
-// reading hooks, jobs and peers.
-var everybody = []Permission{HooksRead, JobsRead, PeersRead, TokensCreate, LoginCreate}
+// everybody is what each role holds: its own tokens and sign-in links,
+// reading hooks, jobs and peers, and carrying a revocation that a revoker has
+// signed.
+var everybody = []Permission{HooksRead, JobsRead, PeersRead, TokensCreate, LoginCreate, TrustRevoke}
 
 // Holds reports whether the role may use the permission. This is the whole
 // table:
 //
-//	            read*  tokens† submit review activate disable metrics audit users
-//	admin       yes    yes     yes    yes    yes      yes     yes     yes   yes
-//	author      yes    yes     yes
-//	reviewer    yes    yes            yes
-//	operator    yes    yes                   yes      yes     yes     yes
-//	viewer      yes    yes                                    yes
+//	            read*  tokens† revoke‡ submit review activate disable publish metrics audit users
+//	admin       yes    yes     yes     yes    yes    yes      yes     yes     yes     yes   yes
+//	author      yes    yes     yes     yes
+//	reviewer    yes    yes     yes            yes
+//	operator    yes    yes     yes                   yes      yes     yes     yes     yes
+//	viewer      yes    yes     yes                                            yes
 //
 // * hooks, jobs with results and problems, peers.
 // † tokens.create and logins.create, both for oneself only; users.manage is
 // what makes users and tokens for others.
+// ‡ trust.revoke carries metadata to the server; the signature of a revoker
+// decides. Nobody holds hooks.revoke.
 func (r Role) Holds(p Permission) bool {
 	if r == RoleAdmin {
 		return slices.Contains(allPermissions(), p)
@@ -38,7 +41,7 @@ func (r Role) extra() []Permission {
 	case RoleReviewer:
 		return []Permission{HooksReview}
 	case RoleOperator:
-		return []Permission{HooksActivate, HooksDisable, MetricsRead, AuditRead}
+		return []Permission{HooksActivate, HooksDisable, TrustPublish, MetricsRead, AuditRead}
 	case RoleViewer:
 		return []Permission{MetricsRead}
 	default:
@@ -71,6 +74,7 @@ func allPermissions() []Permission {
 	return []Permission{
 		HooksRead, HooksSubmit, HooksReview, HooksActivate, HooksDisable,
 		JobsRead, PeersRead, TokensCreate, LoginCreate, UsersManage, AuditRead, MetricsRead,
+		TrustPublish, TrustRevoke,
 	}
 }
 

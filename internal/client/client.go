@@ -101,6 +101,15 @@ func post[T any](ctx context.Context, c *Client, path string, body any) (T, erro
 	return call[T](ctx, c, http.MethodPost, path, nil, b)
 }
 
+func put[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		var none T
+		return none, errs.Wrap(errs.CodeInternal, err, "cannot encode the request")
+	}
+	return call[T](ctx, c, http.MethodPut, path, nil, b)
+}
+
 func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body []byte) (T, error) {
 	var out T
 	req, err := c.request(ctx, method, path, query, body)

@@ -49,6 +49,21 @@ func (c *Client) Info(ctx context.Context) (api.Info, error) {
 	return get[api.Info](ctx, c, "/api/info", nil)
 }
 
+// GetTrust is the deployment's trust metadata, which the caller has to verify.
+func (c *Client) GetTrust(ctx context.Context) (api.Trust, error) {
+	return get[api.Trust](ctx, c, "/api/trust", nil)
+}
+
+// PutTrust brings a newer bundle of trust metadata.
+func (c *Client) PutTrust(ctx context.Context, bundle []byte) (api.TrustChange, error) {
+	return put[api.TrustChange](ctx, c, "/api/trust", api.NewTrust{Bundle: bundle})
+}
+
+// PostRevocations brings newer metadata of what is revoked.
+func (c *Client) PostRevocations(ctx context.Context, metadata []byte) (api.TrustChange, error) {
+	return post[api.TrustChange](ctx, c, "/api/revocations", api.NewRevocations{Metadata: metadata})
+}
+
 // CreateToken makes a token, and its user where there is none.
 func (c *Client) CreateToken(ctx context.Context, t api.NewToken) (api.Token, error) {
 	return post[api.Token](ctx, c, "/api/tokens", t)

@@ -21,11 +21,14 @@ func (s *service) me(ctx context.Context, _ *nothing) (api.Me, error) {
 }
 
 func (s *service) info(context.Context, *nothing) (api.Info, error) {
+	_, file, root := s.Trust.Newest()
+	policy := s.Rules().Policy
 	return api.Info{
-		Deployment:   s.Policy.Deployment,
-		Profile:      string(s.Policy.Profile),
-		PolicyDigest: s.Policy.Digest,
-		Policy:       s.PolicyBytes,
+		Deployment:   policy.Deployment,
+		RootDigest:   root,
+		Profile:      string(policy.Profile),
+		PolicyDigest: policy.Digest,
+		Policy:       file,
 		Version:      s.Version,
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/api"
+	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/review"
 	"hookline/signing"
@@ -48,17 +49,29 @@ func problemBucketOf(p collector.Problem) api.ProblemBucket {
 }
 
 // versionOf maps a version; lists leave out the bytes and the reviews. Who
-// signed is worked out from the signatures under the policy, never from what
-// a row says.
-func versionOf(policy *signing.Policy, l review.Life, whole bool) api.Version {
+// signed is worked out from the signatures under the rules in force, never from
+// what a row says.
+func versionOf(rules signing.Rules, l review.Life, whole bool) api.Version {
 	v := l.Version
 	out := api.Version{
 		Digest: v.Digest, Hook: v.Hook, Number: v.Number, State: string(l.State()),
 		SubmittedBy: v.SubmittedBy, SubmittedAt: v.SubmittedAt, Activation: activationOf(l.Activation),
 	}
-	// A version that the policy no longer accepts has nobody's approval.
-	if _, standing, err := (signing.Rules{Policy: policy, Now: time.Now()}).Examine(v.Script, v.Statement, v.Signatures); err == nil {
+	// A version that the rules do not accept any more has nobody's approval.
+	_, standing, err := rules.Examine(v.Script, v.Statement, v.Signatures)
+	if err == nil {
 		out.Author, out.Approvals, out.Needed = standing.Author.Person, len(standing.Reviewers), standing.Needed
+		for _, void := range standing.Void {
+			out.Void = append(out.Void, api.VoidSignature{
+				Person: void.Person, KeyID: string(void.KeyID), Code: string(void.Code), Reason: void.Reason,
+			})
+		}
+	}
+	if err == nil && !standing.Met() && l.Activation != nil {
+		_, err = rules.Verify(v.Script, v.Statement, v.Signatures)
+	}
+	if err != nil {
+		out.Refusal = &api.Refusal{Code: string(errs.CodeOf(err)), Reason: err.Error()}
 	}
 	if !whole {
 		return out

@@ -19,6 +19,7 @@ import (
 const (
 	maxBodyBytes    = 1 << 20
 	maxVersionBytes = 512 << 10
+	maxTrustBytes   = 3 << 20 // a whole bundle as base64
 	maxBodyDepth    = 8
 	maxBodyValues   = 10_000
 )

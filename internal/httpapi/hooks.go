@@ -13,7 +13,7 @@ import (
 func (s *service) listHooks(ctx context.Context, in *Listing) (api.Page[api.Version], error) {
 	list, err := s.Versions.Hooks(ctx, in.After, in.Limit)
 	return page(list, err, in.Limit, func(l review.Life) (api.Version, string) {
-		return versionOf(s.Policy, l, false), l.Version.Hook
+		return versionOf(s.Rules(), l, false), l.Version.Hook
 	})
 }
 
@@ -25,7 +25,7 @@ func (s *service) listVersions(ctx context.Context, in *struct {
 ) (api.Page[api.Version], error) {
 	list, err := s.Versions.VersionsOf(ctx, in.Hook, in.Below, in.Limit)
 	return page(list, err, in.Limit, func(l review.Life) (api.Version, string) {
-		return versionOf(s.Policy, l, false), strconv.FormatInt(l.Version.Number, 10)
+		return versionOf(s.Rules(), l, false), strconv.FormatInt(l.Version.Number, 10)
 	})
 }
 
@@ -80,5 +80,5 @@ func (s *service) version(l review.Life, err error) (api.Version, error) {
 	if err != nil {
 		return api.Version{}, err
 	}
-	return versionOf(s.Policy, l, true), nil
+	return versionOf(s.Rules(), l, true), nil
 }

@@ -44,6 +44,15 @@ type Audit interface {
 	Entries(ctx context.Context, after string, limit int) ([]auth.Entry, error)
 }
 
+// Trust is the deployment's trust metadata.
+type Trust interface {
+	// Newest is the newest bundle, encoded, with the policy file in it and the digest of its newest root.
+	Newest() (bundle, policy []byte, root string)
+	// Replace takes a newer bundle, Push newer revocations alone; changed is false where they say nothing new.
+	Replace(ctx context.Context, p auth.Principal, bundle []byte) (changed bool, err error)
+	Push(ctx context.Context, p auth.Principal, metadata []byte) (changed bool, err error)
+}
+
 // Parts is what the API answers from.
 type Parts struct {
 	Gate      *auth.Gate
@@ -55,9 +64,9 @@ type Parts struct {
 	Peers     Peers
 	Audit     Audit
 
-	Policy      *signing.Policy
-	PolicyBytes []byte
-	Version     string // of the server
+	Rules   func() signing.Rules // that versions are held against now
+	Trust   Trust
+	Version string // of the server
 
 	// CheckScript refuses a script that cannot be compiled, before a version is submitted; may be nil.
 	CheckScript func(ctx context.Context, script, statement []byte) error

@@ -40,6 +40,9 @@ const anyone auth.Permission = ""
 func (s *service) register(rest huma.API) {
 	read(s, rest, "/api/me", "get-me", "Who am I", anyone, s.me)
 	read(s, rest, "/api/info", "get-info", "The deployment and its policy", anyone, s.info)
+	read(s, rest, "/api/trust", "get-trust", "The deployment's trust metadata, for the caller to verify", anyone, s.getTrust)
+	replace(s, rest, "/api/trust", "replace-trust", "Bring newer trust metadata; its signatures decide", s.putTrust)
+	change(s, rest, "/api/revocations", "push-revocations", "Bring a revoker's newer revocations; the signature decides", http.StatusOK, s.pushRevocations)
 	change(s, rest, "/api/tokens", "create-token", "Make a token, and its user where there is none", http.StatusCreated, s.createToken)
 	change(s, rest, "/api/login-links", "create-login-link", "Make a one-time link that signs a browser in", http.StatusCreated, s.createLogin)
 
@@ -79,9 +82,21 @@ func read[I, O any](s *service, rest huma.API, path, id, summary string, perm au
 
 // change registers a POST.
 func change[I, O any](s *service, rest huma.API, path, id, summary string, status int, f func(context.Context, *I) (O, error)) {
-	op := huma.Operation{Method: http.MethodPost, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, MaxBodyBytes: maxBodyBytes}
-	if id == "submit-version" {
+	write(s, rest, huma.Operation{Method: http.MethodPost, Path: path, OperationID: id, Summary: summary, DefaultStatus: status}, f)
+}
+
+// replace registers a PUT.
+func replace[I, O any](s *service, rest huma.API, path, id, summary string, f func(context.Context, *I) (O, error)) {
+	write(s, rest, huma.Operation{Method: http.MethodPut, Path: path, OperationID: id, Summary: summary, DefaultStatus: http.StatusOK}, f)
+}
+
+func write[I, O any](s *service, rest huma.API, op huma.Operation, f func(context.Context, *I) (O, error)) {
+	op.MaxBodyBytes = maxBodyBytes
+	switch op.OperationID {
+	case "submit-version":
 		op.MaxBodyBytes = maxVersionBytes
+	case "replace-trust":
+		op.MaxBodyBytes = maxTrustBytes
 	}
 	huma.Register(rest, op, func(ctx context.Context, in *I) (*body[O], error) {
 		return answer(ctx, s, in, f)

@@ -53,6 +53,16 @@ func (h *Hub) Send(_ context.Context, d collector.Dispatch) error {
 	return nil
 }
 
+// Cancel tells a peer that has a stream here that a job is over.
+func (h *Hub) Cancel(peerID, jobID, reason string) {
+	h.mu.Lock()
+	st := h.streams[peerID]
+	h.mu.Unlock()
+	if st != nil {
+		h.put(st, &jobpb.ServerMessage{Body: &jobpb.ServerMessage_Cancel{Cancel: &jobpb.Cancel{JobId: jobID, Reason: reason}}})
+	}
+}
+
 func notConnected(peerID string) error {
 	return errs.New(errs.CodePeerNotConnected, "peer %s has no stream on this server", peerID)
 }

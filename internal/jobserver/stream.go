@@ -83,12 +83,24 @@ func (s *Server) Stream(g peerStream) error {
 	if err := g.Send(s.welcome(st.epoch)); err != nil {
 		return err
 	}
+	changed, err := s.sendTrust(g)
+	if err != nil {
+		return err
+	}
 	if err := s.Hub.add(st); err != nil {
 		return err
 	}
 	opened()
 	s.Collector.Hello(p.ID)
-	return s.converse(st, g, in)
+	return s.converse(st, g, in, changed)
+}
+
+// sendTrust sends the newest trust metadata; changed is closed when there is
+// newer. A peer that reads slowly gets what is the newest by then, and never
+// what was in between.
+func (s *Server) sendTrust(g peerStream) (changed <-chan struct{}, err error) {
+	bundle, changed := s.Trust.Bundle()
+	return changed, g.Send(&jobpb.ServerMessage{Body: &jobpb.ServerMessage_Trust{Trust: &jobpb.Trust{Bundle: bundle}}})
 }
 
 func (s *Server) welcome(epoch int64) *jobpb.ServerMessage {
@@ -158,18 +170,24 @@ func checkState(st *jobpb.State, version string) (enroll.Hello, error) {
 }
 
 // converse carries messages both ways until the peer leaves, the stream is
-// replaced, or the server drains.
-func (s *Server) converse(st *stream, g peerStream, in <-chan item[*jobpb.PeerMessage]) error {
+// replaced, or the server drains. New trust metadata goes before what waits.
+func (s *Server) converse(st *stream, g peerStream, in <-chan item[*jobpb.PeerMessage], changed <-chan struct{}) (err error) {
 	var waits later
 	for {
 		select {
+		case <-changed:
+			if changed, err = s.sendTrust(g); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		select {
 		case <-st.ctx.Done():
 			return context.Cause(st.ctx)
+		case <-changed: // sent above
 		case m := <-st.out:
-			if j := m.GetJob(); j != nil {
-				j.TtlMs = max(0, j.GetDeadlineMs()-s.Now().UnixMilli())
-			}
-			if err := g.Send(m); err != nil || m.GetDrain() != nil {
+			if err := s.tell(g, m); err != nil || m.GetDrain() != nil {
 				return err
 			}
 		case it := <-in:
@@ -188,6 +206,14 @@ func (s *Server) converse(st *stream, g peerStream, in <-chan item[*jobpb.PeerMe
 			}
 		}
 	}
+}
+
+// tell sends what was queued; a job's time runs from when it is sent.
+func (s *Server) tell(g peerStream, m *jobpb.ServerMessage) error {
+	if j := m.GetJob(); j != nil {
+		j.TtlMs = max(0, j.GetDeadlineMs()-s.Now().UnixMilli())
+	}
+	return g.Send(m)
 }
 
 // hear answers one message, or keeps it until the store is back.

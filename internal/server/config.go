@@ -20,8 +20,8 @@ import (
 // Config is what a server is started with. Paths and addresses come from
 // flags; an error about one names its flag.
 type Config struct {
-	Data      string        // folder: database, CA, admin.token
-	Policy    string        // policy file
+	Data      string        // folder: database, CA, admin.token, trust.json
+	Trust     string        // file with trust metadata: offline/trust.json
 	SetupKeys string        // file with hashes of setup keys
 	Store     string        // path or mongodb:// address of the store, which may hold a password; "" is Data/hookline.db
 	StoreTime time.Duration // of one operation on a database server; 0 means 10 s
@@ -56,7 +56,7 @@ func (c Config) withDefaults() Config {
 // check refuses what could never work, before anything is opened.
 func (c Config) check() error {
 	for _, need := range []struct{ flag, value string }{
-		{"--data", c.Data}, {"--policy", c.Policy}, {"--setup-keys", c.SetupKeys},
+		{"--data", c.Data}, {"--trust", c.Trust}, {"--setup-keys", c.SetupKeys},
 	} {
 		if need.value == "" {
 			return errs.New(errs.CodeBadInput, "it must be given").At(need.flag)
@@ -105,17 +105,16 @@ func readCapped(flag, path string, limit int64) ([]byte, error) {
 
 func cannotRead(flag, path string, err error) error {
 	return errs.Wrap(errs.CodeBadInput, errs.Plain(err), "cannot read %s", path).At(flag).
-		WithHint("give %s the path of a file that hooklined may read; hookline policy init makes one", flag)
+		WithHint("give %s the path of a file that hooklined may read; hookline trust init makes the offline folder", flag)
 }
 
-// LoadPolicy reads the policy that --policy names, with its bytes.
-func LoadPolicy(path string) (*signing.Policy, []byte, error) {
+// LoadPolicy reads the policy that --policy of the CA's command names.
+func LoadPolicy(path string) (*signing.Policy, error) {
 	b, err := readCapped("--policy", path, signing.MaxPolicyBytes)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p, err := signing.ParsePolicyFile(path, b)
-	return p, b, err
+	return signing.ParsePolicyFile(path, b)
 }
 
 // MakeData makes the folder that --data names where it is missing.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"hookline/collector"
+	"hookline/internal/errs"
 	"hookline/internal/jobs"
 )
 
@@ -25,10 +26,22 @@ type metrics struct {
 	leases   prometheus.Gauge
 	settled  *prometheus.CounterVec
 	bytes    prometheus.Counter
+	codes    *prometheus.CounterVec
 	pass     pass
 }
 
-func newMetrics(streams func() int) *metrics {
+// trustFigures are what the metrics tell of the trust metadata.
+type trustFigures struct {
+	expires time.Duration // until it does
+	revoked int
+}
+
+func (s *Server) trustFigures() trustFigures {
+	t, now := s.trust.newest(), s.cfg.Now()
+	return trustFigures{expires: t.Freshness(now).Expires.Sub(now), revoked: t.Revoked().Len()}
+}
+
+func newMetrics(streams func() int, trusted func() trustFigures) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -50,11 +63,20 @@ func newMetrics(streams func() int) *metrics {
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hookline_upload_bytes_total", Help: "Bytes of results stored since the start, uncompressed.",
 		}),
+		codes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookline_hook_jobs_failed_total", Help: "Hook jobs that brought nothing since the start, by the code of docs/refusals.md.",
+		}, []string{"code"}),
 	}
+	expires := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hookline_trust_expires_seconds", Help: "Time until the trust metadata expires and peers run no hooks, negative when it has.",
+	}, func() float64 { return trusted().expires.Seconds() })
+	revoked := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hookline_revocations", Help: "Hooks, versions, keys and approvals that were revoked.",
+	}, func() float64 { return float64(trusted().revoked) })
 	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hookline_streams", Help: "Peers whose job stream is open.",
 	}, func() float64 { return float64(streams()) })
-	m.registry.MustRegister(m.requests, m.reports, m.ended, m.leases, m.settled, m.bytes, connected,
+	m.registry.MustRegister(m.requests, m.reports, m.ended, m.leases, m.settled, m.bytes, m.codes, connected, expires, revoked,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -73,8 +95,18 @@ func (m *metrics) observe(method, route string, status int, took time.Duration) 
 // methodLabel keeps invented methods from making series.
 func methodLabel(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodPost:
+	case http.MethodGet, http.MethodPost, http.MethodPut:
 		return method
+	}
+	return "other"
+}
+
+// codeLabel keeps codes that a peer invents from making series.
+func codeLabel(code string) string {
+	for _, known := range errs.Table() {
+		if string(known.Code) == code {
+			return code
+		}
 	}
 	return "other"
 }
@@ -144,6 +176,9 @@ func (c countedJobs) Settle(ctx context.Context, id string, d jobs.Decision, r *
 	s, err := c.Jobs.Settle(ctx, id, d, r, now)
 	if err == nil && s.OK {
 		c.m.ended.WithLabelValues(string(s.Job.Outcome)).Inc()
+		if s.Job.FailedCode != "" {
+			c.m.codes.WithLabelValues(codeLabel(s.Job.FailedCode)).Inc()
+		}
 		c.m.bytes.Add(float64(s.Job.Bytes))
 		c.m.settledLease(s.Job)
 	}

@@ -2,7 +2,7 @@
 // collector, the job server for peers, the REST API and the pages for people.
 // It decides nothing of its own but the order in which things start and stop.
 //
-//	s, err := server.New(ctx, server.Config{Data: dir, Policy: "policy.yaml", SetupKeys: "setup-keys.txt",
+//	s, err := server.New(ctx, server.Config{Data: dir, Trust: "offline/trust.json", SetupKeys: "setup-keys.txt",
 //		GRPC: "127.0.0.1:7443", HTTP: "127.0.0.1:7080"})
 //	if err != nil {
 //		return err
@@ -29,7 +29,6 @@ import (
 	"hookline/internal/enroll"
 	"hookline/internal/jobserver"
 	"hookline/review"
-	"hookline/signing"
 	"hookline/store"
 )
 
@@ -42,14 +41,14 @@ const (
 
 // Server is a server whose listeners are open.
 type Server struct {
-	cfg         Config
-	log         *slog.Logger
-	policy      *signing.Policy
-	policyBytes []byte
-	setupKeys   enroll.KeyHashes
-	httpTLS     *tls.Config // nil is plain HTTP
+	cfg       Config
+	log       *slog.Logger
+	setupKeys enroll.KeyHashes
+	httpTLS   *tls.Config // nil is plain HTTP
 
 	db        store.Store
+	trust     *keeper
+	verdicts  verdicts
 	ca        *enroll.CA
 	gate      *auth.Gate
 	review    *review.Service
@@ -135,13 +134,23 @@ func (s *Server) Run(ctx context.Context) error {
 		s.purgeLoop(matching, s.db, t.C)
 		return nil
 	})
+	parts.Go(func() error {
+		s.enforceLoop(matching)
+		return nil
+	})
+	parts.Go(func() error {
+		t := time.NewTicker(freshEvery)
+		defer t.Stop()
+		s.freshLoop(matching, t.C)
+		return nil
+	})
 	parts.Go(func() error { return ended("peers", s.jobs.Serve(serving, s.grpcListener, s.ca.ServerTLS(s.cfg.Now))) })
 	parts.Go(func() error { return ended("people", s.serveHTTP()) })
 	parts.Go(func() error {
 		<-serving.Done()
 		return s.stopHTTP(context.WithoutCancel(ctx))
 	})
-	s.log.InfoContext(ctx, "ready", "http", s.HTTPURL(), "grpc", s.GRPCAddress(), "deployment", s.policy.Deployment, "version", s.cfg.Version)
+	s.log.InfoContext(ctx, "ready", "http", s.HTTPURL(), "grpc", s.GRPCAddress(), "deployment", s.trust.newest().Policy().Deployment, "version", s.cfg.Version)
 	select {
 	case <-ctx.Done():
 	case <-down.Done(): // a part failed

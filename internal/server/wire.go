@@ -35,7 +35,7 @@ const (
 // anything is made in the data folder: a server that cannot start leaves no CA
 // and no token behind.
 func (s *Server) openSettings(ctx context.Context) (err error) {
-	if s.policy, s.policyBytes, err = LoadPolicy(s.cfg.Policy); err != nil {
+	if _, err = readTrust(s.cfg.Trust); err != nil {
 		return err
 	}
 	if s.setupKeys, err = loadSetupKeys(s.cfg.SetupKeys); err != nil {
@@ -60,13 +60,17 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	if s.db, err = open.Store(ctx, s.cfg.Store, open.Options{Log: s.log, Timeout: s.cfg.StoreTime}); err != nil {
 		return err
 	}
-	s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.policy.Deployment, s.cfg.Now())
+	s.gate = &auth.Gate{Accounts: s.db, Log: s.db, Now: s.cfg.Now}
+	s.trust = &keeper{path: filepath.Join(s.cfg.Data, keptTrustFile), gate: s.gate, now: s.cfg.Now, log: s.log}
+	if err := s.trust.start(ctx, s.cfg.Trust); err != nil {
+		return err
+	}
+	s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.trust.newest().Policy().Deployment, s.cfg.Now())
 	return err
 }
 
 // openGate makes the first user where there is none.
 func (s *Server) openGate(ctx context.Context) error {
-	s.gate = &auth.Gate{Accounts: s.db, Log: s.db, Now: s.cfg.Now}
 	path := filepath.Join(s.cfg.Data, adminTokenFile)
 	created, err := s.gate.Bootstrap(ctx, func(secret string) error {
 		if err := s.keepToken(ctx, path); err != nil {
@@ -101,7 +105,7 @@ func (s *Server) keepToken(ctx context.Context, path string) error {
 // openServices joins the domain to the store.
 func (s *Server) openServices(ctx context.Context) error {
 	s.hub = jobserver.NewHub()
-	s.metrics = newMetrics(s.hub.Len)
+	s.metrics = newMetrics(s.hub.Len, s.trustFigures)
 	if err := s.metrics.countLeases(ctx, s.db); err != nil {
 		return fmt.Errorf("count leases: %w", err)
 	}
@@ -117,20 +121,10 @@ func (s *Server) openServices(ctx context.Context) error {
 		Log:         s.log,
 	}
 	s.review = &review.Service{
-		Versions: s.db, Changes: s.db, Gate: s.gate, Policy: s.policy,
-		Now: s.cfg.Now, Activated: s.collector.ActivatedVersion,
+		Versions: s.db, Changes: s.db, Gate: s.gate, Rules: s.trust.rules,
+		Now: s.cfg.Now, Activated: s.collector.ActivatedVersion, Revoked: s.collector.Withdraw,
 	}
 	return nil
-}
-
-// signed hands out what people signed, for peers to check.
-func (s *Server) signed(ctx context.Context, version string) (collector.Signed, error) {
-	l, err := s.db.Life(ctx, version)
-	if err != nil {
-		return collector.Signed{}, err
-	}
-	v := l.Version
-	return collector.Signed{Statement: v.Statement, Script: v.Script, Signatures: v.Signatures}, nil
 }
 
 // openPeers makes what answers peers.
@@ -141,7 +135,7 @@ func (s *Server) openPeers(context.Context) error {
 		Uploads:   s.collector,
 		Peers:     s.db,
 		Enroller:  enroll.NewService(s.db, s.ca, s.setupKeys, s.cfg.Now),
-		Policy:    s.policyBytes,
+		Trust:     s.trust,
 		Name:      serverName,
 		Version:   s.cfg.Version,
 		Now:       s.cfg.Now,
@@ -172,11 +166,11 @@ func (s *Server) openPeople(context.Context) error {
 func (s *Server) handler(tlsConfig *tls.Config) (http.Handler, error) {
 	rest := httpapi.New(httpapi.Parts{
 		Gate: s.gate, Review: s.review, Versions: s.db, Collector: s.collector, Queries: s.db, Results: s.db, Peers: s.db, Audit: s.db,
-		Policy: s.policy, PolicyBytes: s.policyBytes, Version: s.cfg.Version, CheckScript: newLint(s.cfg.Sandbox, s.log),
+		Rules: s.trust.rules, Trust: s.trust, Version: s.cfg.Version, CheckScript: newLint(s.cfg.Sandbox, s.log),
 		Now: s.cfg.Now, Log: s.log, Observe: s.metrics.observe, Metrics: s.metrics.handler(),
 	})
 	pages, err := web.New(web.Parts{
-		Gate: s.gate, Queries: s.db, Results: s.db, Versions: s.db, Peers: s.db,
+		Gate: s.gate, Queries: s.db, Results: s.db, Versions: s.db, Peers: s.db, Rules: s.trust.rules,
 		Now: s.cfg.Now, Log: s.log, Secure: tlsConfig != nil,
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/auth"
+	"hookline/internal/errs"
 	"hookline/review"
 	"hookline/signing"
 )
@@ -69,7 +70,7 @@ func (s *site) version(w http.ResponseWriter, r *http.Request, p auth.Principal)
 	}
 	name := fmt.Sprintf("%s@%d", v.Hook, v.Number)
 	page := versionPage{
-		base: s.base("Hook "+name, p), Heading: "Hook " + name, Facts: versionFacts(l),
+		base: s.base("Hook "+name, p), Heading: "Hook " + name, Facts: versionFacts(l, s.Rules()),
 		May: maySections(st.Predicate), Fields: st.Predicate.Fields, Bounds: boundSections(st), Script: codeLines(string(v.Script)),
 		Statement: newField("Statement, the object that people signed", statement.String()),
 	}
@@ -81,22 +82,14 @@ func (s *site) version(w http.ResponseWriter, r *http.Request, p auth.Principal)
 	return s.render(w, http.StatusOK, "version", page)
 }
 
-func versionFacts(l review.Life) []fact {
+func versionFacts(l review.Life, rules signing.Rules) []fact {
 	v := l.Version
 	facts := []fact{
 		{Name: "Version digest", Text: v.Digest, Link: "/versions/" + v.Digest, ID: true},
 		{Name: "State", Text: string(l.State()), State: true},
 		{Name: "Submitted", Text: visible(v.SubmittedBy) + ", " + stamp(v.SubmittedAt)},
 	}
-	var approved []string
-	for _, r := range l.Reviews {
-		if r.Verdict == review.VerdictApprove {
-			approved = append(approved, visible(r.Person))
-		}
-	}
-	if len(approved) > 0 {
-		facts = append(facts, fact{Name: "Approved by", Text: strings.Join(approved, ", ")})
-	}
+	facts = append(facts, standingFacts(v, rules)...)
 	if a := l.Activation; a != nil {
 		facts = append(facts,
 			fact{Name: "Results", Text: fmt.Sprintf("%d of %d", a.Ledger.Received, a.Quantity)},
@@ -107,6 +100,31 @@ func versionFacts(l review.Life) []fact {
 		}
 	}
 	return facts
+}
+
+// standingFacts are whose signatures count now, and whose do not, by the
+// verifier and not by what a row says.
+func standingFacts(v review.Version, rules signing.Rules) []fact {
+	_, standing, err := rules.Examine(v.Script, v.Statement, v.Signatures)
+	if err != nil {
+		return []fact{{Name: "Refused", Text: visible(fmt.Sprintf("%v (%s)", err, errs.CodeOf(err)))}}
+	}
+	var approved []string
+	for _, r := range standing.Reviewers {
+		approved = append(approved, visible(r.Person))
+	}
+	facts := []fact{{Name: "Approved by", Text: fmt.Sprintf("%s (%d of %d)", orNobody(strings.Join(approved, ", ")), len(approved), standing.Needed)}}
+	for _, void := range standing.Void {
+		facts = append(facts, fact{Name: "Does not count", Text: visible(fmt.Sprintf("%s: %s (%s)", void.Person, void.Reason, void.Code))})
+	}
+	return facts
+}
+
+func orNobody(s string) string {
+	if s == "" {
+		return "nobody"
+	}
+	return s
 }
 
 // maySections are what a hook may do on a machine, in the words of a reviewer.

@@ -27,6 +27,7 @@ import (
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/review"
+	"hookline/signing"
 )
 
 //go:embed templates static
@@ -54,6 +55,7 @@ type Parts struct {
 	Results  Results
 	Versions Versions
 	Peers    Peers
+	Rules    func() signing.Rules // that versions are held against now
 	Now      func() time.Time
 	Log      *slog.Logger
 	Secure   bool // served over TLS: cookies are Secure

@@ -127,7 +127,7 @@ func (c *checker) token(t auth.Token) error {
 
 func (c *checker) version(v review.Version) error {
 	switch v.State {
-	case hooks.StateSubmitted, hooks.StateChangesRequested, hooks.StateRejected, hooks.StateApproved:
+	case hooks.StateSubmitted, hooks.StateChangesRequested, hooks.StateRejected, hooks.StateApproved, hooks.StateRevoked:
 	default:
 		return fmt.Errorf("a version is never %q", clip(string(v.State)))
 	}

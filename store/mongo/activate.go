@@ -10,6 +10,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/review"
 	"hookline/store"
 )
 
@@ -232,8 +233,13 @@ func (d *DB) changedSince(ctx context.Context, superseded activationDoc, by stri
 // Disable moves an activation from one state to disabled; errs.CodeConflict
 // where it is no longer in from.
 func (d *DB) Disable(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error {
+	return d.close(ctx, digest, from, hooks.StateDisabled, reason, at, g)
+}
+
+// close moves an activation to a state in which nothing is leased.
+func (d *DB) close(ctx context.Context, digest string, from, to hooks.State, reason string, at time.Time, g auth.Grant) error {
 	return d.audited(ctx, g, where(d.activations, digest), func(ctx context.Context, entry string) error {
-		ok, err := d.moveState(ctx, digest, from, hooks.StateDisabled, reason, at, m{{Key: "audit", Value: entry}})
+		ok, err := d.moveState(ctx, digest, from, to, reason, at, m{{Key: "audit", Value: entry}})
 		if err != nil || ok {
 			return err
 		}
@@ -242,6 +248,41 @@ func (d *DB) Disable(ctx context.Context, digest string, from hooks.State, reaso
 			return err
 		}
 		return activationNotIn(have.activation(), from)
+	})
+}
+
+// Revoke moves a version that was never activated, or an activation, from one
+// state to revoked; errs.CodeConflict where it is no longer in from.
+func (d *DB) Revoke(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error {
+	if !review.Activated(from) {
+		return d.revokeVersion(ctx, digest, from, g)
+	}
+	return d.close(ctx, digest, from, hooks.StateRevoked, reason, at, g)
+}
+
+// revokeVersion is for a version without an activation. One that gets its
+// activation between look and update keeps both: the activation is what counts,
+// and the caller, who looks again, finds it.
+func (d *DB) revokeVersion(ctx context.Context, digest string, from hooks.State, g auth.Grant) error {
+	return d.audited(ctx, g, where(d.versions, digest), func(ctx context.Context, entry string) error {
+		if have, err := d.Activation(ctx, digest); err == nil {
+			return activationNotIn(have, from)
+		} else if !errs.Is(err, errs.CodeNotFound) {
+			return err
+		}
+		ok, err := d.change(ctx, d.versions, m{{Key: "_id", Value: digest}, {Key: "state", Value: from}},
+			m{{Key: "$set", Value: m{{Key: "state", Value: hooks.StateRevoked}, {Key: "audit", Value: entry}}}})
+		if err != nil || ok {
+			return err
+		}
+		v, err := one[versionDoc](ctx, d, d.versions, byID(digest))
+		if none(err) {
+			return store.NoVersion(digest)
+		}
+		if err != nil || v.Audit == entry { // sent twice
+			return err
+		}
+		return versionNotIn(v, from)
 	})
 }
 

@@ -166,6 +166,8 @@ type nobody struct{}
 
 func (nobody) Connected(string) bool { return false }
 
+func (nobody) Cancel(string, string, string) {}
+
 func (nobody) Send(context.Context, collector.Dispatch) error {
 	return errs.New(errs.CodePeerNotConnected, "nobody is connected")
 }

@@ -216,6 +216,37 @@ func (d *DB) Disable(ctx context.Context, digest string, from hooks.State, reaso
 	})
 }
 
+// Revoke moves a version that was never activated, or an activation, from one
+// state to revoked; errs.CodeConflict where it is no longer in from.
+func (d *DB) Revoke(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error {
+	return d.audited(ctx, g, func(t *tx) error {
+		if !review.Activated(from) {
+			return revokeVersion(ctx, t, digest, from)
+		}
+		ok, err := changeState(t, digest, from, hooks.StateRevoked, reason, at)
+		if err == nil && !ok {
+			return activationNotIn(ctx, t, digest, from)
+		}
+		return err
+	})
+}
+
+func revokeVersion(ctx context.Context, t *tx, digest string, from hooks.State) error {
+	n, err := t.exec(`UPDATE hook_versions SET state = 'revoked' WHERE digest = ? AND state = ?
+		AND NOT EXISTS (SELECT 1 FROM activations a WHERE a.digest = hook_versions.digest)`, digest, string(from))
+	if err != nil || n > 0 {
+		return err
+	}
+	a, err := activation(ctx, t, digest)
+	if errs.Is(err, errs.CodeNotFound) {
+		return versionNotIn(ctx, t, digest, from)
+	}
+	if err != nil {
+		return err
+	}
+	return store.NoLonger(digest, a.State, from)
+}
+
 // activationNotIn says why an activation's state did not change.
 func activationNotIn(ctx context.Context, t *tx, digest string, from hooks.State) error {
 	a, err := activation(ctx, t, digest)

@@ -70,6 +70,11 @@ func runEveryAction(t *testing.T, d *DB) {
 		},
 		func(g auth.Grant) error { return d.Disable(ctx, "d", hooks.StateExpired, "", now, g) },
 		func(g auth.Grant) error { return d.Activate(ctx, a, hooks.StateDisabled, g) },
+		func(g auth.Grant) error { return d.Revoke(ctx, "d", hooks.StateActive, "", now, g) },
+		func(g auth.Grant) error {
+			return d.AddVersion(ctx, review.Version{Digest: "d2", Hook: "h", Number: 2, State: hooks.StateSubmitted}, g)
+		},
+		func(g auth.Grant) error { return d.Revoke(ctx, "d2", hooks.StateSubmitted, "", now, g) },
 		func(auth.Grant) error { return d.AddPeer(ctx, enroll.Peer{ID: "p", SPKI: "s"}) },
 		func(auth.Grant) error { _, err := d.Connect(ctx, "p", "s", enroll.Hello{}, now); return err },
 		func(auth.Grant) error { _, err := d.Disconnect(ctx, "p", 1, now); return err },

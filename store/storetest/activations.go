@@ -8,6 +8,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/internal/jobs"
 )
 
 func activationTests() []test {
@@ -17,6 +18,8 @@ func activationTests() []test {
 		{"activate again", activateAgain},
 		{"quantity never falls below the ledger", quantityBelowLedger},
 		{"disable and change state", disable},
+		{"revoke an activation", revokeActivation},
+		{"revoke a version", revokeVersion},
 		{"matched by key while active", byKeys},
 	}
 }
@@ -121,6 +124,58 @@ func disable(k *kit) {
 	k.must(err)
 	same(k, got, a)
 	k.refused(k.Disable(k.ctx, "none", hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
+}
+
+// What is out when an activation is revoked is still settled, and counted.
+func revokeActivation(k *kit) {
+	a := k.active("taint", 3)
+	j := k.taken(a.Digest)
+	k.refused(k.Revoke(k.ctx, a.Digest, hooks.StatePaused, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
+	k.refused(k.Revoke(k.ctx, "none", hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
+	k.advance(time.Minute)
+	k.must(k.Revoke(k.ctx, a.Digest, hooks.StateActive, "alice revoked the key", k.clock(), k.grant(auth.HooksDisable)))
+	entry := k.entries()[0]
+	if entry.Outcome != auth.OutcomeOK {
+		k.Errorf("the audit log says %q", entry.Outcome)
+	}
+	a.State, a.Reason, a.ChangedAt = hooks.StateRevoked, "alice revoked the key", k.clock()
+	a.Ledger = hooks.Ledger{Issued: 1, Leased: 1}
+	got, err := k.Activation(k.ctx, a.Digest)
+	k.must(err)
+	same(k, got, a)
+	k.refused(k.lease(k.next(a.Digest)), errs.CodeHookNotActive)
+	if found, err := k.ActiveByKeys(k.ctx, a.Keys); err != nil || len(found) != 0 {
+		k.Errorf("a revoked version is matched: %d, %v", len(found), err)
+	}
+	s, err := k.Settle(k.ctx, j.ID, jobs.Decision{Status: jobs.Failed, Outcome: hooks.OutcomeCancelled, Code: string(errs.CodeRevoked)}, nil, k.clock())
+	if err != nil || !s.OK || s.Activation.State != hooks.StateRevoked || s.Activation.Ledger != (hooks.Ledger{Issued: 1, Cancelled: 1}) {
+		k.Errorf("settled after the revocation: %+v, %v", s, err)
+	}
+	k.refused(k.Activate(k.ctx, a, hooks.StateActive, k.grant(auth.HooksActivate)), errs.CodeConflict)
+	k.refused(k.Revoke(k.ctx, a.Digest, hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
+	k.ledger(a.Digest)
+}
+
+func revokeVersion(k *kit) {
+	for i, from := range []hooks.State{hooks.StateSubmitted, hooks.StateChangesRequested, hooks.StateApproved} {
+		v := k.version(fmt.Sprintf("hook%d", i), 1)
+		if from != hooks.StateSubmitted {
+			k.must(k.AddReview(k.ctx, k.approval(v.Digest, "bob"), hooks.StateSubmitted, from, k.grant(auth.HooksReview)))
+		}
+		k.refused(k.Revoke(k.ctx, v.Digest, hooks.StateRejected, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
+		k.must(k.Revoke(k.ctx, v.Digest, from, "", k.clock(), k.grant(auth.HooksDisable)))
+		if got := k.life(v.Digest); got.State() != hooks.StateRevoked || got.Activation != nil || len(got.Version.Signatures) == 0 {
+			k.Errorf("from %s: %s, %d signatures", from, got.State(), len(got.Version.Signatures))
+		}
+		k.refused(k.Activate(k.ctx, k.activation(v, 3), hooks.StateApproved, k.grant(auth.HooksActivate)), errs.CodeConflict)
+		k.refused(k.AddReview(k.ctx, k.approval(v.Digest, "carol"), hooks.StateSubmitted, hooks.StateApproved, k.grant(auth.HooksReview)), errs.CodeConflict)
+	}
+	k.refused(k.Revoke(k.ctx, "none", hooks.StateSubmitted, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
+	a := k.active("taint", 3)
+	k.refused(k.Revoke(k.ctx, a.Digest, hooks.StateApproved, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
+	if got := k.state(a.Digest); got != hooks.StateActive {
+		k.Errorf("a refused revocation left the activation %s", got)
+	}
 }
 
 func byKeys(k *kit) {
