@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-
 	"hookline/signing"
 	"hookline/signing/trust"
 )
@@ -171,4 +170,3 @@ func compare(a, b []string) []string {
 	}
 	return out
 }
-

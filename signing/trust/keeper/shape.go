@@ -16,9 +16,6 @@ import (
 	"hookline/signing/trust"
 )
 
-// signedAtField is the member of every signed part that says when it was made.
-const signedAtField = "x-hookline-signed-at"
-
 // sheet is one piece of metadata: what is signed, and the signatures so far.
 type sheet struct {
 	role     string
@@ -147,31 +144,22 @@ func Revokers(p *signing.Policy) []signing.PublicKey {
 	return all
 }
 
-// note is what stands beside a revocation.
-type note struct {
-	Reason string `json:"reason"`
-	By     string `json:"by"`
-	At     string `json:"at"`
-}
-
 func (r *revocationsSheet) finish() error {
 	targets := metadata.Targets(r.expires).Signed
 	targets.Version = r.version
 	targets.UnrecognizedFields = signedAtMember(r.signedAt)
 	for _, one := range r.list {
-		b, err := json.Marshal(note{one.Reason, one.By, one.At.UTC().Format(time.RFC3339)})
+		path, target, err := trust.RevocationTarget(one)
 		if err != nil {
 			return errs.Wrap(errs.CodeInternal, err, "cannot encode a revocation")
 		}
-		f, custom := targetOf(nil), json.RawMessage(b)
-		f.Custom = &custom
-		targets.Targets[one.ID()] = f
+		targets.Targets[path] = target
 	}
 	return r.build(targets)
 }
 
 func signedAtMember(at time.Time) map[string]any {
-	return map[string]any{signedAtField: at.UTC().Format(time.RFC3339)}
+	return map[string]any{trust.SignedAtMember: at.UTC().Format(time.RFC3339)}
 }
 
 func targetOf(b []byte) *metadata.TargetFiles {
@@ -272,15 +260,15 @@ func parseRevocations(b []byte) (*revocationsSheet, error) {
 	}
 	for path, f := range m.Signed.Targets {
 		kind, value, _ := strings.Cut(path, "/")
-		var n note
-		if f == nil || f.Custom == nil || json.Unmarshal(*f.Custom, &n) != nil {
+		var note struct{ At, By, Reason string }
+		if f == nil || f.Custom == nil || json.Unmarshal(*f.Custom, &note) != nil {
 			return nil, foreign(s.role)
 		}
-		at, err := time.Parse(time.RFC3339, n.At)
+		at, err := time.Parse(time.RFC3339, note.At)
 		if err != nil {
 			return nil, foreign(s.role)
 		}
-		one := signing.Revocation{Kind: signing.RevocationKind(kind), Value: value, Reason: n.Reason, By: n.By, At: at.UTC()}
+		one := signing.Revocation{Kind: signing.RevocationKind(kind), Value: value, Reason: note.Reason, By: note.By, At: at.UTC()}
 		if err := one.Validate(); err != nil {
 			return nil, err
 		}
@@ -308,7 +296,7 @@ func parse[T metadata.Roles](role string, b []byte) (*metadata.Metadata[T], shee
 }
 
 func (s *sheet) head(version int64, expires time.Time, more map[string]any) error {
-	text, _ := more[signedAtField].(string)
+	text, _ := more[trust.SignedAtMember].(string)
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil || version < 1 {
 		return foreign(s.role)
