@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/asn1"
+	"io"
 	"math/big"
 	"net"
 	"slices"
@@ -62,8 +63,8 @@ func (a Agent) Keys() ([]AgentKey, error) {
 		return nil, err
 	}
 	if len(listed) == 0 {
-		return nil, errs.New(errs.CodeNotFound, "the ssh-agent shows no key").
-			WithHint("add one: ssh-add FILE; a locked agent shows none either: unlock it with ssh-add -X")
+		return nil, errs.New(errs.CodeNotFound, "the ssh-agent shows no key: it holds none, or is locked").
+			WithHint("add one with ssh-add FILE, or unlock it with ssh-add -X")
 	}
 	if len(listed) > maxAgentKeys {
 		return nil, errs.New(errs.CodeTooLarge, "cannot use the ssh-agent: it shows more than %d keys", maxAgentKeys)
@@ -205,7 +206,8 @@ func (a Agent) ask(within time.Duration, talk func(agent.ExtendedAgent) error) e
 	if err := conn.SetDeadline(deadline); err != nil {
 		return errs.Wrap(errs.CodeUnavailable, err, "cannot reach the ssh-agent")
 	}
-	if err := talk(agent.NewClient(conn)); err != nil {
+	// Without Close the client asks one thing at a time and leaves nothing behind.
+	if err := talk(agent.NewClient(struct{ io.ReadWriter }{conn})); err != nil {
 		// The client drops what kind of error it met.
 		return agentError(err, !time.Now().Before(deadline))
 	}

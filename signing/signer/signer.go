@@ -141,6 +141,9 @@ func (s *Signer) Sign(statement []byte) (file []byte, err error) {
 // bytes that are bound to their use, such as trust metadata; see Sign.
 func (s *Signer) SignBytes(message []byte) ([]byte, error) {
 	sig, err := s.sign(message)
+	if _, said := errs.As(err); said {
+		return nil, err
+	}
 	if err != nil {
 		return nil, errs.Wrap(errs.CodeKeyInvalid, err, "cannot sign")
 	}
