@@ -294,10 +294,12 @@ func (t *Trusted) Push(revocations []byte) (*Trusted, error) {
 	next := *t
 	next.revoked = t.revoked.With(list...)
 	newer := m.Signed.Version > t.newest
-	if !newer && next.revoked.Len() == t.revoked.Len() {
+	// Update knows of the newest, and has yet to bring its bytes along.
+	unnamed := len(t.bundle.Pushed) == 0 && m.Signed.Version > t.roles[len(t.roles)-1].Version
+	if !newer && !unnamed && next.revoked.Len() == t.revoked.Len() {
 		return t, nil
 	}
-	if newer || len(t.bundle.Pushed) == 0 && m.Signed.Version > t.roles[len(t.roles)-1].Version {
+	if newer || unnamed {
 		next.bundle.Pushed, next.newest = revocations, max(t.newest, m.Signed.Version)
 	}
 	return &next, nil
