@@ -26,7 +26,7 @@ import (
 	"hookline/sandbox"
 	"hookline/signing"
 	"hookline/signing/signer"
-	"hookline/signing/trust"
+	"hookline/signing/trust/keeper"
 )
 
 // bin is the folder of the programs, built once; other users may run them.
@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			e.Setenv("NOBODY", enroll.Line{
 				Address: "127.0.0.1:1", Deployment: "d-00112233445566778899aabbccddeeff", SetupKey: enroll.NewSetupKey(),
-				PolicyDigest: strings.Repeat("ab", 32), CADigest: strings.Repeat("cd", 32),
+				RootDigest: strings.Repeat("ab", 32), CADigest: strings.Repeat("cd", 32),
 			}.String())
 			return nil
 		},
@@ -109,10 +109,40 @@ func pinned(state, profile string) error {
 	if err := os.MkdirAll(filepath.Join(state, "net"), 0o755); err != nil {
 		return err
 	}
-	return guard.Enroll(filepath.Join(state, "guard"), guard.Enrolment{
-		Anchor: trust.Anchor{PolicyDigest: signing.PolicyDigest(p.YAML()), Deployment: p.Deployment},
-		Policy: p.YAML(), PeerSPKI: strings.Repeat("ab", 32), AcceptSolo: true, Now: time.Now,
-	})
+	e, err := founded(p, alice)
+	if err != nil {
+		return err
+	}
+	return guard.Enroll(filepath.Join(state, "guard"), e)
+}
+
+// founded is an enrolment in a new deployment of one person.
+func founded(p signing.Policy, alice *signer.Signer) (guard.Enrolment, error) {
+	dir, err := os.MkdirTemp("", "hookline-offline")
+	if err != nil {
+		return guard.Enrolment{}, err
+	}
+	defer os.RemoveAll(dir)
+	people, err := keeper.Init(dir, keeper.Plan{Policy: p.YAML()}, time.Now)
+	if err == nil {
+		_, err = people.Sign(alice)
+	}
+	if err == nil {
+		_, err = people.Freshen(alice, 0)
+	}
+	if err != nil {
+		return guard.Enrolment{}, err
+	}
+	anchor, err := people.Anchor()
+	if err != nil {
+		return guard.Enrolment{}, err
+	}
+	bundle, err := people.Bundle()
+	if err != nil {
+		return guard.Enrolment{}, err
+	}
+	raw, err := bundle.Encode()
+	return guard.Enrolment{Anchor: anchor, Trust: raw, PeerSPKI: strings.Repeat("ab", 32), AcceptSolo: true, Now: time.Now}, err
 }
 
 // running waits for a guard.

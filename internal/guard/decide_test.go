@@ -11,6 +11,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/signing"
+	"hookline/signing/trust"
 )
 
 // Every refusal of the decision, each with really signed material: the code
@@ -82,7 +83,7 @@ func TestDecision(t *testing.T) {
 			return k.run(o, func(p *hooks.Predicate) { p.NotAfter = start.Add(time.Minute).Unix() })
 		}},
 		{name: "no more, by the trusted time", code: errs.CodeExpired, setup: func(k *kit, g *Guard) {
-			k.change(g, func(s *State) { s.Floor = start.Add(7 * 24 * time.Hour) })
+			k.change(g, func(s *State) { s.Floor.At = start.Add(7 * 24 * time.Hour) })
 		}, run: func(k *kit, o string) *guardwire.Run { return k.run(o, nil) }},
 		{name: "lives too long", code: errs.CodeLifetimeTooLong, run: func(k *kit, o string) *guardwire.Run {
 			return k.run(o, func(p *hooks.Predicate) { p.NotAfter = start.Add(8 * 24 * time.Hour).Unix() })
@@ -329,16 +330,37 @@ func TestOwnerDenies(t *testing.T) {
 	}
 }
 
-func TestPolicyThatIsNotThePinnedOneIsRefused(t *testing.T) {
+// What lies in the folder is verified like what comes from the server.
+func TestMetadataOfTheFolderIsNotBelieved(t *testing.T) {
 	k := newKit(t).enroll()
-	path := filepath.Join(k.dir, policyName)
+	path := filepath.Join(k.dir, trustFile)
 	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	k.ok(err)
+	var bundle trust.Bundle
+	bundle, err = trust.ParseBundle(b)
+	k.ok(err)
+	for name, tc := range map[string]struct {
+		change func(*trust.Bundle)
+		code   errs.Code
+	}{
+		"a laxer policy": {func(b *trust.Bundle) {
+			b.Policy = bytes.Replace(b.Policy, []byte("reviewers: 2"), []byte("reviewers: 1"), 1)
+		}, errs.CodeTrustMixed},
+		"another root": {func(b *trust.Bundle) {
+			b.Roots = [][]byte{bytes.Replace(b.Roots[0], []byte(`"version":1`), []byte(`"version":2`), 1)}
+		}, errs.CodeTrustRoot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := bundle
+			tc.change(&other)
+			raw, err := other.Encode()
+			k.ok(err)
+			k.ok(os.WriteFile(path, raw, 0o600))
+			_, err = Open(k.options())
+			wantCode(t, err, tc.code)
+		})
 	}
-	if err := os.WriteFile(path, bytes.Replace(b, []byte("reviewers: 2"), []byte("reviewers: 1"), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	k.ok(os.Remove(path))
 	_, err = Open(k.options())
-	wantCode(t, err, errs.CodePolicyDigest)
+	wantCode(t, err, errs.CodeTrustMissing)
 }

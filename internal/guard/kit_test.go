@@ -21,7 +21,7 @@ import (
 	"hookline/sandbox"
 	"hookline/signing"
 	"hookline/signing/signer"
-	"hookline/signing/trust"
+	"hookline/signing/trust/keeper"
 
 	"github.com/google/uuid"
 )
@@ -66,12 +66,14 @@ func newSigner(t testing.TB, name string) *signer.Signer {
 	return s
 }
 
-// kit is an enrolled machine of a deployment where alice writes and bob, carol
-// and dave review; mallory is a stranger.
+// kit is an enrolled machine of a deployment where alice writes and bob and
+// carol review, dave operates and revokes; mallory is a stranger.
 type kit struct {
 	t                                testing.TB
 	dir                              string
 	clock                            *clock
+	boot                             *uptime
+	offline                          *keeper.Keeper // of the deployment's people, nil until it is asked for
 	alice, bob, carol, dave, mallory *signer.Signer
 	policy                           signing.Policy
 	sandbox                          sandboxFunc
@@ -96,7 +98,7 @@ func answers(fields hooks.Fields) sandboxFunc {
 func newKit(t testing.TB) *kit {
 	t.Helper()
 	k := &kit{
-		t: t, dir: t.TempDir(), clock: &clock{now: start.Add(time.Hour)},
+		t: t, dir: t.TempDir(), clock: &clock{now: start.Add(time.Hour)}, boot: &uptime{Boot: Boot{ID: "boot 1", Since: time.Hour}},
 		alice: newSigner(t, "alice"), bob: newSigner(t, "bob"), carol: newSigner(t, "carol"),
 		dave: newSigner(t, "dave"), mallory: newSigner(t, "mallory"), sandbox: answers(hooks.Fields{"Answer": "42"}),
 	}
@@ -110,23 +112,16 @@ func newKit(t testing.TB) *kit {
 			person("alice", k.alice, signing.RoleAuthor, signing.RoleReviewer),
 			person("bob", k.bob, signing.RoleReviewer),
 			person("carol", k.carol, signing.RoleReviewer),
-			person("dave", k.dave, signing.RoleOperator),
+			person("dave", k.dave, signing.RoleOperator, signing.RoleRevoker),
 		},
 	}
 	return k
 }
 
-// enroll pins the kit's policy.
+// enroll pins the root of the kit's deployment.
 func (k *kit) enroll() *kit {
 	k.t.Helper()
-	policy := k.policy.YAML()
-	err := Enroll(k.dir, Enrolment{
-		Anchor: trust.Anchor{PolicyDigest: signing.PolicyDigest(policy), Deployment: deployment},
-		Policy: policy, PeerSPKI: ownSPKI, AcceptSolo: true, Now: k.clock.Now,
-	})
-	if err != nil {
-		k.t.Fatal(err)
-	}
+	k.ok(Enroll(k.dir, k.enrolment()))
 	return k
 }
 
@@ -142,7 +137,7 @@ func (k *kit) options() Options {
 				return k.real
 			}
 			return k.sandbox
-		}, Now: k.clock.Now, Log: slog.New(slog.DiscardHandler),
+		}, Now: k.clock.Now, Boot: k.boot.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

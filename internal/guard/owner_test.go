@@ -18,7 +18,6 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/signing"
-	"hookline/signing/trust"
 )
 
 const stranger = 54321 // a uid that is neither root nor ours
@@ -253,50 +252,34 @@ func FuzzOwnerRequest(f *testing.F) {
 
 func TestEnroll(t *testing.T) {
 	k := newKit(t)
-	policy := k.policy.YAML()
-	e := Enrolment{
-		Anchor: trust.Anchor{PolicyDigest: signing.PolicyDigest(policy), Deployment: deployment},
-		Policy: policy, PeerSPKI: ownSPKI, Now: k.clock.Now,
-	}
+	e := k.enrolment()
 	_, err := Open(k.options())
 	wantCode(t, err, errs.CodeNotEnrolled)
 	forged := e
-	forged.Policy = append([]byte("# forged\n"), policy...)
-	wantCode(t, Enroll(k.dir, forged), errs.CodePolicyDigest)
+	forged.Anchor.RootDigest = strings.Repeat("ab", 32)
+	wantCode(t, Enroll(k.dir, forged), errs.CodeTrustRoot)
 	if Enrolled(k.dir) {
 		t.Fatal("a refused enrolment left a pin")
 	}
-	if err := Enroll(k.dir, e); err != nil {
-		t.Fatal(err)
-	}
+	k.ok(Enroll(k.dir, e))
 	g := k.open()
 	wantCode(t, Enroll(k.dir, e), errs.CodeStateHeld) // the guard runs
-	if err := g.Close(); err != nil {
-		t.Fatal(err)
-	}
-	wantCode(t, Enroll(k.dir, e), errs.CodeConflict) // enrolled already
-	e.Replace = true
-	if err := Enroll(k.dir, e); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(entries(t, k.open(), KindEnrolled)); n != 2 {
-		t.Errorf("%d enrolments in the record", n)
+	k.ok(g.Close())
+	k.ok(Enroll(k.dir, e)) // the same root: it goes on
+	all := entries(t, k.open(), KindEnrolled)
+	if len(all) != 2 || all[0].Decision != "pinned" || all[1].Decision != "continued" || all[1].UID == nil {
+		t.Errorf("in the record: %+v", all)
 	}
 }
 
 func TestSoloNeedsTheOwnersAcceptance(t *testing.T) {
 	k := newKit(t)
 	k.policy.Profile, k.policy.Reviewers = signing.ProfileSolo, 0
-	policy := k.policy.YAML()
-	e := Enrolment{
-		Anchor: trust.Anchor{PolicyDigest: signing.PolicyDigest(policy), Deployment: deployment},
-		Policy: policy, PeerSPKI: ownSPKI, Now: k.clock.Now,
-	}
+	e := k.enrolment()
+	e.AcceptSolo = false
 	wantCode(t, Enroll(k.dir, e), errs.CodeEnrollRefused)
 	e.AcceptSolo = true
-	if err := Enroll(k.dir, e); err != nil {
-		t.Fatal(err)
-	}
+	k.ok(Enroll(k.dir, e))
 }
 
 func TestOwnCopiesAreBounded(t *testing.T) {

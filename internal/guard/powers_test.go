@@ -48,7 +48,7 @@ func TestCeilingsOnCommands(t *testing.T) {
 	} {
 		p := newKit(t).predicate()
 		starts(tc.command)(&p)
-		if got := tc.ceilings.over(p); got != tc.over {
+		if got := tc.ceilings.over(p, 0); got != tc.over {
 			t.Errorf("%s: %q, want %q", name, got, tc.over)
 		}
 	}
