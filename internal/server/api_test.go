@@ -26,6 +26,9 @@ var routes = []struct {
 }{
 	{"GET", "/api/me", nil, everybody},
 	{"GET", "/api/info", nil, everybody},
+	{"GET", "/api/trust", nil, everybody},
+	{"PUT", "/api/trust", api.NewTrust{Bundle: []byte("x")}, []auth.Role{auth.RoleAdmin, auth.RoleOperator}},
+	{"POST", "/api/revocations", api.NewRevocations{Metadata: []byte("x")}, everybody},
 	{"POST", "/api/tokens", api.NewToken{User: "somebody-else", Roles: []string{"viewer"}, Days: 1}, []auth.Role{auth.RoleAdmin}},
 	{"POST", "/api/login-links", nil, everybody},
 	{"GET", "/api/hooks", nil, everybody},

@@ -69,14 +69,15 @@ func (b *safeBuffer) String() string {
 // account of each role, and the keys of an author and a reviewer.
 type rig struct {
 	*Server
-	t      *testing.T
-	cfg    Config
-	log    *safeBuffer
-	clock  *clock
-	keys   map[string]*signer.Signer
-	tokens map[auth.Role]string
-	http   *http.Client
-	stop   func() error
+	t       *testing.T
+	cfg     Config
+	log     *safeBuffer
+	clock   *clock
+	offline string // folder of policy and trust metadata
+	keys    map[string]*signer.Signer
+	tokens  map[auth.Role]string
+	http    *http.Client
+	stop    func() error
 }
 
 func newRig(t *testing.T) *rig {
@@ -99,10 +100,11 @@ func (r *rig) config() Config {
 		Deployment: deployment, Profile: signing.ProfileTeam, Reviewers: 1, MaxLifetime: 14 * 24 * time.Hour,
 		Persons: []signing.Person{r.person("alice", signing.RoleAuthor), r.person("bob", signing.RoleReviewer)},
 	}
-	write(r.t, filepath.Join(dir, "policy.yaml"), policy.YAML())
+	r.offline = filepath.Join(dir, "offline")
+	r.initTrust(policy.YAML())
 	write(r.t, filepath.Join(dir, "setup-keys.txt"), []byte(enroll.HashSetupKey(enroll.NewSetupKey())+"\n"))
 	return Config{
-		Data: filepath.Join(dir, "data"), Policy: filepath.Join(dir, "policy.yaml"), SetupKeys: filepath.Join(dir, "setup-keys.txt"),
+		Data: filepath.Join(dir, "data"), Trust: filepath.Join(r.offline, "trust", "trust.json"), SetupKeys: filepath.Join(dir, "setup-keys.txt"),
 		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Version: "test", Now: r.clock.now,
 		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -47,7 +47,7 @@ type Server struct {
 	httpTLS   *tls.Config // nil is plain HTTP
 
 	db        store.Store
-	trust     *keeper
+	trust     *trustHolder
 	verdicts  verdicts
 	ca        *enroll.CA
 	gate      *auth.Gate

@@ -170,16 +170,16 @@ func TestConfigErrorsNameTheFlag(t *testing.T) {
 		field  string
 	}{
 		"no data":          {func(c *Config) { c.Data = "" }, "--data"},
-		"no policy":        {func(c *Config) { c.Policy = "" }, "--policy"},
-		"no such policy":   {func(c *Config) { c.Policy += ".not" }, "--policy"},
+		"no trust":         {func(c *Config) { c.Trust = "" }, "--trust"},
+		"no such trust":    {func(c *Config) { c.Trust += ".not" }, "--trust"},
 		"no keys":          {func(c *Config) { c.SetupKeys = "" }, "--setup-keys"},
 		"no such keys":     {func(c *Config) { c.SetupKeys += ".not" }, "--setup-keys"},
 		"open plain HTTP":  {func(c *Config) { c.HTTP = "0.0.0.0:0" }, "--http"},
 		"all interfaces":   {func(c *Config) { c.HTTP = ":0" }, "--http"},
 		"a name":           {func(c *Config) { c.HTTP = "example.org:80" }, "--http"},
 		"no port":          {func(c *Config) { c.HTTP = "127.0.0.1" }, "--http"},
-		"key without cert": {func(c *Config) { c.HTTPKey = c.Policy }, "--http-cert, --http-key"},
-		"no certificate":   {func(c *Config) { c.HTTPKey, c.HTTPCert = c.Policy, c.Policy }, "--http-cert, --http-key"},
+		"key without cert": {func(c *Config) { c.HTTPKey = c.Trust }, "--http-cert, --http-key"},
+		"no certificate":   {func(c *Config) { c.HTTPKey, c.HTTPCert = c.Trust, c.Trust }, "--http-cert, --http-key"},
 		"taken port":       {func(c *Config) { c.GRPC = taken }, "--grpc"},
 		"no address":       {func(c *Config) { c.GRPC = "nowhere" }, "--grpc"},
 	} {

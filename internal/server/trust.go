@@ -28,10 +28,10 @@ const keptTrustFile = "trust.json"
 // maxKeptTrust bounds it: the bundle, and a text for each revocation.
 const maxKeptTrust = trust.MaxBundleBytes + signing.MaxRevocations*1024
 
-// keeper holds the deployment's trust metadata, as new as the server knows it.
+// trustHolder holds the deployment's trust metadata, as new as the server knows it.
 // It makes none: whatever comes in is verified from the root that the server
 // was started with. Readers never wait.
-type keeper struct {
+type trustHolder struct {
 	path string // of the kept file
 	gate *auth.Gate
 	now  func() time.Time
@@ -49,24 +49,24 @@ type trusted struct {
 }
 
 // newest is the state that is in force.
-func (k *keeper) newest() *trusted { return k.current.Load() }
+func (h *trustHolder) newest() *trusted { return h.current.Load() }
 
 // rules are what versions are held against now.
-func (k *keeper) rules() signing.Rules {
-	t := k.newest()
-	return t.Rules(t.Floor(k.now()), k.now())
+func (h *trustHolder) rules() signing.Rules {
+	t := h.newest()
+	return t.Rules(t.Floor(h.now()), h.now())
 }
 
 // Bundle is the newest bundle, encoded; changed is closed when there is a newer one.
-func (k *keeper) Bundle() (encoded []byte, changed <-chan struct{}) {
-	t := k.newest()
+func (h *trustHolder) Bundle() (encoded []byte, changed <-chan struct{}) {
+	t := h.newest()
 	return t.encoded, t.changed
 }
 
 // Newest is the newest bundle, encoded, with the policy file in it and the
 // digest of its newest root.
-func (k *keeper) Newest() (bundle, policy []byte, root string) {
-	t := k.newest()
+func (h *trustHolder) Newest() (bundle, policy []byte, root string) {
+	t := h.newest()
 	return t.encoded, t.Trusted.Bundle().Policy, rootOf(t.Trusted.Bundle())
 }
 
@@ -74,21 +74,21 @@ func rootOf(b trust.Bundle) string { return trust.Digest(b.Roots[len(b.Roots)-1]
 
 // Replace takes a newer bundle; changed is false where it says nothing new.
 // Refusals are those of trust.Trusted.Update.
-func (k *keeper) Replace(ctx context.Context, p auth.Principal, encoded []byte) (changed bool, err error) {
-	return k.change(ctx, p, auth.TrustPublish, func(t *trust.Trusted) (*trust.Trusted, error) {
+func (h *trustHolder) Replace(ctx context.Context, p auth.Principal, encoded []byte) (changed bool, err error) {
+	return h.change(ctx, p, auth.TrustPublish, func(t *trust.Trusted) (*trust.Trusted, error) {
 		b, err := trust.ParseBundle(encoded)
 		if err != nil {
 			return nil, err
 		}
-		return update(t, b)
+		return newer(t, b)
 	})
 }
 
 // Push takes newer revocations alone. Metadata that a bundle cannot carry,
 // because others brought the same version first, is refused: peers would not
 // hear of it.
-func (k *keeper) Push(ctx context.Context, p auth.Principal, metadata []byte) (changed bool, err error) {
-	return k.change(ctx, p, auth.TrustRevoke, func(t *trust.Trusted) (*trust.Trusted, error) {
+func (h *trustHolder) Push(ctx context.Context, p auth.Principal, metadata []byte) (changed bool, err error) {
+	return h.change(ctx, p, auth.TrustRevoke, func(t *trust.Trusted) (*trust.Trusted, error) {
 		next, err := t.Push(metadata)
 		if err == nil && next != t && !bytes.Equal(next.Bundle().Pushed, metadata) {
 			return nil, errs.New(errs.CodeTrustRollback, "cannot take the revocations: others of version %d came first", t.RevocationsVersion()).
@@ -100,42 +100,42 @@ func (k *keeper) Push(ctx context.Context, p auth.Principal, metadata []byte) (c
 
 // change has one change audited, kept on disk and then put in force. A refused
 // person is audited before anything is verified.
-func (k *keeper) change(ctx context.Context, p auth.Principal, perm auth.Permission, make func(*trust.Trusted) (*trust.Trusted, error)) (bool, error) {
-	if err := k.gate.Allow(p, perm); err != nil {
-		_, err = k.gate.Authorize(ctx, p, perm, "trust", "")
+func (h *trustHolder) change(ctx context.Context, p auth.Principal, perm auth.Permission, make func(*trust.Trusted) (*trust.Trusted, error)) (bool, error) {
+	if err := h.gate.Allow(p, perm); err != nil {
+		_, err = h.gate.Authorize(ctx, p, perm, "trust", "")
 		return false, err
 	}
-	k.changing.Lock()
-	defer k.changing.Unlock()
-	old := k.newest().Trusted
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	old := h.newest().Trusted
 	next, err := make(old)
 	if err != nil || next == old {
 		return false, err
 	}
-	grant, err := k.gate.Authorize(ctx, p, perm, "trust/"+rootOf(next.Bundle()), told(old, next))
+	grant, err := h.gate.Authorize(ctx, p, perm, "trust/"+rootOf(next.Bundle()), told(old, next))
 	if err != nil {
 		return false, err
 	}
-	if err := k.gate.Log.AddEntry(ctx, grant.Entry()); err != nil {
+	if err := h.gate.Log.AddEntry(ctx, grant.Entry()); err != nil {
 		return false, errs.Wrap(errs.CodeUnavailable, err, "cannot write the audit log, so nothing is changed")
 	}
-	return true, k.take(ctx, next, told(old, next))
+	return true, h.take(ctx, next, told(old, next))
 }
 
 // take keeps newer metadata and puts it in force. The caller is alone.
-func (k *keeper) take(ctx context.Context, next *trust.Trusted, what string) error {
+func (h *trustHolder) take(ctx context.Context, next *trust.Trusted, what string) error {
 	state, err := stateOf(next)
 	if err != nil {
 		return err
 	}
-	if err := k.keep(next); err != nil {
+	if err := h.keep(next); err != nil {
 		return err
 	}
-	old := k.current.Swap(state)
+	old := h.current.Swap(state)
 	if old != nil {
 		close(old.changed)
 	}
-	k.log.InfoContext(ctx, "new trust metadata", "root", rootOf(next.Bundle()), "policy", next.Policy().Digest,
+	h.log.InfoContext(ctx, "new trust metadata", "root", rootOf(next.Bundle()), "policy", next.Policy().Digest,
 		"revocations", next.Revoked().Len(), "news", what)
 	return nil
 }
@@ -171,12 +171,12 @@ type keptTrust struct {
 	Revoked []signing.Revocation `json:"revoked"`
 }
 
-func (k *keeper) keep(t *trust.Trusted) error {
+func (h *trustHolder) keep(t *trust.Trusted) error {
 	b, err := json.Marshal(keptTrust{Bundle: t.Bundle(), Revoked: t.Revoked().List()})
 	if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(k.path, b, 0o600); err != nil {
+	if err := durable.WriteFile(h.path, b, 0o600); err != nil {
 		return errs.Wrap(errs.CodeUnavailable, errs.Plain(err), "cannot keep the trust metadata").WithHint("make room in the folder of --data")
 	}
 	return nil
@@ -185,35 +185,35 @@ func (k *keeper) keep(t *trust.Trusted) error {
 // start finds out what is in force when the server starts: the file that
 // --trust names or what the server kept, whichever is newer. Both must come
 // from one root.
-func (k *keeper) start(ctx context.Context, file string) error {
+func (h *trustHolder) start(ctx context.Context, file string) error {
 	given, err := readTrust(file)
 	if err != nil {
 		return err
 	}
-	kept, err := k.read()
+	kept, err := h.read()
 	if err != nil {
 		return err
 	}
 	if kept == nil {
-		return k.take(ctx, given, "the first")
+		return h.take(ctx, given, "the first")
 	}
 	if !related(given.Bundle(), kept.Bundle()) {
-		return errs.New(errs.CodeTrustRoot, "cannot use %s: the root that the server knows from %s is another", file, k.path).At("--trust").
+		return errs.New(errs.CodeTrustRoot, "cannot use %s: the root that the server knows from %s is another", file, h.path).At("--trust").
 			WithHint("give it the deployment's own offline/trust.json; where the deployment was made anew, give it an empty --data folder too")
 	}
-	next, err := update(kept, given.Bundle())
+	next, err := newer(kept, given.Bundle())
 	switch {
 	case errs.Is(err, errs.CodeTrustRollback):
-		k.log.InfoContext(ctx, "the trust metadata that the server has is newer than the file's", "file", file)
+		h.log.InfoContext(ctx, "the trust metadata that the server has is newer than the file's", "file", file)
 		next = kept
 	case err != nil:
 		return at(err, "--trust")
 	}
 	if next != kept {
-		return k.take(ctx, next, told(kept, next))
+		return h.take(ctx, next, told(kept, next))
 	}
 	state, err := stateOf(kept)
-	k.current.Store(state)
+	h.current.Store(state)
 	return err
 }
 
@@ -226,9 +226,9 @@ func related(a, b trust.Bundle) bool {
 	return has(a.Roots, b.Roots) || has(b.Roots, a.Roots)
 }
 
-// update is trust.Trusted.Update for metadata that may begin at another root of
+// newer is trust.Trusted.Update for metadata that may begin at another root of
 // the same line, or leave out what was pushed here.
-func update(t *trust.Trusted, b trust.Bundle) (*trust.Trusted, error) {
+func newer(t *trust.Trusted, b trust.Bundle) (*trust.Trusted, error) {
 	if len(b.Roots) > 0 && !related(t.Bundle(), b) {
 		return nil, errs.New(errs.CodeTrustRoot, "cannot take the metadata: it comes from another root").
 			WithHint("publish the offline folder of this deployment")
@@ -270,17 +270,17 @@ func at(err error, flag string) error {
 
 // read opens what the server kept, nil where there is nothing yet. A damaged
 // file is refused, for the server would forget what was revoked.
-func (k *keeper) read() (*trust.Trusted, error) {
-	if _, err := os.Lstat(k.path); errors.Is(err, fs.ErrNotExist) {
+func (h *trustHolder) read() (*trust.Trusted, error) {
+	if _, err := os.Lstat(h.path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	b, err := readCapped("--data", k.path, maxKeptTrust)
+	b, err := readCapped("--data", h.path, maxKeptTrust)
 	if err != nil {
 		return nil, err
 	}
 	kept, err := parseKept(b)
 	if err != nil {
-		return nil, errs.Wrap(errs.CodeTrustInvalid, err, "cannot use %s, which the server wrote itself", k.path).At("--data").
+		return nil, errs.Wrap(errs.CodeTrustInvalid, err, "cannot use %s, which the server wrote itself", h.path).At("--data").
 			WithHint("restore it from a backup; without it the server knows only what --trust says, so publish the newest offline folder then")
 	}
 	return kept, nil

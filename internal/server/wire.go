@@ -61,7 +61,7 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.gate = &auth.Gate{Accounts: s.db, Log: s.db, Now: s.cfg.Now}
-	s.trust = &keeper{path: filepath.Join(s.cfg.Data, keptTrustFile), gate: s.gate, now: s.cfg.Now, log: s.log}
+	s.trust = &trustHolder{path: filepath.Join(s.cfg.Data, keptTrustFile), gate: s.gate, now: s.cfg.Now, log: s.log}
 	if err := s.trust.start(ctx, s.cfg.Trust); err != nil {
 		return err
 	}
