@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/internal/strict"
 	"hookline/signing"
+	"hookline/signing/trust/keeper"
 
 	"github.com/spf13/cobra"
 )
@@ -310,7 +312,7 @@ func newEnrollLineCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "enroll-line --dir DIR --ca ca.crt --address HOST:PORT",
 		Short: "Print the line that a machine enrolls with; it holds a secret",
-		Long: `Prints one line from the offline folder. It pins the policy and the server's CA, so
+		Long: `Prints one line from the offline folder. It pins the root of the trust metadata and the server's CA, so
 that the machine believes nothing that a server says. Carry it by hand.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -335,7 +337,11 @@ that the machine believes nothing that a server says. Carry it by hand.`,
 
 // enrollLine builds the line; ca is a file, or caDigest its digest.
 func enrollLine(dir, ca, caDigest, address string) (enroll.Line, error) {
-	p, err := readPolicy(dir)
+	k, err := keeper.Open(dir, time.Now)
+	if err != nil {
+		return enroll.Line{}, err
+	}
+	anchor, err := k.Anchor()
 	if err != nil {
 		return enroll.Line{}, err
 	}
@@ -349,7 +355,7 @@ func enrollLine(dir, ca, caDigest, address string) (enroll.Line, error) {
 		}
 	}
 	line := enroll.Line{
-		Address: address, Deployment: p.Deployment, PolicyDigest: p.Digest,
+		Address: address, Deployment: anchor.Deployment, RootDigest: anchor.RootDigest,
 		CADigest: caDigest, SetupKey: strings.TrimSpace(string(key)),
 	}
 	return line, line.Validate()

@@ -108,7 +108,7 @@ func TestStagedSignaturesOfOthers(t *testing.T) {
 
 func TestBundleOfAnotherHand(t *testing.T) {
 	s := begun(t)
-	s.edit(s.path("trust.json"), swap(`"timestamp":"ey`, `"timestamp":"eZ`))
+	s.edit(filepath.Join(s.dir, keeper.BundleName), swap(`"timestamp":"ey`, `"timestamp":"eZ`))
 	_, err := keeper.Open(s.dir, s.clock)
 	s.wantCode(err, errs.CodeTrustInvalid)
 }
@@ -169,7 +169,7 @@ func inOrder(before, after map[string]string) []string {
 		is, has := after[name]
 		return had != has || was != is
 	}
-	order := []string{"/policy.yaml", "/trust/trust.json"}
+	order := []string{"/policy.yaml", "/trust.json"}
 	for name := range after {
 		if strings.HasPrefix(name, "/trust/metadata/") {
 			order = append(order, name)

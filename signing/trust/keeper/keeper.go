@@ -5,7 +5,7 @@
 //
 // The folder, below what hookline policy init makes:
 //
-//	trust/trust.json       the bundle in force: the one file that counts
+//	trust.json             the bundle in force: the one file that counts, and what the server gets
 //	trust/metadata/*.json  the same as single files, for people and other programs
 //	trust/staged/*         the next versions, until enough people have signed
 //
@@ -43,8 +43,10 @@ const (
 // metadata. No version lives so long, and who has seen it remembers it.
 const RevocationMemory = 60 * 24 * time.Hour
 
+// BundleName is the file of the offline folder with the bundle in force.
+const BundleName = "trust.json"
+
 const (
-	bundleName = "trust.json"
 	stagedDir  = "staged"
 	filesDir   = "metadata"
 )
@@ -90,7 +92,7 @@ func keeperOf(offline string, now func() time.Time) *Keeper {
 // load reads what is there.
 func (k *Keeper) load() error {
 	k.trusted, k.force, k.staged = nil, sheets{}, sheets{}
-	b, err := read(filepath.Join(k.dir, bundleName), trust.MaxBundleBytes)
+	b, err := read(filepath.Join(k.offline, BundleName), trust.MaxBundleBytes)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func (s *team) machine() *trust.Trusted {
 // bundle is trust.json as the server gets it.
 func (s *team) bundle() trust.Bundle {
 	s.t.Helper()
-	b, err := os.ReadFile(filepath.Join(s.dir, "trust", "trust.json"))
+	b, err := os.ReadFile(filepath.Join(s.dir, keeper.BundleName))
 	s.must(err)
 	out, err := trust.ParseBundle(b)
 	s.must(err)

@@ -148,7 +148,7 @@ func (k *Keeper) write(next *trust.Trusted, newPolicy bool) error {
 			return err
 		}
 	}
-	path := filepath.Join(k.dir, bundleName)
+	path := filepath.Join(k.offline, BundleName)
 	if err := durable.WriteFile(path, encoded, 0o644); err != nil {
 		return fileError(err, path)
 	}
