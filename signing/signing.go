@@ -99,7 +99,7 @@ type Standing struct {
 	Reviewers []Signer `json:"reviewers"` // distinct persons other than the author
 	Unknown   []KeyID  `json:"unknown"`   // hints of files whose key the policy does not know; never counted
 	Void      []Void   `json:"void,omitempty"`
-	Needed    int      `json:"needed"`    // reviewers
+	Needed    int      `json:"needed"` // reviewers
 }
 
 // Void is a valid signature that does not count, and why: its key or this
