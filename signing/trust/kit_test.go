@@ -66,15 +66,15 @@ func must(tb testing.TB, err error) {
 // bob and carol hold root and targets, two of them suffice; dave freshens,
 // erin and frank revoke, mallory holds nothing.
 type repo struct {
-	tb                                             testing.TB
+	tb                                            testing.TB
 	alice, bob, carol, dave, erin, frank, mallory *key
-	now                                            time.Time
-	policy                                         signing.Policy
-	root                                           *metadata.RootType
-	targets, revocations                           *metadata.TargetsType
-	snapshot                                       *metadata.SnapshotType
-	timestamp                                      *metadata.TimestampType
-	bundle                                         trust.Bundle
+	now                                           time.Time
+	policy                                        signing.Policy
+	root                                          *metadata.RootType
+	targets, revocations                          *metadata.TargetsType
+	snapshot                                      *metadata.SnapshotType
+	timestamp                                     *metadata.TimestampType
+	bundle                                        trust.Bundle
 }
 
 func newRepo(tb testing.TB) *repo {

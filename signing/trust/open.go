@@ -3,6 +3,7 @@ package trust
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -236,12 +237,37 @@ func (c *chain) file(name string, b []byte) error {
 // they could lower the policy first.
 func (c *chain) strong(policy *signing.Policy) error {
 	for _, role := range []string{metadata.ROOT, metadata.TARGETS} {
-		if have, need := c.tuf.Root.Signed.Roles[role].Threshold, policy.RunThreshold(); have < need {
+		if have, need := c.fewest(role, policy), policy.RunThreshold(); have < need {
 			return errs.New(errs.CodeTrustWeak, "cannot trust the metadata: %d can sign its %s, and a hook needs %d people", have, role, need).
 				WithHint("raise the threshold: hookline trust rotate")
 		}
 	}
 	return nil
+}
+
+// fewest is how few people can sign a role: who has several of its keys needs
+// fewer others. A key that the policy does not know counts as one of a person
+// of its own.
+func (c *chain) fewest(name string, policy *signing.Policy) int {
+	root := c.tuf.Root.Signed
+	keys := map[string]int{}
+	for _, id := range root.Roles[name].KeyIDs {
+		holder := "key " + id // no person's name
+		if pub, err := publicKey(root.Keys[id]); err == nil {
+			if person, ok := policy.Person(pub.ID); ok {
+				holder = person.Name
+			}
+		}
+		keys[holder]++
+	}
+	people, signed := 0, 0
+	for _, n := range slices.Backward(slices.Sorted(maps.Values(keys))) {
+		if signed >= root.Roles[name].Threshold {
+			break
+		}
+		people, signed = people+1, signed+n
+	}
+	return people
 }
 
 // notOlder holds versions against what is known, also where the root changed

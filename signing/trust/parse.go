@@ -36,10 +36,16 @@ func parse[T metadata.Roles](name string, b []byte) (*metadata.Metadata[T], erro
 		return nil, invalid("its %s cannot be decoded", name)
 	}
 	again, err := m.ToBytes(false)
-	if err != nil || !bytes.Equal(again, compact.Bytes()) {
+	if err != nil || !bytes.Equal(again, compact.Bytes()) || unsigned(m.UnrecognizedFields, m.Signatures) {
 		return nil, invalid("its %s is not in its one form", name)
 	}
 	return m, nil
+}
+
+// unsigned reports whether there is something beside the signed part, which
+// anybody could have put there.
+func unsigned(members map[string]any, signatures []metadata.Signature) bool {
+	return len(members) > 0 || slices.ContainsFunc(signatures, func(s metadata.Signature) bool { return len(s.UnrecognizedFields) > 0 })
 }
 
 // signedAt is when a role was signed.

@@ -122,7 +122,8 @@ func (t *Trusted) Remember(list ...signing.Revocation) *Trusted {
 	return &next
 }
 
-// maxAhead is how far beyond a machine's clock metadata can move its floor.
+// maxAhead is how far beyond a machine's clock metadata can be signed, or move
+// its floor.
 const maxAhead = 24 * time.Hour
 
 // Floor is the newest time that somebody offline has put under metadata: it
@@ -168,11 +169,19 @@ func (t *Trusted) Freshness(at time.Time) Freshness {
 }
 
 // CheckFresh refuses metadata of which a part has expired at the later of
-// floor and now: errs.CodeTrustStale. A revocation may be hidden then.
+// floor and now, or was signed more than a day after it: errs.CodeTrustStale. A
+// revocation may be hidden then; who signs ahead could hide it for as long.
 func (t *Trusted) CheckFresh(floor, now time.Time) error {
 	latest := now
 	if floor.After(latest) {
 		latest = floor
+	}
+	for _, r := range t.roles {
+		if r.SignedAt.After(latest.Add(maxAhead)) {
+			return errs.New(errs.CodeTrustStale, "cannot trust the deployment's metadata: its %s says that it was signed on %s, now is %s",
+				r.Name, r.SignedAt.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339)).
+				WithHint("check the clock of this machine, and of the one that signed")
+		}
 	}
 	f := t.Freshness(latest)
 	if latest.Before(f.Expires) {
