@@ -58,7 +58,8 @@ type line struct {
 	mu    sync.Mutex
 	there map[string]bool
 	got   map[string][]collector.Dispatch
-	err   error // every Send fails with it
+	over  []string // jobs that peers were told to stop: "peer job: reason"
+	err   error    // every Send fails with it
 }
 
 func (l *line) Send(_ context.Context, d collector.Dispatch) error {
@@ -72,6 +73,12 @@ func (l *line) Send(_ context.Context, d collector.Dispatch) error {
 	}
 	l.got[d.Job.PeerID] = append(l.got[d.Job.PeerID], d)
 	return nil
+}
+
+func (l *line) Cancel(peerID, jobID, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = append(l.over, peerID+" "+jobID+": "+reason)
 }
 
 func (l *line) Connected(peerID string) bool {

@@ -54,6 +54,8 @@ type world struct {
 	s         *review.Service
 	keys      map[string]*signer.Signer
 	policy    *signing.Policy
+	revoked   signing.Revocations
+	withdrawn []string
 	now       time.Time
 	activated []string
 }
@@ -71,8 +73,17 @@ func newWorld(t *testing.T, change func(*signing.Policy)) *world {
 	w.s = &review.Service{
 		Versions: db, Changes: db, Gate: &auth.Gate{Accounts: db, Log: db, Now: clock},
 		Rules: w.rules, Now: clock, Activated: func(v string) { w.activated = append(w.activated, v) },
+		Revoked: func(_ context.Context, v, why string) error {
+			w.withdrawn = append(w.withdrawn, v+": "+why)
+			return nil
+		},
 	}
 	return w
+}
+
+// rules are those in force now.
+func (w *world) rules() signing.Rules {
+	return signing.Rules{Policy: w.policy, Revoked: w.revoked, Floor: w.now, Now: w.now}
 }
 
 // newPolicy makes everybody's keys; "alice-2" is her second one.

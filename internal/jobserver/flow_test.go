@@ -1,6 +1,7 @@
 package jobserver_test
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"testing"
@@ -31,7 +32,7 @@ type guard struct {
 func (r *rig) line() enroll.Line {
 	return enroll.Line{
 		Address: r.address, Deployment: deployment, SetupKey: r.key,
-		PolicyDigest: hooks.Digest(r.policy), CADigest: r.ca.Digest(),
+		RootDigest: r.feed.root, CADigest: r.ca.Digest(),
 	}
 }
 
@@ -245,7 +246,7 @@ func TestEnrollChecksTheServer(t *testing.T) {
 		{"another CA pinned", change(func(l *enroll.Line) { l.CADigest = other.ca.Digest() }), errs.CodeServerIdentity},
 		{"another server at the address", change(func(l *enroll.Line) { l.Address = other.address }), errs.CodeServerIdentity},
 		{"another deployment", change(func(l *enroll.Line) { l.Deployment = "d-" + fmt.Sprintf("%032x", 1) }), errs.CodeServerIdentity},
-		{"another policy", change(func(l *enroll.Line) { l.PolicyDigest = hooks.Digest([]byte("x")) }), errs.CodePolicyDigest},
+		{"another root", change(func(l *enroll.Line) { l.RootDigest = hooks.Digest([]byte("x")) }), errs.CodeTrustRoot},
 		{"a wrong setup key", change(func(l *enroll.Line) { l.SetupKey = enroll.NewSetupKey() }), errs.CodeEnrollRefused},
 		{"nobody at the address", change(func(l *enroll.Line) { l.Address = "127.0.0.1:1" }), errs.CodeUnavailable},
 		{"half a line", change(func(l *enroll.Line) { l.CADigest = "" }), errs.CodeEnrollLine},
@@ -278,7 +279,7 @@ func TestEnrollAgainKeepsThePeer(t *testing.T) {
 	r.ok(err)
 	second, err := peer.Enroll(t.Context(), r.line(), dir, "machine", "test")
 	r.ok(err)
-	if first.PeerID != second.PeerID || first.SPKI != second.SPKI || string(first.Policy) != string(r.policy) {
+	if first.PeerID != second.PeerID || first.SPKI != second.SPKI || !bytes.Equal(first.Trust, r.feed.newest()) {
 		t.Errorf("%+v and %+v", first, second)
 	}
 	elsewhere, err := peer.Enroll(t.Context(), r.line(), t.TempDir(), "machine", "test")

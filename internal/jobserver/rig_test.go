@@ -7,9 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -44,7 +42,7 @@ type rig struct {
 	dir     string
 	ca      *enroll.CA
 	key     string // setup key
-	policy  []byte
+	feed    *feed
 	times   jobserver.Times
 	address string
 	wrap    func(jobserver.Peers) jobserver.Peers         // nil: none
@@ -59,33 +57,13 @@ type rig struct {
 
 func newRig(t *testing.T, times jobserver.Times) *rig {
 	t.Helper()
-	r := &rig{T: t, dir: t.TempDir(), key: enroll.NewSetupKey(), times: times, address: "127.0.0.1:0", policy: policyFile(t)}
+	r := &rig{T: t, dir: t.TempDir(), key: enroll.NewSetupKey(), times: times, address: "127.0.0.1:0", feed: newFeed(t)}
 	ca, err := enroll.LoadOrCreateCA(r.dir, deployment, time.Now())
 	r.ok(err)
 	r.ca = ca
 	r.start()
 	t.Cleanup(func() { r.stop() })
 	return r
-}
-
-func policyFile(t *testing.T) []byte {
-	t.Helper()
-	people := ""
-	for _, who := range []string{"alice: author", "bob: reviewer"} {
-		name, role, _ := strings.Cut(who, ": ")
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-		people += fmt.Sprintf("  - name: %s\n    roles: [%s]\n    keys:\n      - |\n        %s\n", name, role,
-			strings.ReplaceAll(strings.TrimSpace(string(p)), "\n", "\n        "))
-	}
-	return []byte("policy: 1\ndeployment: " + deployment + "\nprofile: team\nreviewers: 1\nneeds: {}\nforbidden: []\nmax_lifetime: 14d\npersons:\n" + people)
 }
 
 func (r *rig) ok(err error) {
@@ -114,7 +92,7 @@ func (r *rig) start() {
 	}
 	r.server = &jobserver.Server{
 		Hub: hub, Collector: r.c, Uploads: r.c, Peers: db, Enroller: enroll.NewService(db, r.ca, hashes, time.Now),
-		Policy: r.policy, Name: serverName, Version: "test", Times: r.times,
+		Trust: r.feed, Name: serverName, Version: "test", Times: r.times,
 	}
 	if r.wrap != nil {
 		r.server.Peers = r.wrap(db)
@@ -212,8 +190,8 @@ func (m *machine) open() *talk {
 	m.Helper()
 	t := m.raw()
 	m.ok(t.Send(hello()))
-	if t.next().GetWelcome().GetProtocol() != jobpb.Protocol {
-		m.Fatal("no welcome")
+	if t.next().GetWelcome().GetProtocol() != jobpb.Protocol || len(t.next().GetTrust().GetBundle()) == 0 {
+		m.Fatal("no welcome with trust metadata")
 	}
 	m.until("the stream is known", func() bool { return m.hub.Connected(m.id) })
 	return t

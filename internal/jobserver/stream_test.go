@@ -212,7 +212,8 @@ func TestStateChange(t *testing.T) {
 	h := hello()
 	h.GetHello().GetState().AllowHooks = "no"
 	r.ok(s.Send(h))
-	s.next()
+	s.next() // the welcome
+	s.next() // the trust metadata
 	m.file()
 	state := hello().GetHello().GetState()
 	r.ok(s.Send(&jobpb.PeerMessage{Body: &jobpb.PeerMessage_State{State: state}}))
