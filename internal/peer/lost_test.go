@@ -20,7 +20,6 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/internal/jobpb"
-	"hookline/signing"
 )
 
 // listen hands every connection to do.
@@ -57,7 +56,7 @@ func TestEnrollWithoutAServer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			line := enroll.Line{
 				Address: c.address, Deployment: deployment, SetupKey: enroll.NewSetupKey(),
-				PolicyDigest: signing.PolicyDigest(nil), CADigest: strings.Repeat("ab", 32),
+				RootDigest: strings.Repeat("ef", 32), CADigest: strings.Repeat("ab", 32),
 			}
 			_, err := Enroll(t.Context(), line, t.TempDir(), "host", "test")
 			e, ok := errs.As(err)

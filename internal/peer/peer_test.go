@@ -1,13 +1,12 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/pem"
-	"fmt"
 	"log/slog"
 	"math"
 	"net"
@@ -29,6 +28,8 @@ import (
 	"hookline/internal/guardwire"
 	"hookline/internal/jobpb"
 	"hookline/signing"
+	"hookline/signing/signer"
+	"hookline/signing/trust/keeper"
 )
 
 const (
@@ -512,45 +513,71 @@ func TestGuardThatBreaksTheRules(t *testing.T) {
 	}
 }
 
-func policyFile(t *testing.T) []byte {
+// founded is a new deployment of alice and bob: its root's digest and its
+// metadata.
+func founded(t *testing.T, ca []byte) (root string, bundle []byte) {
 	t.Helper()
-	people := ""
-	for _, p := range [][2]string{{"alice", "author"}, {"bob", "reviewer"}} {
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
-		people += fmt.Sprintf("  - name: %s\n    roles: [%s]\n    keys:\n      - |\n        %s\n", p[0], p[1],
-			strings.ReplaceAll(text, "\n", "\n        "))
+	var people []*signer.Signer
+	for range 2 {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(t, err)
+		s, err := signer.New(key)
+		must(t, err)
+		people = append(people, s)
 	}
-	return []byte("policy: 1\ndeployment: " + deployment + "\nprofile: team\nreviewers: 1\nneeds: {}\nforbidden: []\nmax_lifetime: 14d\npersons:\n" + people)
+	policy := signing.Policy{
+		Deployment: deployment, Profile: signing.ProfileTeam, Reviewers: 1, MaxLifetime: 24 * time.Hour,
+		Persons: []signing.Person{
+			{Name: "alice", Roles: []signing.Role{signing.RoleAuthor}, Keys: []signing.PublicKey{people[0].Public()}},
+			{Name: "bob", Roles: []signing.Role{signing.RoleReviewer}, Keys: []signing.PublicKey{people[1].Public()}},
+		},
+	}
+	k, err := keeper.Init(t.TempDir(), keeper.Plan{Policy: policy.YAML(), CA: ca}, time.Now)
+	must(t, err)
+	_, err = k.Sign(people[0], people[1])
+	must(t, err)
+	_, err = k.Freshen(people[0], 0)
+	must(t, err)
+	anchor, err := k.Anchor()
+	must(t, err)
+	b, err := k.Bundle()
+	must(t, err)
+	raw, err := b.Encode()
+	must(t, err)
+	return anchor.RootDigest, raw
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestEnrollBelievesNothing has a server that is who it says, and lies.
 func TestEnrollBelievesNothing(t *testing.T) {
-	policy := policyFile(t)
+	root, bundle := founded(t, nil)
+	_, another := founded(t, nil)
 	otherKey := mustCSR(t)
 	for _, c := range []struct {
 		name  string
 		reply func(r *rig, csr []byte) (*jobpb.EnrollReply, error)
 		code  errs.Code
 	}{
-		{"another policy", func(r *rig, csr []byte) (*jobpb.EnrollReply, error) {
-			return &jobpb.EnrollReply{Certificate: r.sign(csr), Policy: append([]byte("# \n"), policy...)}, nil
-		}, errs.CodePolicyDigest},
-		{"no policy", func(r *rig, csr []byte) (*jobpb.EnrollReply, error) {
+		{"another root", func(r *rig, csr []byte) (*jobpb.EnrollReply, error) {
+			return &jobpb.EnrollReply{Certificate: r.sign(csr), Trust: another}, nil
+		}, errs.CodeTrustRoot},
+		{"a changed byte", func(r *rig, csr []byte) (*jobpb.EnrollReply, error) {
+			return &jobpb.EnrollReply{Certificate: r.sign(csr), Trust: bytes.Replace(bundle, []byte("{"), []byte("{ "), 1)}, nil
+		}, errs.CodeTrustInvalid},
+		{"no metadata", func(r *rig, csr []byte) (*jobpb.EnrollReply, error) {
 			return &jobpb.EnrollReply{Certificate: r.sign(csr)}, nil
-		}, errs.CodePolicyDigest},
+		}, errs.CodeTrustInvalid},
 		{"a certificate for another key", func(r *rig, _ []byte) (*jobpb.EnrollReply, error) {
-			return &jobpb.EnrollReply{Certificate: r.sign(otherKey), Policy: policy}, nil
+			return &jobpb.EnrollReply{Certificate: r.sign(otherKey), Trust: bundle}, nil
 		}, errs.CodeServerIdentity},
 		{"no certificate", func(*rig, []byte) (*jobpb.EnrollReply, error) {
-			return &jobpb.EnrollReply{Policy: policy}, nil
+			return &jobpb.EnrollReply{Trust: bundle}, nil
 		}, errs.CodeServerIdentity},
 		{"a coloured refusal", func(*rig, []byte) (*jobpb.EnrollReply, error) {
 			return nil, jobpb.Status(errs.New("new-code", "\x1b[31mred"))
@@ -565,7 +592,7 @@ func TestEnrollBelievesNothing(t *testing.T) {
 			}
 			line := enroll.Line{
 				Address: r.address, Deployment: deployment, SetupKey: enroll.NewSetupKey(),
-				PolicyDigest: signing.PolicyDigest(policy), CADigest: r.ca.Digest(),
+				RootDigest: root, CADigest: r.ca.Digest(),
 			}
 			_, err := Enroll(t.Context(), line, r.dir, "host", "test")
 			if !errs.Is(err, c.code) || strings.ContainsRune(err.Error(), '\x1b') {
