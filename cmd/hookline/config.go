@@ -12,6 +12,7 @@ import (
 	"hookline/internal/durable"
 	"hookline/internal/errs"
 	"hookline/internal/strict"
+	"hookline/signing/trust"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -23,13 +24,13 @@ const (
 )
 
 // savedConfig is ~/.config/hookline/config.yaml, which login writes. The
-// deployment and policy that were seen then are pinned: a server that later
-// speaks of another deployment gets no signature.
+// deployment and a root of its trust metadata are pinned then: what a server
+// says later must lead from there.
 type savedConfig struct {
-	Server       string `yaml:"server"`
-	Token        string `yaml:"token"`
-	Deployment   string `yaml:"deployment"`
-	PolicyDigest string `yaml:"policy_digest"`
+	Server     string `yaml:"server"`
+	Token      string `yaml:"token"`
+	Deployment string `yaml:"deployment"`
+	RootDigest string `yaml:"root_digest"`
 }
 
 // settings merges flags, environment and the saved file.
@@ -153,17 +154,28 @@ func fileError(err error, doing string) error {
 }
 
 func newLoginCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var root, dir string
+	c := &cobra.Command{
 		Use:   "login --server URL --token-file FILE",
-		Short: "Check a token and remember server and token",
-		Args:  cobra.NoArgs,
+		Short: "Check a token, remember server, token and the root of trust",
+		Long: `Checks a token and remembers it with the server. It also remembers a root of the
+deployment's trust metadata: from then on policy and revocations count only where they
+were signed by the people whom that root leads to, whatever the server says.
+
+Give the root's digest, as hookline trust show prints it for whoever has the offline
+folder, or that folder; without either the first one that the server shows is remembered.`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.login(c)
+			return a.login(c, root, dir)
 		},
 	}
+	c.Flags().StringVar(&root, "trust-root", "", "hex SHA-256 of a root of the deployment's trust metadata")
+	c.Flags().StringVar(&dir, "dir", "", "instead: the offline folder")
+	c.MarkFlagsMutuallyExclusive("trust-root", "dir")
+	return c
 }
 
-func (a *app) login(c *cobra.Command) error {
+func (a *app) login(c *cobra.Command, root, dir string) error {
 	s, err := a.settings()
 	if err != nil {
 		return err
@@ -179,27 +191,43 @@ func (a *app) login(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	info, err := cl.Info(c.Context())
+	anchor, err := a.loginAnchor(s, root, dir)
 	if err != nil {
 		return err
 	}
-	if _, err := policyIn(info); err != nil {
-		return err
-	}
-	path, err := a.configPath()
+	b, err := fetchTrust(c.Context(), cl)
 	if err != nil {
 		return err
 	}
-	b, err := yaml.Marshal(savedConfig{Server: s.Server, Token: s.Token, Deployment: info.Deployment, PolicyDigest: info.PolicyDigest})
+	first := anchor.RootDigest == ""
+	t, err := a.verifyTrust(anchor, b)
 	if err != nil {
-		return errs.Wrap(errs.CodeInternal, err, "cannot encode the configuration")
+		return err
 	}
-	if err := writePrivate(path, b); err != nil {
+	path, err := a.saveLogin(s, t)
+	if err != nil {
 		return err
 	}
 	return a.show(me, func() {
 		fmt.Fprintf(a.out, "signed in to %s as %s (%s)\n", safe(s.Server), safe(me.User), safe(strings.Join(me.Roles, ", ")))
-		fmt.Fprintf(a.out, "deployment %s, policy %s, saved in %s\n", safe(info.Deployment), safe(info.PolicyDigest), safe(path))
-		fmt.Fprintln(a.err, "compare the policy digest with the one that `hookline policy check` prints offline")
+		fmt.Fprintf(a.out, "deployment %s, root %s, saved in %s\n", t.Anchor().Deployment, t.Anchor().RootDigest, safe(path))
+		if first {
+			fmt.Fprintln(a.err, "this root is the server's word, believed this once: compare it with the one that `hookline trust show` prints for whoever has the offline folder")
+		}
 	})
+}
+
+// saveLogin remembers server, token and root, and keeps the metadata.
+func (a *app) saveLogin(s savedConfig, t *trust.Trusted) (path string, err error) {
+	if path, err = a.configPath(); err != nil {
+		return "", err
+	}
+	b, err := yaml.Marshal(savedConfig{Server: s.Server, Token: s.Token, Deployment: t.Anchor().Deployment, RootDigest: t.Anchor().RootDigest})
+	if err != nil {
+		return "", errs.Wrap(errs.CodeInternal, err, "cannot encode the configuration")
+	}
+	if err := a.keepTrust(t); err != nil {
+		return "", err
+	}
+	return path, writePrivate(path, b)
 }

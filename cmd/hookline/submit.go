@@ -179,7 +179,14 @@ func (a *app) policyOf(ctx context.Context, c *client.Client, file string) (*sig
 		return nil, errs.New(errs.CodeWrongDeployment, "cannot sign for this server: it is of deployment %s, at login it was %s", p.Deployment, saved.Deployment).
 			WithHint("if it was set up anew on purpose, sign in again: hookline login")
 	}
-	want, from := saved.PolicyDigest, "the one seen at login"
+	want, from := "", "the signed one"
+	if saved.RootDigest != "" {
+		t, err := a.trusted(ctx)
+		if err != nil {
+			return nil, err
+		}
+		want = t.Policy().Digest
+	}
 	if file != "" {
 		mine, err := readPolicy(file)
 		if err != nil {
