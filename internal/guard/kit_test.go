@@ -76,6 +76,7 @@ type kit struct {
 	offline                          *keeper.Keeper // of the deployment's people, nil until it is asked for
 	alice, bob, carol, dave, mallory *signer.Signer
 	policy                           signing.Policy
+	notAfter                         time.Duration // of hooks, after start; 7 days where 0
 	sandbox                          sandboxFunc
 	setting                          Setting // of the last run
 	real                             *sandbox.Runner
@@ -207,6 +208,9 @@ func (k *kit) run(original string, change func(*hooks.Predicate), signers ...*si
 func (k *kit) runScript(original, lua string, change func(*hooks.Predicate), signers ...*signer.Signer) *guardwire.Run {
 	k.t.Helper()
 	p := k.predicate()
+	if k.notAfter != 0 {
+		p.NotAfter = start.Add(k.notAfter).Unix()
+	}
 	if change != nil {
 		change(&p)
 	}

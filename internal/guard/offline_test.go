@@ -1,7 +1,14 @@
 package guard
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"sync"
+	"testing"
 	"time"
 
 	"hookline/internal/guardwire"
@@ -50,26 +57,45 @@ func (k *kit) ok(err error) {
 func (k *kit) people() *keeper.Keeper {
 	k.t.Helper()
 	if k.offline == nil {
-		k.offline = k.found(k.policy)
+		k.offline = k.found(k.policy, k.alice, k.bob, k.carol, k.dave)
 	}
 	return k.offline
 }
 
-// found makes a deployment of the kit's people with a root of its own.
-func (k *kit) found(p signing.Policy) *keeper.Keeper {
+// found makes a deployment with a root of its own, which these people sign.
+func (k *kit) found(p signing.Policy, people ...keeper.Signer) *keeper.Keeper {
 	k.t.Helper()
 	o, err := keeper.Init(k.t.TempDir(), keeper.Plan{Policy: p.YAML()}, k.clock.Now)
 	k.ok(err)
-	k.inForce(o)
+	k.inForce(o, people...)
 	return o
 }
 
-// inForce signs what is staged and brings it in force.
-func (k *kit) inForce(o *keeper.Keeper) {
+// strangers are other people, of a deployment that may be called the same.
+func (k *kit) strangers(deployment string) *keeper.Keeper {
 	k.t.Helper()
-	_, err := o.Sign(k.alice, k.bob, k.carol, k.dave)
+	p := signing.Policy{
+		Deployment: deployment, Profile: signing.ProfileTeam, Reviewers: 1, MaxLifetime: 24 * time.Hour,
+		Persons: []signing.Person{
+			{Name: "alice", Roles: []signing.Role{signing.RoleAuthor}, Keys: []signing.PublicKey{k.mallory.Public()}},
+			{Name: "bob", Roles: []signing.Role{signing.RoleReviewer}, Keys: []signing.PublicKey{newSigner(k.t, "mallet").Public()}},
+		},
+	}
+	return k.found(p, k.mallory, newSigner(k.t, "mallet"))
+}
+
+// changed brings what the people staged in force.
+func (k *kit) changed() {
+	k.t.Helper()
+	k.inForce(k.people(), k.alice, k.bob, k.carol, k.dave)
+}
+
+// inForce signs what is staged and brings it in force.
+func (k *kit) inForce(o *keeper.Keeper, people ...keeper.Signer) {
+	k.t.Helper()
+	_, err := o.Sign(people...)
 	k.ok(err)
-	in, err := o.Freshen(k.alice, fresh)
+	in, err := o.Freshen(people[0], fresh)
 	k.ok(err)
 	if !in {
 		k.t.Fatal("what was staged did not come in force")
@@ -135,3 +161,21 @@ func (s *side) hears(g *Guard, k *kit) {
 
 // keyID is the id of somebody's key, as revocations name it.
 func keyID(s *signer.Signer) string { return string(s.Public().ID) }
+
+// certificate is some CA's, as people sign it.
+func certificate(t testing.TB) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: start, NotAfter: start.Add(365 * 24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}

@@ -167,9 +167,12 @@ func (f *folder) goOn(e Enrolment, fresh *trust.Trusted, bundle trust.Bundle, kn
 		}
 		return &pin, fresh, nil
 	}
-	if sameRoot(trusted, fresh) {
-		next, err = trusted.Update(bundle)
-		return &pin, next, err
+	next, err = trusted.Update(bundle)
+	switch {
+	case err == nil && (sameRoot(next, fresh) || sameRoot(trusted, fresh)):
+		return &pin, next, nil
+	case err != nil && sameRoot(trusted, fresh): // the same, and older than what was seen
+		return nil, nil, err
 	}
 	if !e.Replace {
 		return nil, nil, f.refuse(pin, e.Anchor)
