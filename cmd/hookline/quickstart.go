@@ -66,7 +66,11 @@ func (a *app) quickstart(ctx context.Context, dir, store string) error {
 		return errs.Wrap(errs.CodeUnavailable, err, "cannot start").
 			WithHint("logs: %s", d.Path("server.log"))
 	}
-	if err := writeEnv(d, peer, me); err != nil {
+	trusted, err := d.Trusted()
+	if err != nil {
+		return err
+	}
+	if err := writeEnv(d, peer, me, trusted.Anchor().RootDigest); err != nil {
 		return err
 	}
 	fmt.Fprint(a.out, nextSteps(d))
@@ -144,9 +148,9 @@ func personName() string {
 	return name
 }
 
-// writeEnv writes what a second terminal needs: addresses, token and key, where
-// the peer's state is.
-func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me string) error {
+// writeEnv writes what a second terminal needs: the server's address and the root
+// of trust, token and key, where the peer's state is.
+func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me, root string) error {
 	token, err := os.ReadFile(d.Path(me + ".token"))
 	if err != nil {
 		return fileError(err, "cannot read your token")
@@ -154,6 +158,7 @@ func writeEnv(d *onebox.Deployment, peer *onebox.Peer, me string) error {
 	env := fmt.Sprintf("export PATH=%s:\"$PATH\"\n", shellQuote(string(d.Bin)))
 	for _, v := range [][2]string{
 		{"HOOKLINE_SERVER", d.HTTP},
+		{"HOOKLINE_TRUST_ROOT", root},
 		{"HOOKLINE_TOKEN", strings.TrimSpace(string(token))},
 		{"HOOKLINE_KEY", d.Path(me + ".key")},
 		{"HOOKLINE_PASSPHRASE", d.Passphrase},

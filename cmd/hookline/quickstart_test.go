@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hookline/internal/onebox"
@@ -20,7 +21,7 @@ func TestEnvironmentFileRunsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	peer := d.Peer("peer")
-	if err := writeEnv(d, peer, "me"); err != nil {
+	if err := writeEnv(d, peer, "me", strings.Repeat("ab", 32)); err != nil {
 		t.Fatal(err)
 	}
 	sh := exec.CommandContext(t.Context(), "/bin/sh", "-c", `. "$1" && printf '%s\n' "$HOOKLINE_PASSPHRASE" "$HOOKLINE_PEER_STATE"`, "sh", d.Path("env"))
