@@ -34,12 +34,12 @@ type key struct {
 	id      string // the specification's
 }
 
-func newKey(tb testing.TB, name string) *key {
+func newKey(tb testing.TB, name string, p256 bool) *key {
 	tb.Helper()
 	seed := sha256.Sum256([]byte(name))
 	var private crypto.Signer
 	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), seed[:])
-	if name == "carol" { // one of each kind
+	if !p256 {
 		private, err = ed25519.NewKeyFromSeed(seed[:]), nil
 	}
 	must(tb, err)
@@ -77,12 +77,16 @@ type repo struct {
 	bundle                                        trust.Bundle
 }
 
-func newRepo(tb testing.TB) *repo {
+func newRepo(tb testing.TB) *repo { return newRepoOf(tb, true) }
+
+// newRepoOf makes one with P-256 keys, but for carol's, or with Ed25519 keys
+// alone: then it is the same in every process of a fuzz run, to the byte.
+func newRepoOf(tb testing.TB, p256 bool) *repo {
 	tb.Helper()
 	r := &repo{
 		tb: tb, now: start,
-		alice: newKey(tb, "alice"), bob: newKey(tb, "bob"), carol: newKey(tb, "carol"), dave: newKey(tb, "dave"),
-		erin: newKey(tb, "erin"), frank: newKey(tb, "frank"), mallory: newKey(tb, "mallory"),
+		alice: newKey(tb, "alice", p256), bob: newKey(tb, "bob", p256), carol: newKey(tb, "carol", false), dave: newKey(tb, "dave", p256),
+		erin: newKey(tb, "erin", p256), frank: newKey(tb, "frank", p256), mallory: newKey(tb, "mallory", p256),
 	}
 	person := func(name string, k *key, roles ...signing.Role) signing.Person {
 		return signing.Person{Name: name, Roles: roles, Keys: []signing.PublicKey{k.public}}

@@ -41,20 +41,27 @@ func run(ctx context.Context, inputs int) error {
 			return fmt.Errorf("%s %s: %w\n%s", t.pkg, t.name, err, out)
 		}
 	}
-	fmt.Printf("%d fuzz targets held for %d inputs each, more where a hook speaks\n", len(targets), inputs)
+	fmt.Printf("%d fuzz targets held for %d inputs each, more where a hook speaks or people sign\n", len(targets), inputs)
 	return nil
 }
 
 type target struct{ pkg, name string }
 
 // weight is how many times the inputs of others a target gets: those that read
-// what a hostile hook says take about 20 s of a quick run.
+// what a hostile hook says, and those that decode what people signed, take about
+// 20 s of a quick run.
 func (t target) weight() int {
 	switch t.pkg + "." + t.name {
 	case "hookline/hooks.FuzzCommandCheck", "hookline/sandbox/calls.FuzzServe":
 		return 300
 	case "hookline/sandbox/wire.FuzzRead":
 		return 800
+	case "hookline/hooks.FuzzParseStatement", "hookline/signing.FuzzParseFile":
+		return 110
+	case "hookline/signing.FuzzParsePolicy":
+		return 70
+	case "hookline/signing/trust.FuzzParseBundle":
+		return 45
 	case "hookline/sandbox/worker.FuzzHostFunctions":
 		return 10
 	}
