@@ -21,6 +21,7 @@ import (
 	"hookline/internal/enroll"
 	"hookline/signing"
 	"hookline/signing/signer"
+	"hookline/signing/trust/keeper"
 )
 
 func TestMain(m *testing.M) {
@@ -70,7 +71,23 @@ func writeDeployment(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), policy.YAML(), 0o600); err != nil {
 		return err
 	}
+	if err := makeTrust(dir, policy.YAML(), author); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(dir, "setup-keys.txt"), []byte(enroll.HashSetupKey(enroll.NewSetupKey())+"\n"), 0o600)
+}
+
+// makeTrust makes trust.json.
+func makeTrust(dir string, policy []byte, key *signer.Signer) error {
+	k, err := keeper.Init(dir, keeper.Plan{Policy: policy}, time.Now)
+	if err != nil {
+		return err
+	}
+	if _, err := k.Sign(key); err != nil {
+		return err
+	}
+	_, err = k.Freshen(key, 0)
+	return err
 }
 
 // TestServe: the ready line tells the ports, the server answers, and ends
@@ -85,7 +102,7 @@ func TestServe(t *testing.T) {
 	root.SetOut(in)
 	root.SetErr(io.Discard)
 	root.SetArgs([]string{
-		"serve", "--data", filepath.Join(dir, "data"), "--policy", filepath.Join(dir, "policy.yaml"),
+		"serve", "--data", filepath.Join(dir, "data"), "--trust", filepath.Join(dir, "trust.json"),
 		"--setup-keys", filepath.Join(dir, "setup-keys.txt"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0",
 	})
 	ctx, cancel := context.WithCancel(context.Background())

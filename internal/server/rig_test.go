@@ -28,6 +28,7 @@ import (
 	"hookline/internal/enroll"
 	"hookline/signing"
 	"hookline/signing/signer"
+	"hookline/signing/trust/keeper"
 )
 
 const (
@@ -45,6 +46,12 @@ func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at
+}
+
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
 }
 
 // safeBuffer is a log that goroutines may share.
@@ -104,7 +111,7 @@ func (r *rig) config() Config {
 	r.initTrust(policy.YAML())
 	write(r.t, filepath.Join(dir, "setup-keys.txt"), []byte(enroll.HashSetupKey(enroll.NewSetupKey())+"\n"))
 	return Config{
-		Data: filepath.Join(dir, "data"), Trust: filepath.Join(r.offline, "trust", "trust.json"), SetupKeys: filepath.Join(dir, "setup-keys.txt"),
+		Data: filepath.Join(dir, "data"), Trust: filepath.Join(r.offline, keeper.BundleName), SetupKeys: filepath.Join(dir, "setup-keys.txt"),
 		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Version: "test", Now: r.clock.now,
 		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
