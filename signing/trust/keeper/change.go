@@ -275,15 +275,15 @@ func (k *Keeper) stageRevocations() error {
 	if old.met(k.staged.targets.revokers()) && k.now().Before(half) {
 		return nil
 	}
-	r, err := k.newRevocations(nil)
+	r, err := newRevocations(k.trusted, k.now(), nil)
 	k.staged.revocations = r
 	return err
 }
 
 // newRevocations is the next version with all that is known, and more.
-func (k *Keeper) newRevocations(more []signing.Revocation) (*revocationsSheet, error) {
-	all := k.trusted.Revoked().With(more...).List()
-	tooOld := k.now().Add(-RevocationMemory)
+func newRevocations(t *trust.Trusted, now time.Time, more []signing.Revocation) (*revocationsSheet, error) {
+	all := t.Revoked().With(more...).List()
+	tooOld := now.Add(-RevocationMemory)
 	all = slices.DeleteFunc(all, func(one signing.Revocation) bool {
 		return (one.Kind == signing.RevokeVersion || one.Kind == signing.RevokeApproval) && one.At.Before(tooOld)
 	})
@@ -291,7 +291,7 @@ func (k *Keeper) newRevocations(more []signing.Revocation) (*revocationsSheet, e
 		return nil, errs.New(errs.CodeTooLarge, "cannot revoke more: there are %d revocations, at most %d", len(all), signing.MaxRevocations)
 	}
 	r := &revocationsSheet{list: all, sheet: sheet{
-		role: trust.RoleRevocations, version: k.trusted.RevocationsVersion() + 1, signedAt: k.now(), expires: k.now().Add(RevocationsLife),
+		role: trust.RoleRevocations, version: t.RevocationsVersion() + 1, signedAt: now, expires: now.Add(RevocationsLife),
 	}}
 	if err := r.finish(); err != nil {
 		return nil, err

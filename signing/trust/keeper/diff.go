@@ -118,6 +118,16 @@ func keyLines(role string, was, now []signing.PublicKey, who names) []string {
 	return out
 }
 
+// TextDifference is what changes from one text to another, line by line: "+"
+// or "-" and the line.
+func TextDifference(was, now []byte) []string {
+	all := textLines("", was, now)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[1:]
+}
+
 // textLines is the difference of two texts, line by line, without what stays.
 func textLines(name string, was, now []byte) []string {
 	if string(was) == string(now) {

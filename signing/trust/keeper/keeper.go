@@ -47,8 +47,8 @@ const RevocationMemory = 60 * 24 * time.Hour
 const BundleName = "trust.json"
 
 const (
-	stagedDir  = "staged"
-	filesDir   = "metadata"
+	stagedDir = "staged"
+	filesDir  = "metadata"
 )
 
 // Keeper is an open offline folder. It is not safe for concurrent use; of
@@ -138,11 +138,7 @@ func (k *Keeper) adopt(t *trust.Trusted) error {
 	if err != nil {
 		return err
 	}
-	newest := b.Revocations
-	if len(b.Pushed) > 0 {
-		newest = b.Pushed
-	}
-	revocations, err := parseRevocations(newest)
+	revocations, err := newestRevocations(t)
 	if err != nil {
 		return err
 	}

@@ -208,40 +208,20 @@ func (k *Keeper) writeFiles() error {
 	return nil
 }
 
-// Revoke signs the next revocations with more in them. They are in force at
-// once, and under the next snapshot. By and At may be left out: they are the
-// person of the key and the clock then. metadata is what goes to the server.
-// A key that may not revoke is errs.CodeSignerRole; what is revoked already is
-// errs.CodeConflict where it is all there is.
+// Revoke signs the next revocations with more in them; see NextRevocations.
+// They are in force at once, and under the next snapshot. metadata is what
+// goes to the server.
 func (k *Keeper) Revoke(key Signer, list ...signing.Revocation) (metadata []byte, err error) {
 	err = k.changing(func() error {
 		if k.trusted == nil {
 			_, err := k.Bundle()
 			return err
 		}
-		id := key.Public().ID
-		if !k.force.targets.revokers().has(id) {
-			return errs.New(errs.CodeSignerRole, "cannot revoke: the key %s is not that of a revoker", id.Short()).
-				WithHint("revokers are: %s", strings.Join(k.RevokerNames(), ", "))
-		}
-		more, err := k.newOnes(id, list)
+		file, next, err := NextRevocations(k.trusted, key, k.now(), list...)
 		if err != nil {
 			return err
 		}
-		r, err := k.newRevocations(more)
-		if err != nil {
-			return err
-		}
-		if err := r.sign(key); err != nil {
-			return err
-		}
-		if metadata, err = r.file(); err != nil {
-			return err
-		}
-		next, err := k.trusted.Push(metadata)
-		if err != nil {
-			return err
-		}
+		metadata = file
 		if err := k.write(next, false); err != nil {
 			return err
 		}
@@ -253,17 +233,53 @@ func (k *Keeper) Revoke(key Signer, list ...signing.Revocation) (metadata []byte
 	return metadata, nil
 }
 
-// newOnes fills in the revocations and leaves out those that are known.
-func (k *Keeper) newOnes(id signing.KeyID, list []signing.Revocation) ([]signing.Revocation, error) {
-	person, _ := k.force.targets.policy.Person(id)
-	known := signing.NewRevocations(k.force.revocations.list...)
+// NextRevocations makes and signs the next version of the revocations over
+// what is trusted, with all that is known and more: the file, and what is
+// trusted with it. By and At of a revocation may be left out: they are the
+// person of the key and now then. A key that may not revoke is
+// errs.CodeSignerRole; what is revoked already is errs.CodeConflict where it
+// is all there is.
+func NextRevocations(t *trust.Trusted, key Signer, now time.Time, list ...signing.Revocation) (file []byte, next *trust.Trusted, err error) {
+	now = now.UTC().Truncate(time.Second)
+	id, revokers := key.Public().ID, Revokers(t.Policy())
+	if !(roleKeys{keys: revokers}).has(id) {
+		return nil, nil, errs.New(errs.CodeSignerRole, "cannot revoke: the key %s is not that of a revoker", id.Short()).
+			WithHint("revokers are: %s", strings.Join(PersonsOf(t.Policy(), revokers), ", "))
+	}
+	more, err := newOnes(t, id, now, list)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := newRevocations(t, now, more)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.sign(key); err != nil {
+		return nil, nil, err
+	}
+	if file, err = r.file(); err != nil {
+		return nil, nil, err
+	}
+	next, err = t.Push(file)
+	return file, next, err
+}
+
+// newOnes fills in the revocations and leaves out those that the newest
+// metadata has.
+func newOnes(t *trust.Trusted, id signing.KeyID, now time.Time, list []signing.Revocation) ([]signing.Revocation, error) {
+	person, _ := t.Policy().Person(id)
+	newest, err := newestRevocations(t)
+	if err != nil {
+		return nil, err
+	}
+	known := signing.NewRevocations(newest.list...)
 	var more []signing.Revocation
 	for _, one := range list {
 		if one.By == "" {
 			one.By = person.Name
 		}
 		if one.At.IsZero() {
-			one.At = k.now()
+			one.At = now
 		}
 		if err := one.Validate(); err != nil {
 			return nil, err
@@ -276,6 +292,24 @@ func (k *Keeper) newOnes(id signing.KeyID, list []signing.Revocation) ([]signing
 		return nil, errs.New(errs.CodeConflict, "it is revoked already").WithHint("see what is: hookline trust show")
 	}
 	return more, nil
+}
+
+// Carried lists what the newest revocations' metadata has: not all that was
+// ever seen, but all that somebody learns who comes new.
+func Carried(t *trust.Trusted) (signing.Revocations, error) {
+	newest, err := newestRevocations(t)
+	if err != nil {
+		return signing.Revocations{}, err
+	}
+	return signing.NewRevocations(newest.list...), nil
+}
+
+func newestRevocations(t *trust.Trusted) (*revocationsSheet, error) {
+	b := t.Bundle()
+	if len(b.Pushed) > 0 {
+		return parseRevocations(b.Pushed)
+	}
+	return parseRevocations(b.Revocations)
 }
 
 // RevokerNames lists who may revoke.

@@ -82,6 +82,21 @@ func (k *Keeper) NameOf(id signing.KeyID) string {
 	return ""
 }
 
+// KeysOf lists the keys that may sign root, targets, snapshot or timestamp
+// once what is staged is in force.
+func (k *Keeper) KeysOf(role string) []signing.PublicKey {
+	return slices.Clone(k.next().root.roles[role].keys)
+}
+
+// MayFreshen reports whether Freshen would take a key now.
+func (k *Keeper) MayFreshen(id signing.KeyID) bool {
+	root := k.force.root
+	if k.Ready() {
+		root = k.next().root
+	}
+	return root != nil && root.roles[metadata.SNAPSHOT].has(id) && root.roles[metadata.TIMESTAMP].has(id)
+}
+
 // needs says who must sign the next version of a role.
 func (k *Keeper) needs(role string) []Need {
 	n := k.next()
