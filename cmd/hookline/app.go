@@ -75,8 +75,8 @@ not signed in; 5 unavailable: try again later.`,
 	flags.StringVarP(&a.output, "output", "o", outputTable, "table, json or yaml")
 	root.AddCommand(
 		newLoginCommand(a), newOpenCommand(a), newTokenCommand(a),
-		newKeyCommand(a), newPolicyCommand(a), newEnrollLineCommand(a),
-		newHookCommand(a), newExplainCommand(a), newReviewCommand(a),
+		newKeyCommand(a), newPolicyCommand(a), newTrustCommand(a), newRevokeCommand(a), newEnrollLineCommand(a),
+		newHookCommand(a), newExplainCommand(a), newVerifyCommand(a), newReviewCommand(a),
 		newJobCommand(a), newResultCommand(a), newProblemCommand(a), newPeerCommand(a),
 		newAdminCommand(a), newQuickstartCommand(a), newDemoCommand(a), newVersionCommand(a),
 	)

@@ -29,7 +29,7 @@ func (d *Deployment) Trust(ctx context.Context, persons []string, command string
 	if len(persons) > 0 {
 		user = persons[0]
 	}
-	all := append([]string{"trust", command, "--dir", d.Offline()}, d.keys(persons)...)
+	all := append([]string{"trust", command, "--yes", "--dir", d.Offline()}, d.keys(persons)...)
 	return d.Hookline(ctx, user, append(all, args...)...)
 }
 
@@ -43,7 +43,7 @@ func (d *Deployment) Freshen(ctx context.Context, person string, args ...string)
 // Revoke revokes for good, with a person's key and token: kind is hook,
 // version, key or approval; the value is what that kind names.
 func (d *Deployment) Revoke(ctx context.Context, person, kind, value, reason string) error {
-	args := []string{"revoke", kind, value, "--reason", reason}
+	args := []string{"revoke", kind, value, "--yes", "--reason", reason}
 	_, err := d.Hookline(ctx, person, append(args, d.keys([]string{person})...)...)
 	return err
 }
