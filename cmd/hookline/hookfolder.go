@@ -18,7 +18,7 @@ const (
 func newHookCommand(a *app) *cobra.Command {
 	return group("hook", "Write, try, submit and run hooks",
 		newHookInitCommand(a), newHookLintCommand(a), newHookTestCommand(a), newHookSubmitCommand(a),
-		newHookListCommand(a), newHookShowCommand(a), newHookDigestCommand(a), newHookExplainCommand(a),
+		newHookListCommand(a), newHookShowCommand(a), newHookDigestCommand(a), newHookStatementCommand(a), newHookAttachCommand(a), newHookExplainCommand(a),
 		newHookActivateCommand(a), newHookDisableCommand(a))
 }
 

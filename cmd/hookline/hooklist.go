@@ -154,11 +154,7 @@ func (a *app) life(v api.Version) {
 		a.section("reviews")
 		rows := [][]string{{"AT", "WHO", "VERDICT", "KEY", "COMMENT"}}
 		for _, r := range v.Reviews {
-			who := r.Person
-			if who == "" {
-				who = r.User
-			}
-			rows = append(rows, []string{clock(r.At), who, r.Verdict, short(r.KeyID), clip(r.Comment, 100)})
+			rows = append(rows, []string{clock(r.At), reviewedBy(r), r.Verdict, short(r.KeyID), clip(r.Comment, 100)})
 		}
 		a.table(rows)
 	}
@@ -173,6 +169,17 @@ func (a *app) life(v api.Version) {
 			[2]string{"ledger", ledgerLine(l)},
 		)
 	}
+}
+
+// reviewedBy names who signed, and who uploaded it where that is another.
+func reviewedBy(r api.Review) string {
+	switch r.Person {
+	case "":
+		return r.User
+	case r.User:
+		return r.Person
+	}
+	return "signature of " + r.Person + ", uploaded by " + r.User
 }
 
 func ledgerLine(l hooks.Ledger) string {

@@ -167,7 +167,8 @@ func newReviewApproveCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "approve HOOK@NUMBER|DIGEST --key KEY",
 		Short: "Approve a version: sign its statement on this machine",
-		Long: `Shows the statement and the script once more, asks, and signs. With --yes nothing
+		Long: `Shows the statement, the script and what changed since the last approved version (which
+this machine verifies itself), asks, and signs. With --yes nothing
 is asked, so the version must be named by its whole digest, as review show and
 hook digest print it: hook@number is whatever the server says at that moment. What lint
 on this machine calls an error is not signed.`,
@@ -195,19 +196,23 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 	if err != nil {
 		return none, err
 	}
-	policy, err := a.policyOf(ctx, cl, o.Policy)
+	rules, err := a.rules(ctx, cl, o.Policy)
 	if err != nil {
 		return none, err
 	}
 	// The author's and the earlier signatures, by the same code as the peers.
-	_, standing, err := (signing.Rules{Policy: policy, Now: time.Now()}).Examine(f.version.Script, f.version.Statement, f.version.Signatures)
+	_, standing, err := rules.Examine(f.version.Script, f.version.Statement, f.version.Signatures)
 	if err != nil {
 		return none, err
 	}
 	if err := a.opensNow(f.statement.Predicate); err != nil {
 		return none, err
 	}
-	if err := a.toRead().toApprove(ctx, f, standing); err != nil {
+	before, err := a.lastApproved(ctx, cl, rules, f.statement.Predicate.Hook, f.statement.Predicate.Version)
+	if err != nil {
+		return none, err
+	}
+	if err := a.toRead().toApprove(ctx, f, standing, before); err != nil {
 		return none, err
 	}
 	if !o.Yes {
@@ -221,7 +226,7 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 	if err != nil {
 		return none, err
 	}
-	if err := mayReview(policy, key.Public().ID, f); err != nil {
+	if err := mayReview(rules.Policy, key.Public().ID, f); err != nil {
 		return none, err
 	}
 	file, err := key.Sign(f.version.Statement)
@@ -247,10 +252,11 @@ func (a *app) opensNow(p hooks.Predicate) error {
 // toApprove shows all that an approval covers, script included: what a server
 // showed under the same name a moment ago need not be what it sent now. It
 // refuses what lint refuses.
-func (a *app) toApprove(ctx context.Context, f fetched, standing signing.Standing) error {
+func (a *app) toApprove(ctx context.Context, f fetched, standing signing.Standing, before baseline) error {
 	a.aboutToSign(f.statement, f.digest)
 	a.section("script, " + fmt.Sprint(len(f.version.Script)) + " bytes")
 	a.script(f.version.Script)
+	a.difference(before, f.statement, f.version.Script)
 	a.section("signed by")
 	rows := [][2]string{{"author", standing.Author.Person}}
 	for _, r := range standing.Reviewers {

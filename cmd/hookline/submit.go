@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"hookline/hooks"
 	"hookline/internal/api"
@@ -20,6 +19,8 @@ type submitOptions struct {
 	Key            string
 	PassphraseFile string
 	Policy         string
+	Statement      string // files, of an author who signed elsewhere
+	Signature      string
 	NoLint         bool
 	Number         int64
 }
@@ -29,9 +30,15 @@ func newHookSubmitCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "submit [DIR] --key KEY",
 		Short: "Sign the hook with your key and upload it for review",
-		Long: `Builds the statement (the digest of hook.lua and every limit), shows it, signs it on
-this machine and uploads it. The version number is the next one of the hook: the
-server tells the newest, and its author's signature must prove it.`,
+		Long: `Builds the statement (the digest of hook.lua and every limit), shows it and what changed
+since the last approved version, signs it on this machine and uploads it. The version
+number is the next one of the hook: the server tells the newest, and its author's
+signature must prove it.
+
+Who signs with another tool gives the files: --statement as hook statement wrote it, and
+--signature over its very bytes.`,
+		Example: `  hookline hook submit ./extra --key alice.key
+  hookline hook submit ./extra --statement statement.json --signature alice.sigstore.json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := readFolder(args)
@@ -55,9 +62,14 @@ server tells the newest, and its author's signature must prove it.`,
 	fl.StringVar(&o.Key, "key", "", keyUse)
 	fl.StringVar(&o.PassphraseFile, "passphrase-file", "", passphraseFileUse)
 	fl.StringVar(&o.Policy, "policy", "", "policy file to trust instead of the server's word")
+	fl.StringVar(&o.Statement, "statement", "", "statement that was signed elsewhere, see hook statement")
+	fl.StringVar(&o.Signature, "signature", "", "the author's signature file over it")
 	fl.BoolVar(&o.NoLint, "no-lint", false, "do not lint first; the server refuses errors all the same")
 	fl.Int64Var(&o.Number, "number", 0, "sign this version number instead of the next one that the server can prove")
-	_ = c.MarkFlagRequired("key")
+	c.MarkFlagsOneRequired("key", "signature")
+	c.MarkFlagsMutuallyExclusive("key", "signature")
+	c.MarkFlagsMutuallyExclusive("number", "statement")
+	c.MarkFlagsRequiredTogether("statement", "signature")
 	return c
 }
 
@@ -78,50 +90,83 @@ func (a *app) submit(c *cobra.Command, f folder, o submitOptions) (api.Version, 
 	if err != nil {
 		return none, err
 	}
-	policy, err := a.policyOf(c.Context(), cl, o.Policy)
+	rules, err := a.rules(c.Context(), cl, o.Policy)
 	if err != nil {
 		return none, err
 	}
-	key, err := a.openSigner(o.Key, o.PassphraseFile)
-	if err != nil {
-		return none, err
+	signed := a.signHere
+	if o.Signature != "" {
+		signed = a.signedElsewhere
 	}
-	number, err := a.nextNumber(c.Context(), cl, policy, f.manifest.Hook, o.Number)
-	if err != nil {
-		return none, err
-	}
-	st, err := f.manifest.Statement(hooks.Binding{
-		Deployment: policy.Deployment, Author: string(key.Public().ID), Version: number, Now: a.now(),
-	}, f.script)
-	if err != nil {
-		return none, err
-	}
-	statement, err := st.Canonical()
-	if err != nil {
-		return none, err
-	}
-	a.aboutToSign(st, hooks.Digest(statement))
-	file, err := key.Sign(statement)
+	statement, file, err := signed(c.Context(), cl, rules, f, o)
 	if err != nil {
 		return none, err
 	}
 	// What the server and every peer would refuse is refused before it leaves.
-	if _, _, err := (signing.Rules{Policy: policy, Now: time.Now()}).Examine(f.script, statement, [][]byte{file}); err != nil {
+	st, _, err := rules.Examine(f.script, statement, [][]byte{file})
+	if err != nil {
 		return none, err
 	}
 	v, err := cl.Submit(c.Context(), api.NewVersion{Manifest: f.yaml, Script: f.script, Statement: statement, Signature: file})
 	if errs.Is(err, errs.CodeVersionTaken) && o.Number == 0 {
-		return none, errs.Wrap(errs.CodeVersionTaken, err, "cannot submit %s@%d: somebody took the number just now", f.manifest.Hook, number).
+		return none, errs.Wrap(errs.CodeVersionTaken, err, "cannot submit %s@%d: somebody took the number just now", st.Predicate.Hook, st.Predicate.Version).
 			WithHint("look at that version, then submit again: the command takes the next number")
 	}
 	return v, err
+}
+
+// signHere builds the statement, shows it and signs it.
+func (a *app) signHere(ctx context.Context, cl *client.Client, rules signing.Rules, f folder, o submitOptions) (statement, file []byte, err error) {
+	key, err := a.openSigner(o.Key, o.PassphraseFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, statement, err := a.draft(ctx, cl, rules, f, key.Public().ID, o.Number)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := a.toSubmit(ctx, cl, rules, st, statement, f.script); err != nil {
+		return nil, nil, err
+	}
+	file, err = key.Sign(statement)
+	return statement, file, err
+}
+
+// signedElsewhere reads what the author signed with another tool.
+func (a *app) signedElsewhere(ctx context.Context, cl *client.Client, rules signing.Rules, f folder, o submitOptions) (statement, file []byte, err error) {
+	if statement, err = readFile(o.Statement, hooks.MaxStatementBytes); err != nil {
+		return nil, nil, err
+	}
+	if file, err = readFile(o.Signature, signing.MaxSignatureFileBytes); err != nil {
+		return nil, nil, err
+	}
+	st, err := hooks.ParseStatement(statement)
+	if err != nil {
+		return nil, nil, err
+	}
+	return statement, file, a.toSubmit(ctx, cl, rules, st, statement, f.script)
+}
+
+// toSubmit shows what an author's signature covers, and what changed.
+func (a *app) toSubmit(ctx context.Context, cl *client.Client, rules signing.Rules, st hooks.Statement, statement, script []byte) error {
+	a.aboutToSign(st, hooks.Digest(statement))
+	b, err := a.lastApproved(ctx, cl, rules, st.Predicate.Hook, st.Predicate.Version)
+	if err != nil {
+		return err
+	}
+	view := a.toRead()
+	if !view.difference(b, st, script) {
+		view.section(fmt.Sprintf("script, %d bytes", len(script)))
+		view.script(script)
+	}
+	return nil
 }
 
 // nextNumber is the number to sign. A number too high for good keeps every
 // later version from the peers that ran it, so the server's word for the
 // newest is not enough: its author must have signed it. A person who knows
 // better gives the number.
-func (a *app) nextNumber(ctx context.Context, c *client.Client, p *signing.Policy, hook string, given int64) (int64, error) {
+func (a *app) nextNumber(ctx context.Context, c *client.Client, rules signing.Rules, hook string, given int64) (int64, error) {
 	if given != 0 {
 		return given, nil
 	}
@@ -131,7 +176,7 @@ func (a *app) nextNumber(ctx context.Context, c *client.Client, p *signing.Polic
 	}
 	f, err := a.fetch(ctx, c, fmt.Sprintf("%s@%d", hook, latest))
 	if err == nil {
-		_, _, err = (signing.Rules{Policy: p, Now: time.Now()}).Examine(f.version.Script, f.version.Statement, f.version.Signatures)
+		_, _, err = numbering(rules).Examine(f.version.Script, f.version.Statement, f.version.Signatures)
 	}
 	if errs.Is(err, errs.CodeUnavailable) {
 		return 0, err
@@ -141,6 +186,42 @@ func (a *app) nextNumber(ctx context.Context, c *client.Client, p *signing.Polic
 			WithHint("if you know the next number (the policy may have changed since), give it: --number N")
 	}
 	return latest + 1, nil
+}
+
+// numbering are rules under which a revoked version still has had its number.
+// What a revoked key signed proves none: it may be a thief's.
+func numbering(rules signing.Rules) signing.Rules {
+	var kept []signing.Revocation
+	for _, r := range rules.Revoked.List() {
+		if r.Kind == signing.RevokeKey || r.Kind == signing.RevokeApproval {
+			kept = append(kept, r)
+		}
+	}
+	rules.Revoked = signing.NewRevocations(kept...)
+	return rules
+}
+
+// rules are what this machine holds versions against, now: the newest policy
+// and revocations that lead from the root that login remembered. All commands
+// that sign or verify get them here. policyFile is the flag's value: a policy
+// that the person has in hand, and the deployment's has to be.
+func (a *app) rules(ctx context.Context, c *client.Client, policyFile string) (signing.Rules, error) {
+	t, err := a.trusted(ctx)
+	if err != nil {
+		return signing.Rules{}, err
+	}
+	if policyFile != "" {
+		mine, err := readPolicy(policyFile)
+		if err != nil {
+			return signing.Rules{}, err
+		}
+		if got := t.Policy().Digest; got != mine.Digest {
+			return signing.Rules{}, errs.New(errs.CodePolicyDigest, "cannot trust the policy of %s: its digest is %s, that of %s is %s", c.Server(), got, filepath.Base(policyFile), mine.Digest).
+				WithHint("compare them: hookline policy show")
+		}
+	}
+	now := a.now()
+	return t.Rules(t.Floor(now), now), nil
 }
 
 // latestNumber is 0 where the hook has no version yet.
@@ -156,66 +237,4 @@ func latestNumber(ctx context.Context, c *client.Client, hook string) (int64, er
 		return n, nil
 	}
 	return 0, endless()
-}
-
-// policyOf is the policy to sign under. A file given by the person wins; the
-// server's own is taken if it is still the one that was seen at login. Where
-// neither is there (a server from the environment) the person is told. A
-// server of another deployment than at login gets nothing, whatever it shows.
-func (a *app) policyOf(ctx context.Context, c *client.Client, file string) (*signing.Policy, error) {
-	info, err := c.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p, err := policyIn(info)
-	if err != nil {
-		return nil, err
-	}
-	saved, err := a.settings()
-	if err != nil {
-		return nil, err
-	}
-	if saved.Deployment != "" && saved.Deployment != p.Deployment {
-		return nil, errs.New(errs.CodeWrongDeployment, "cannot sign for this server: it is of deployment %s, at login it was %s", p.Deployment, saved.Deployment).
-			WithHint("if it was set up anew on purpose, sign in again: hookline login")
-	}
-	want, from := "", "the signed one"
-	if saved.RootDigest != "" {
-		t, err := a.trusted(ctx)
-		if err != nil {
-			return nil, err
-		}
-		want = t.Policy().Digest
-	}
-	if file != "" {
-		mine, err := readPolicy(file)
-		if err != nil {
-			return nil, err
-		}
-		want, from = mine.Digest, filepath.Base(file)
-	}
-	if want == "" {
-		fmt.Fprintf(a.err, "warning: policy %s is the word of %s alone; pin it with --policy FILE, or with hookline login\n", short(p.Digest), safe(c.Server()))
-	}
-	if want != "" && want != p.Digest {
-		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the server's policy: its digest is %s, that of %s is %s", p.Digest, from, want).
-			WithHint("if the policy was changed on purpose, sign in again: hookline login")
-	}
-	return p, nil
-}
-
-// policyIn reads the policy that a server shows, and refuses a server that
-// says something else beside it.
-func policyIn(info api.Info) (*signing.Policy, error) {
-	p, err := signing.ParsePolicy(info.Policy)
-	if err != nil {
-		return nil, err
-	}
-	if info.Deployment != p.Deployment {
-		return nil, errs.New(errs.CodeWrongDeployment, "cannot trust the server: it says deployment %s, its policy is of %s", info.Deployment, p.Deployment)
-	}
-	if info.PolicyDigest != p.Digest {
-		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the server: it says that its policy has digest %s, it has %s", info.PolicyDigest, p.Digest)
-	}
-	return p, nil
 }

@@ -81,7 +81,7 @@ func TestSubmit(t *testing.T) {
 	s.thief.got = nil
 	s.want(4, "not an author", "hook", "submit", dir, "--key", s.path("bob.key"), "--no-lint")
 	s.setPolicy(append(s.thief.info.Policy, "# mine\n"...), s.thief.info.Deployment)
-	s.want(1, "policy-digest-mismatch", "hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint")
+	s.want(4, "[trust-mixed]", "hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint")
 	if s.thief.got != nil {
 		t.Errorf("something was sent: %s", s.thief.got)
 	}
@@ -148,43 +148,24 @@ func TestSubmitNumberIsProven(t *testing.T) {
 }
 
 // A server that was another deployment at login gets no signature, even with
-// a policy that the person has in hand; nor does one that contradicts itself.
+// a policy that the person has in hand.
 func TestDeploymentIsPinned(t *testing.T) {
-	other := "d-" + strings.Repeat("2", 32)
-	tests := []struct {
-		name string
-		lie  func(s *stage)
-		code int
-		text string
-	}{
-		{"the deployment beside the policy", func(s *stage) { s.thief.info.Deployment = other }, 4, "it says deployment"},
-		{"the digest beside the policy", func(s *stage) { s.thief.info.PolicyDigest = strings.Repeat("0", 64) }, 1, "it says that its policy"},
-		{"both", func(s *stage) {
-			b := []byte(strings.ReplaceAll(string(s.thief.info.Policy), strings.Repeat("1", 32), strings.Repeat("2", 32)))
-			s.setPolicy(b, other)
-		}, 4, "at login it was d-1"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newStage(t)
-			s.serveJob(crash())
-			dir := s.initFolder()
-			tt.lie(s)
-			s.thief.got = nil
-			s.must(os.WriteFile(s.path("policy.yaml"), s.thief.info.Policy, 0o600))
-			for _, args := range [][]string{
-				{"hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint"},
-				{"review", "approve", s.digest, "--key", s.path("bob.key"), "--yes"},
-			} {
-				s.want(tt.code, tt.text, args...)
-				s.want(tt.code, tt.text, append(args, "--policy", s.path("policy.yaml"))...)
-			}
-			if s.thief.got != nil {
-				t.Errorf("something was sent: %s", s.thief.got)
-			}
-		})
-	}
 	s := newStage(t)
-	s.thief.info.Deployment = other
-	s.want(4, "it says deployment", "login", "--server", s.url, "--token-file", s.path("token"))
+	s.serveJob(crash())
+	dir := s.initFolder()
+	b := []byte(strings.ReplaceAll(string(s.thief.info.Policy), strings.Repeat("1", 32), strings.Repeat("2", 32)))
+	s.setPolicy(b, "d-"+strings.Repeat("2", 32))
+	s.thief.got = nil
+	s.must(os.WriteFile(s.path("policy.yaml"), s.thief.info.Policy, 0o600))
+	for _, args := range [][]string{
+		{"hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint"},
+		{"hook", "statement", dir, "--author", s.path("alice.pub")},
+		{"review", "approve", s.digest, "--key", s.path("bob.key"), "--yes"},
+	} {
+		s.want(4, "[trust-mixed]", args...)
+		s.want(4, "[trust-mixed]", append(args, "--policy", s.path("policy.yaml"))...)
+	}
+	if s.thief.got != nil {
+		t.Errorf("something was sent: %s", s.thief.got)
+	}
 }

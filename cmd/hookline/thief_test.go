@@ -26,12 +26,14 @@ import (
 	"hookline/internal/enroll"
 	"hookline/signing"
 	"hookline/signing/signer"
+	"hookline/signing/trust/keeper"
 )
 
 // thief is a server in a thief's hands: it answers what it likes, and keeps
 // what it is given.
 type thief struct {
 	info     api.Info
+	trust    []byte // the encoded bundle
 	version  api.Version
 	askedFor string
 	got      []byte // body of the last POST
@@ -55,6 +57,8 @@ func (th *thief) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = api.Me{User: "bob", Roles: []string{"reviewer"}}
 	case p == "/api/info":
 		out = th.info
+	case p == "/api/trust":
+		out = api.Trust{Bundle: th.trust}
 	case strings.HasPrefix(p, "/api/hooks"):
 		out = api.Page[api.Version]{Items: []api.Version{th.version}}
 	default:
@@ -66,13 +70,15 @@ func (th *thief) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // stage is a policy of alice and bob, a version that alice signed, and a
 // folder with bob's key and a saved login.
 type stage struct {
-	t      *testing.T
-	dir    string
-	thief  *thief
-	url    string
-	digest string
-	alice  *signer.Signer
-	env    map[string]string
+	t       *testing.T
+	dir     string
+	thief   *thief
+	url     string
+	digest  string
+	alice   *signer.Signer
+	keeper  *keeper.Keeper
+	founded int
+	env     map[string]string
 }
 
 type testKey struct {
@@ -150,8 +156,30 @@ func (s *stage) must(err error) {
 
 func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
+// setPolicy founds the deployment, each time with a root of its own: alice and
+// bob sign.
 func (s *stage) setPolicy(b []byte, deployment string) {
+	s.t.Helper()
+	s.founded++
+	earlier := time.Duration(s.founded) * time.Minute
+	k, err := keeper.Init(s.t.TempDir(), keeper.Plan{Policy: b}, func() time.Time { return time.Now().Add(-earlier) })
+	s.must(err)
+	_, err = k.Sign(testKeys()["alice"].signer, testKeys()["bob"].signer)
+	s.must(err)
+	_, err = k.Freshen(testKeys()["alice"].signer, 0)
+	s.must(err)
+	s.keeper = k
+	s.serveTrust()
 	s.thief.info = api.Info{Deployment: deployment, Profile: "team", Policy: b, PolicyDigest: signing.PolicyDigest(b)}
+}
+
+// serveTrust lets the server show what the keeper has now.
+func (s *stage) serveTrust() {
+	s.t.Helper()
+	bundle, err := s.keeper.Bundle()
+	s.must(err)
+	s.thief.trust, err = bundle.Encode()
+	s.must(err)
 }
 
 func (s *stage) statement(change func(*hooks.Predicate)) []byte {
@@ -250,7 +278,7 @@ func TestThiefGetsNoSignature(t *testing.T) {
 		}, "", 4, "wrong-deployment"},
 		{"a policy of the thief", func(s *stage) {
 			s.setPolicy(append(bytes.Clone(s.thief.info.Policy), "# mine\n"...), s.thief.info.Deployment)
-		}, "", 1, "policy-digest-mismatch"},
+		}, "", 4, "[trust-mixed]"},
 		{"the author's signature is missing", func(s *stage) { s.thief.version.Signatures = nil }, "", 4, "author-signature-missing"},
 		{"the author's signature is over something else", func(s *stage) {
 			old := s.thief.version.Signatures
@@ -319,9 +347,9 @@ func TestUnpinnedPolicyIsSaid(t *testing.T) {
 	s.env["HOOKLINE_SERVER"], s.env["HOOKLINE_TOKEN"] = s.url, "hkl_x"
 	s.want(0, warning, args...)
 	s.must(os.WriteFile(s.path("policy.yaml"), s.thief.info.Policy, 0o600))
-	if _, out := s.hookline(append(args, "--policy", s.path("policy.yaml"))...); strings.Contains(out, warning) {
-		t.Errorf("with a policy file: %s", out)
-	}
+	s.want(0, s.digest, append(args, "--policy", s.path("policy.yaml"))...)
+	s.must(os.WriteFile(s.path("policy.yaml"), append(s.thief.info.Policy, "# mine\n"...), 0o600))
+	s.want(1, "policy-digest-mismatch", append(args, "--policy", s.path("policy.yaml"))...)
 }
 
 func TestApproveIsRefusedBeforeItIsSigned(t *testing.T) {
@@ -410,6 +438,16 @@ func TestEnrollLine(t *testing.T) {
 	s.must(err)
 	ca, err := enroll.LoadOrCreateCA(s.dir, p.Deployment, time.Now())
 	s.must(err)
+	policy, err := os.ReadFile(s.path("offline/policy.yaml"))
+	s.must(err)
+	k, err := keeper.Init(s.path("offline"), keeper.Plan{Policy: policy}, time.Now)
+	s.must(err)
+	_, err = k.Sign(s.alice)
+	s.must(err)
+	_, err = k.Freshen(s.alice, 0)
+	s.must(err)
+	anchor, err := k.Anchor()
+	s.must(err)
 	code, out := s.hookline("enroll-line", "--dir", s.path("offline"), "--ca", s.path("ca.crt"), "--address", "127.0.0.1:7443")
 	if code != 0 {
 		t.Fatal(out)
@@ -419,7 +457,7 @@ func TestEnrollLine(t *testing.T) {
 	key, err := os.ReadFile(s.path("offline/setup.key"))
 	s.must(err)
 	want := enroll.Line{
-		Address: "127.0.0.1:7443", Deployment: p.Deployment, PolicyDigest: p.Digest,
+		Address: "127.0.0.1:7443", Deployment: p.Deployment, RootDigest: anchor.RootDigest,
 		CADigest: ca.Digest(), SetupKey: strings.TrimSpace(string(key)),
 	}
 	if line != want {
