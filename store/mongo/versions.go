@@ -52,8 +52,9 @@ func (d *DB) listVersion(ctx context.Context, v versionDoc) error {
 // errs.CodeTooLarge where it has review.MaxReviews, or no document holds it
 // with one more.
 //
-// It decides on the version as it read it. Only reviews change a version and
-// none is ever removed, so that their number says whether it is still that one.
+// It decides on the version as it read it. Only reviews change a version, and
+// a revocation its state; no review is ever removed, so that their number and
+// the state say whether it is still that one.
 func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.State, g auth.Grant) error {
 	return d.audited(ctx, g, where(d.versions, r.Version), func(ctx context.Context, entry string) error {
 		for range maxRounds {
