@@ -177,10 +177,9 @@ func (a *app) explainCommand() *cobra.Command {
 func (a *app) explain(e guard.Entry) {
 	say := func(format string, args ...any) { fmt.Fprintln(a.out, cli.Safe(fmt.Sprintf(format, args...))) }
 	say("%s  %s", clock(e.Time), headline(e))
-	if e.Reason != "" && e.Kind != guard.KindReport {
+	if told := a.explainChecks(e); !told && e.Reason != "" && e.Kind != guard.KindReport {
 		say("    %s", e.Reason)
 	}
-	a.explainChecks(e)
 	if e.Digest != "" && e.Kind != guard.KindTrust {
 		say("    version %s%s", e.Digest, signers(e))
 	}
@@ -209,23 +208,25 @@ func (a *app) explain(e guard.Entry) {
 
 // explainChecks prints each check of a decision with its verdict. Lines that
 // name no check, though one refused, tell no more than their reason.
-func (a *app) explainChecks(e guard.Entry) {
-	if e.Kind != guard.KindDecision || e.Check == "" && e.Code != "" {
-		return
+func (a *app) explainChecks(e guard.Entry) (told bool) {
+	names := guard.CheckNames()
+	if e.Kind != guard.KindDecision || e.Code != "" && !slices.Contains(names, e.Check) {
+		return false
 	}
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
 	verdict := "passed"
-	for _, name := range guard.CheckNames() {
+	for _, name := range names {
 		text := verdict
 		if name == e.Check {
-			text, verdict = "refused: "+e.Code, "not reached"
+			text, verdict = "refused, "+e.Code+": "+e.Reason, "not reached"
 			if e.Decision == "deferred" {
-				text = "waits: " + e.Code
+				text = "waits, " + e.Code + ": " + e.Reason
 			}
 		}
 		fmt.Fprintf(w, "    check %s\t%s\n", printable(name), printable(text))
 	}
+	return true
 }
 
 func headline(e guard.Entry) string {

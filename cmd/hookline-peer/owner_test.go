@@ -103,3 +103,53 @@ func TestReporterIdentity(t *testing.T) {
 		}
 	}
 }
+
+// Each check of a decision stands there with its verdict, those of the
+// signatures one by one.
+func TestExplainTellsEachCheck(t *testing.T) {
+	names := guard.CheckNames()
+	for _, tc := range []struct {
+		name    string
+		entry   guard.Entry
+		passed  int
+		refused string // its line, "" where none did
+	}{
+		{"it ran", guard.Entry{Decision: "run"}, len(names), ""},
+		{"first of all", guard.Entry{Decision: "refused", Check: "opted in", Code: "not-opted-in", Reason: "no"}, 0, "refused, not-opted-in: no"},
+		{"a revoked version", guard.Entry{Decision: "refused", Check: "signed/revocations", Code: "revoked", Reason: "dave did\x1b[2J"}, 8, "refused, revoked: dave did"},
+		{"the owner is asked", guard.Entry{Decision: "deferred", Check: "owner", Code: "waits-for-owner", Reason: "first"}, len(names) - 2, "waits, waits-for-owner: first"},
+	} {
+		tc.entry.Kind = guard.KindDecision
+		got := printed(t, func(a *app) { a.explain(tc.entry) })
+		rest := len(names) - tc.passed
+		if tc.refused != "" {
+			rest--
+		}
+		if n := strings.Count(got, " passed\n"); n != tc.passed {
+			t.Errorf("%s: %d passed, want %d\n%s", tc.name, n, tc.passed, got)
+		}
+		if n := strings.Count(got, " not reached\n"); n != rest || !strings.Contains(got, tc.refused) || strings.Contains(got, "\x1b") {
+			t.Errorf("%s: %d not reached, want %d\n%s", tc.name, n, rest, got)
+		}
+	}
+	for _, e := range []guard.Entry{
+		{Kind: guard.KindDecision, Decision: "refused", Code: "revoked", Reason: "from before"},
+		{Kind: guard.KindTrust, Decision: "refused", Code: "trust-rollback", Reason: "older"},
+	} {
+		if got := printed(t, func(a *app) { a.explain(e) }); strings.Contains(got, "check ") || !strings.Contains(got, e.Reason) {
+			t.Errorf("without a check:\n%s", got)
+		}
+	}
+}
+
+// How fresh the metadata is reads differently at each level.
+func TestTrustText(t *testing.T) {
+	for want, trusting := range map[string]guardwire.Trusting{
+		"fresh: 49 % of its life": {Share: 0.49}, "grows old: 50 % of its life": {Share: 0.5},
+		"SOON TOO OLD: 80 % of its life": {Share: 0.8}, "NO HOOK RUNS: it ended": {Share: 1, Refusal: "it ended"},
+	} {
+		if got := trustText(trusting); !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

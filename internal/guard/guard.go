@@ -4,6 +4,13 @@
 // of every hook job again, starts the sandbox, and hands the network side
 // nothing but reports that local users filed and results that it checked.
 //
+// What people signed offline reaches it as a bundle of metadata, which it
+// verifies from its pinned root on (package trust). Nothing of that goes back:
+// every revocation that was ever seen, the newest metadata and a floor of
+// trusted time are on disk before they count, over crashes, restarts and
+// enrolments, whatever the clock says. Only a copy of the whole folder that
+// somebody puts back over it cannot be told from the real one.
+//
 // The other half (package peer) talks to the server and is started by the
 // guard as its child; whatever it says is hostile input (Serve). The owner's
 // commands come over a unix socket (Listen).

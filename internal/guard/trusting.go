@@ -103,7 +103,8 @@ func (g *Guard) adopt(next *trust.Trusted) error {
 // revoked, never less.
 func (g *Guard) keepTrust(next *trust.Trusted) error {
 	known := g.remembered
-	if next.Revoked().Len() > g.trusted.Revoked().Len() {
+	// Held against the disk: what a full one refused counts in memory already.
+	if next.Revoked().Len() > len(known.of(g.pin.Anchor.Deployment).List) {
 		var err error
 		if known, err = known.with(g.pin.Anchor.Deployment, next.Revoked()); err != nil {
 			return err
