@@ -32,7 +32,7 @@ const (
 
 func newPolicyCommand(a *app) *cobra.Command {
 	return group("policy", "Make and check the policy: who may sign, and how many",
-		newPolicyInitCommand(a), newPolicyShowCommand(a), newPolicyCheckCommand(a))
+		newPolicyInitCommand(a), newPolicyShowCommand(a), newPolicyCheckCommand(a), newPolicyDiffCommand(a))
 }
 
 // policyOptions are the flags of policy init; quickstart and demo fill them
@@ -53,7 +53,8 @@ func newPolicyInitCommand(a *app) *cobra.Command {
 		Use:   "init --dir DIR --person NAME=FILE.pub:ROLE,ROLE ...",
 		Short: "Make the offline folder: policy.yaml, setup.key, setup-keys.txt",
 		Long: `Makes the folder from which a deployment is trusted. Keep it off the server: the
-server gets policy.yaml and setup-keys.txt (hashes), never setup.key.`,
+server gets setup-keys.txt (hashes) and, from hookline trust init, trust.json, never
+setup.key. Where nobody has the role revoker everybody of the policy may revoke.`,
 		Example: `  hookline policy init --dir offline --person alice=alice.pub:author \
     --person bob=bob.pub:reviewer --person carol=carol.pub:reviewer
   hookline policy init --dir offline --profile solo --person me=me.pub:author`,
@@ -65,7 +66,8 @@ server gets policy.yaml and setup-keys.txt (hashes), never setup.key.`,
 			}
 			return a.show(viewPolicy(p), func() {
 				fmt.Fprintf(a.out, "made %s with %s, %s and %s\n", safe(o.Dir), policyName, setupKeyName, setupHashName)
-				a.pairs([2]string{"deployment", p.Deployment}, [2]string{"policy digest", p.Digest})
+				a.pairs([2]string{"deployment", p.Deployment}, [2]string{"policy digest", p.Digest}, [2]string{"may revoke", mayRevoke(p)})
+				fmt.Fprintln(a.out, "next: hookline trust init --dir "+safe(o.Dir)+" --key FILE")
 			})
 		},
 	}
@@ -78,6 +80,15 @@ server gets policy.yaml and setup-keys.txt (hashes), never setup.key.`,
 	f.StringArrayVar(&o.Needs, "need", nil, "CAPABILITY=N: more reviewers for a capability; repeat it")
 	f.StringSliceVar(&o.Forbid, "forbid", nil, "capabilities that nobody may use")
 	return c
+}
+
+// mayRevoke says whose keys may sign revocations.
+func mayRevoke(p *signing.Policy) string {
+	text := strings.Join(keeper.PersonsOf(p, keeper.Revokers(p)), ", ")
+	if !slices.ContainsFunc(p.Persons, func(person signing.Person) bool { return person.Has(signing.RoleRevoker) }) {
+		text += " (everybody: nobody has the role revoker)"
+	}
+	return text
 }
 
 // initPolicy writes the offline folder. It overwrites nothing.
@@ -200,6 +211,7 @@ type policyView struct {
 	Needs       map[string]int `json:"needs"`
 	Forbidden   []string       `json:"forbidden"`
 	MaxLifetime string         `json:"max_lifetime"`
+	MayRevoke   string         `json:"may_revoke"`
 	Persons     []personView   `json:"persons"`
 	Unreachable []string       `json:"unreachable,omitempty"`
 }
@@ -213,7 +225,7 @@ type personView struct {
 func viewPolicy(p *signing.Policy) policyView {
 	v := policyView{
 		Deployment: p.Deployment, Digest: p.Digest, Profile: string(p.Profile), Reviewers: p.Reviewers,
-		Needs: p.Needs, Forbidden: p.Forbidden, MaxLifetime: strict.FormatDuration(p.MaxLifetime), Unreachable: p.Shortfalls(),
+		Needs: p.Needs, Forbidden: p.Forbidden, MaxLifetime: strict.FormatDuration(p.MaxLifetime), Unreachable: p.Shortfalls(), MayRevoke: mayRevoke(p),
 	}
 	for _, person := range p.Persons {
 		pv := personView{Name: person.Name}
@@ -265,7 +277,7 @@ func (a *app) policyTable(v policyView) {
 	a.pairs(
 		[2]string{"deployment", v.Deployment}, [2]string{"policy digest", v.Digest}, [2]string{"profile", v.Profile},
 		[2]string{"reviewers", strconv.Itoa(v.Reviewers)}, [2]string{"needs", strings.Join(needs, ", ")},
-		[2]string{"forbidden", strings.Join(v.Forbidden, ", ")}, [2]string{"max lifetime", v.MaxLifetime},
+		[2]string{"forbidden", strings.Join(v.Forbidden, ", ")}, [2]string{"max lifetime", v.MaxLifetime}, [2]string{"may revoke", v.MayRevoke},
 	)
 	fmt.Fprintln(a.out)
 	rows := [][]string{{"PERSON", "ROLES", "KEY"}}
