@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 
 	"hookline/signing"
 	"hookline/signing/trust"
@@ -23,14 +24,14 @@ func (d *Deployment) MakeTrust(ctx context.Context, plan Plan) error {
 }
 
 // Trust runs a `hookline trust` command over the offline folder, with the keys
-// of all these persons and the token of the first, and returns what it printed.
+// of all these persons, who do not ask back, and the token of the first, and
+// returns what it printed.
 func (d *Deployment) Trust(ctx context.Context, persons []string, command string, args ...string) (string, error) {
-	user := ""
-	if len(persons) > 0 {
-		user = persons[0]
+	all := []string{"trust", command, "--dir", d.Offline()}
+	if command != "publish" && command != "show" { // which need no signature
+		all = append(all, d.signing(persons...)...)
 	}
-	all := append([]string{"trust", command, "--yes", "--dir", d.Offline()}, d.keys(persons)...)
-	return d.Hookline(ctx, user, append(all, args...)...)
+	return d.Hookline(ctx, persons[0], append(all, args...)...)
 }
 
 // Freshen signs snapshot and timestamp anew with a person's key and brings them
@@ -41,10 +42,12 @@ func (d *Deployment) Freshen(ctx context.Context, person string, args ...string)
 }
 
 // Revoke revokes for good, with a person's key and token: kind is hook,
-// version, key or approval; the value is what that kind names.
+// version, key or approval; the value is what that kind names, of an approval
+// "digest/keyid".
 func (d *Deployment) Revoke(ctx context.Context, person, kind, value, reason string) error {
-	args := []string{"revoke", kind, value, "--yes", "--reason", reason}
-	_, err := d.Hookline(ctx, person, append(args, d.keys([]string{person})...)...)
+	args := append([]string{"revoke", kind}, strings.Split(value, "/")...)
+	args = append(append(args, "--reason", reason), d.signing(person)...)
+	_, err := d.Hookline(ctx, person, args...)
 	return err
 }
 
@@ -67,7 +70,9 @@ func (d *Deployment) Trusted() (*trust.Trusted, error) {
 	return trust.Anchor{RootDigest: root, Deployment: policy.Deployment}.Open(bundle)
 }
 
-func (d *Deployment) keys(persons []string) (flags []string) {
+// signing are the flags of a command that signs with these persons' keys.
+func (d *Deployment) signing(persons ...string) []string {
+	flags := []string{"--yes"}
 	for _, person := range persons {
 		flags = append(flags, "--key", d.Path(person+".key"))
 	}
