@@ -26,7 +26,7 @@ func (n names) of(k signing.PublicKey) string {
 			return person.Name + " " + string(k.ID)
 		}
 	}
-	return "nobody of the policy " + string(k.ID)
+	return "no person of the policy " + string(k.ID)
 }
 
 // difference tells what a new root changes; old is nil where there is none.

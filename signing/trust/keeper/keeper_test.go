@@ -149,7 +149,7 @@ func TestRotateRoot(t *testing.T) {
 	}))
 	staged := s.reopen().Staged()
 	text := strings.Join(staged[0].Difference, "\n")
-	for _, want := range []string{"version: 1 -> 2", "- root: key of bob", "+ root: key of nobody of the policy " + string(s.pub("frank").ID), "- targets: key of bob"} {
+	for _, want := range []string{"version: 1 -> 2", "- root: key of bob", "+ root: key of no person of the policy " + string(s.pub("frank").ID), "- targets: key of bob"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the difference lacks %q:\n%s", want, text)
 		}
