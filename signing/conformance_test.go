@@ -3,16 +3,22 @@ package signing_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh/agent"
 
 	"hookline/hooks"
 	"hookline/signing"
@@ -48,10 +54,15 @@ func newCosign(t *testing.T) *cosign {
 		binary = found
 	}
 	c := &cosign{t: t, binary: binary, dir: t.TempDir()}
+	if v := cosignVersion.FindStringSubmatch(c.run("version")); v != nil {
+		t.Logf("cosign %s", v[1])
+	}
 	c.run("signing-config", "create", "--out", "sc.json")
 	c.run("trusted-root", "create", "--out", "tr.json")
 	return c
 }
+
+var cosignVersion = regexp.MustCompile(`GitVersion:\s*(\S+)`)
 
 func (c *cosign) try(args ...string) (string, error) {
 	c.t.Helper()
@@ -214,5 +225,49 @@ func TestImportedEd25519(t *testing.T) {
 	c.write("carol.sigstore.json", sign(t, st, carol)[0])
 	if out, err := c.verify("carol.pub", "carol.sigstore.json", "hook.lua"); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// Keys that stay in an ssh-agent: cosign verifies what it signs, of both kinds.
+func TestCosignVerifiesAgentKeys(t *testing.T) {
+	c := newCosign(t)
+	c.write("hook.lua", []byte(script))
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := agent.NewKeyring()
+	for name, key := range map[string]any{"ed25519": &ed, "p256": p256} {
+		if err := ring.Add(agent.AddedKey{PrivateKey: key, Comment: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	socket := filepath.Join(c.dir, "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go func() { _, _ = agent.ServeAgent(ring, conn), conn.Close() }()
+		}
+	}()
+	for _, name := range []string{"ed25519", "p256"} {
+		s, err := signer.FromAgent(signer.Agent{Socket: socket}, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := newTeam(t)
+		st := k.statement(t, func(p *hooks.Predicate) { p.Author = string(s.Public().ID) })
+		c.write(name+".pub", s.Public().PEM())
+		c.write(name+".sigstore.json", sign(t, st, s)[0])
+		if out, err := c.verify(name+".pub", name+".sigstore.json", "hook.lua"); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
 	}
 }

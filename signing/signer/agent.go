@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -196,7 +197,8 @@ func (a Agent) ask(within time.Duration, talk func(agent.ExtendedAgent) error) e
 		return errs.New(errs.CodeUnavailable, "cannot find the ssh-agent: SSH_AUTH_SOCK is not set").
 			WithHint("start one: eval \"$(ssh-agent)\", then ssh-add FILE")
 	}
-	conn, err := net.DialTimeout("unix", a.Socket, agentAnswers)
+	dialer := net.Dialer{Timeout: agentAnswers}
+	conn, err := dialer.DialContext(context.Background(), "unix", a.Socket)
 	if err != nil {
 		return errs.Wrap(errs.CodeUnavailable, err, "cannot reach the ssh-agent").
 			WithHint("is the agent of SSH_AUTH_SOCK still running? ssh-add -l asks it too")
