@@ -2,7 +2,10 @@ package trust_test
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,7 +214,10 @@ func TestOpenRefusals(t *testing.T) {
 			r.freshen()
 		}},
 		{"a policy without sha256", errs.CodeTrustInvalid, func(r *repo) {
-			r.newTargets(func(t *metadata.TargetsType) { t.Targets[trust.TargetPolicy].Hashes = metadata.Hashes{} }, r.alice, r.bob)
+			sum := sha512.Sum512(r.bundle.Policy)
+			r.newTargets(func(t *metadata.TargetsType) {
+				t.Targets[trust.TargetPolicy].Hashes = metadata.Hashes{"sha512": sum[:]}
+			}, r.alice, r.bob)
 			r.freshen()
 		}},
 		{"no delegation of revocations", errs.CodeTrustMissing, func(r *repo) {
@@ -319,10 +325,11 @@ func TestOpenRefusals(t *testing.T) {
 			r.freshen()
 		}},
 		{"more revocations than there may be", errs.CodeTrustInvalid, func(r *repo) {
+			var list []signing.Revocation
 			for i := range signing.MaxRevocations + 1 {
-				r.revocations.Targets[fmt.Sprintf("hook/h%d", i)] = target(nil)
+				list = append(list, hook(fmt.Sprintf("h%d", i)))
 			}
-			r.revoke(r.erin)
+			r.revoke(r.erin, list...)
 			r.freshen()
 		}},
 
@@ -438,5 +445,56 @@ func TestOneForm(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A bundle has one form, and caps before anything in it is looked at.
+func TestParseBundleRefusals(t *testing.T) {
+	r := newRepo(t)
+	r.bundle.CA, r.bundle.Pushed = []byte("x"), []byte("y")
+	good := encoded(t, r.bundle)
+	if _, err := trust.ParseBundle(good); err != nil {
+		t.Fatal(err)
+	}
+	root := base64.StdEncoding.EncodeToString(r.bundle.Roots[0])
+	long := r.bundle
+	long.Roots = slices.Repeat([][]byte{spaces(trust.MaxMetadataBytes)[1:]}, 40)
+	if b := encoded(t, long); len(b) <= trust.MaxBundleBytes {
+		t.Fatalf("%d bytes are not too long", len(b))
+	}
+	without := func(change func(*trust.Bundle)) []byte {
+		b := r.bundle
+		change(&b)
+		return encoded(t, b)
+	}
+	for name, tt := range map[string]struct {
+		b    []byte
+		code errs.Code
+	}{
+		"nothing":             {nil, errs.CodeTrustInvalid},
+		"null":                {[]byte("null"), errs.CodeTrustInvalid},
+		"empty":               {[]byte("{}"), errs.CodeTrustInvalid},
+		"a list":              {append(append([]byte("["), good...), ']'), errs.CodeTrustInvalid},
+		"too long":            {encoded(t, long), errs.CodeTrustInvalid},
+		"deep":                {bytes.Repeat([]byte("["), 1<<20), errs.CodeTrustInvalid},
+		"deep in a member":    {append([]byte(`{"roots":`), bytes.Repeat([]byte("["), 1<<20)...), errs.CodeTrustInvalid},
+		"trailing data":       {append(slices.Clone(good), "{}"...), errs.CodeTrustInvalid},
+		"a line break behind": {append(slices.Clone(good), '\n'), errs.CodeTrustInvalid},
+		"white space":         {edited(t, good, `,"timestamp"`, `, "timestamp"`), errs.CodeTrustInvalid},
+		"unknown member":      {edited(t, good, `{"roots"`, `{"extra":1,"roots"`), errs.CodeTrustInvalid},
+		"duplicate member":    {edited(t, good, `{"roots"`, `{"roots":[],"roots"`), errs.CodeTrustInvalid},
+		"case variant":        {edited(t, good, `"timestamp"`, `"Timestamp"`), errs.CodeTrustInvalid},
+		"escaped":             {edited(t, good, `"timestamp"`, `"times\u0074amp"`), errs.CodeTrustInvalid},
+		"URL base64":          {edited(t, good, root, strings.NewReplacer("+", "-", "/", "_", "=", "_").Replace(root)), errs.CodeTrustInvalid},
+		"base64 with a break": {edited(t, good, root, root[:4]+`\n`+root[4:]), errs.CodeTrustInvalid},
+		"an empty CA":         {edited(t, good, `"ca":"eA=="`, `"ca":""`), errs.CodeTrustInvalid},
+		"no CA, but null":     {edited(t, good, `"ca":"eA=="`, `"ca":null`), errs.CodeTrustInvalid},
+		"no root":             {without(func(b *trust.Bundle) { b.Roots = nil }), errs.CodeTrustMissing},
+		"no timestamp":        {without(func(b *trust.Bundle) { b.Timestamp = nil }), errs.CodeTrustMissing},
+		"a long timestamp":    {without(func(b *trust.Bundle) { b.Timestamp = spaces(trust.MaxMetadataBytes) }), errs.CodeTrustInvalid},
+	} {
+		if _, err := trust.ParseBundle(tt.b); errs.CodeOf(err) != tt.code {
+			t.Errorf("%s: %v, want %s", name, err, tt.code)
+		}
 	}
 }
