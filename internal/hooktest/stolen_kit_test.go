@@ -1,6 +1,8 @@
 package hooktest_test
 
 import (
+	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,10 +10,12 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +49,7 @@ type heist struct {
 // loot is what lay in the server's folder.
 type loot struct {
 	ca        *enroll.CA
+	key       crypto.PrivateKey // of the CA
 	statement []byte
 	script    []byte
 	files     [][]byte // alice's, bob's and carol's
@@ -144,19 +149,16 @@ func (h *heist) steal(t *testing.T, targets ...*target) {
 	var err error
 	h.loot.ca, err = enroll.LoadOrCreateCA(dir, h.loot.predicate(t).Deployment, time.Now())
 	must(t, err)
+	h.loot.readKey(t, filepath.Join(dir, enroll.CAKeyFile))
 	h.loot.open(t)
 	h.thief = startThief(t, h.d.GRPC, h.loot.ca)
 	for _, m := range targets {
-		id, _, _ := enrolledAs(m.spki)
-		m.hold = h.thief.of(id)
+		m.hold = h.thief.of(m.spki[:32]) // the id that a certificate names
 	}
 	for _, m := range targets {
 		m.reconnects(t, 0)
 	}
 }
-
-// enrolledAs is the id under which a machine's key is known.
-func enrolledAs(spki string) (id, digest string, ok bool) { return spki[:32], spki, len(spki) == 64 }
 
 func (l *loot) read(t *testing.T, dir string) {
 	t.Helper()
@@ -193,8 +195,11 @@ func column(t *testing.T, db *sql.DB, query string) (out [][]byte) {
 // open reads the stolen trust metadata as a machine of the deployment would.
 func (l *loot) open(t *testing.T) {
 	t.Helper()
-	b, err := trust.ParseBundle(l.trust)
-	must(t, err)
+	var kept struct{ Bundle trust.Bundle } // and what was ever revoked
+	must(t, json.Unmarshal(l.trust, &kept))
+	b := kept.Bundle
+	l.trust = encoded(t, b)
+	var err error
 	l.trusted, err = trust.Anchor{RootDigest: trust.Digest(b.Roots[0]), Deployment: l.predicate(t).Deployment}.Open(b)
 	must(t, err)
 }
@@ -254,16 +259,31 @@ func sign(t *testing.T, k *signer.Signer, statement []byte) []byte {
 	return f
 }
 
+// recorded is what these tests look at in a line of a machine's own record.
+type recorded struct {
+	onebox.Record
+	Digest string `json:"digest"`
+	Reason string `json:"reason"`
+}
+
 // records are the lines of a machine's own record.
-func (m *target) records(t *testing.T) []onebox.Record {
+func (m *target) records(t *testing.T) (all []recorded) {
 	t.Helper()
-	all, err := m.Log(t.Context())
+	out, err := m.Do(t.Context(), "log", "--output", "json")
 	must(t, err)
+	for dec := json.NewDecoder(strings.NewReader(out)); dec.More(); {
+		var l recorded
+		must(t, dec.Decode(&l))
+		all = append(all, l)
+	}
 	return all
 }
 
+// hasCanary reports whether a result has the canary's mark.
+func hasCanary(fields []byte) bool { return bytes.Contains(fields, []byte("CANARY")) }
+
 // refusedIn finds a job's line, and checks that it did nothing but refuse.
-func refusedIn(t *testing.T, all []onebox.Record, job string, code errs.Code) {
+func refusedIn(t *testing.T, all []recorded, job string, code errs.Code) {
 	t.Helper()
 	lines := 0
 	for _, r := range all {
@@ -281,7 +301,7 @@ func refusedIn(t *testing.T, all []onebox.Record, job string, code errs.Code) {
 }
 
 // ran are the jobs of which a record says that they ran.
-func ran(all []onebox.Record) (jobs []string) {
+func ran(all []recorded) (jobs []string) {
 	for _, r := range all {
 		if r.Kind == "decision" && r.Decision == "run" {
 			jobs = append(jobs, r.JobID)
@@ -330,4 +350,11 @@ func (m *target) nothingElseRan(t *testing.T, before int, jobs ...string) {
 			t.Errorf("job %s brought the thief %s", job, e.fields)
 		}
 	}
+}
+
+func mustHex(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	must(t, err)
+	return b
 }

@@ -55,6 +55,9 @@ func startThief(t *testing.T, address string, ca *enroll.CA) *thief {
 	return th
 }
 
+// patience is how long anything may take.
+const patience = 15 * time.Second
+
 // garbage is a message as it goes over the wire, whatever it is.
 type garbage []byte
 
@@ -129,10 +132,11 @@ func (th *thief) Stream(g grpc.BidiStreamingServer[jobpb.PeerMessage, jobpb.Serv
 	if err != nil {
 		return err
 	}
-	if _, err := g.Recv(); err != nil { // hello
+	first, err := g.Recv()
+	if err != nil {
 		return err
 	}
-	out, greeting := h.open()
+	out, greeting := h.open(first.GetHello())
 	heard := make(chan error, 1)
 	go func() {
 		for {
@@ -218,19 +222,21 @@ type hold struct {
 	mu       sync.Mutex
 	out      chan any // of the stream that is open; nil where none is
 	streams  int      // opened so far
-	greeting []any    // what the next streams begin with; a welcome where nil
-	trust    []byte   // sent after the welcome; none where nil
+	hello    *jobpb.Hello
+	greeting []any  // what the next streams begin with; a welcome where nil
+	trust    []byte // sent after the welcome; none where nil
 	acks     map[string]int
 	ends     map[string]ending
 	claims   []*jobpb.Claim
 	reports  map[string][]byte
 }
 
-func (h *hold) open() (out chan any, greeting []any) {
+func (h *hold) open(hello *jobpb.Hello) (out chan any, greeting []any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.out = make(chan any, 5000)
 	h.streams++
+	h.hello = hello
 	if h.greeting != nil {
 		return h.out, h.greeting
 	}
@@ -281,7 +287,7 @@ func (h *hold) say(t *testing.T, messages ...any) {
 	t.Helper()
 	for _, m := range messages {
 		var out chan any
-		eventually(t, 40*time.Second, func() error {
+		eventually(t, patience, func() error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			if out = h.out; out == nil {
@@ -306,11 +312,23 @@ func (h *hold) opened() int {
 // reconnects waits for a stream after those that there were.
 func (h *hold) reconnects(t *testing.T, before int) {
 	t.Helper()
-	eventually(t, 40*time.Second, func() error {
+	eventually(t, patience, func() error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if h.streams <= before || h.out == nil {
 			return fmt.Errorf("%d streams were opened, %d before", h.streams, before)
+		}
+		return nil
+	})
+}
+
+// met waits until a stream was opened after those that there were, be it
+// open still or not.
+func (h *hold) met(t *testing.T, before int) {
+	t.Helper()
+	eventually(t, patience, func() error {
+		if n := h.opened(); n <= before {
+			return fmt.Errorf("%d streams were opened, %d before", n, before)
 		}
 		return nil
 	})
@@ -344,7 +362,7 @@ func (h *hold) send(t *testing.T, run *jobpb.HookRun) string {
 func (h *hold) await(t *testing.T, job string) ending {
 	t.Helper()
 	var e ending
-	eventually(t, 40*time.Second, func() error {
+	eventually(t, patience, func() error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		var ok bool
