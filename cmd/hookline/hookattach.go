@@ -78,12 +78,13 @@ func counts(rules signing.Rules, f fetched, file []byte, id signing.KeyID) (stri
 	}
 	if i := slices.IndexFunc(after.Void, func(v signing.Void) bool { return v.KeyID == id }); i >= 0 {
 		v := after.Void[i]
-		return "", errs.New(v.Code, "cannot attach the signature of %s: it does not count: %s", v.Person, v.Reason)
+		return "", errs.New(v.Code, "the signature of %s does not count: %s", v.Person, v.Reason).
+			WithHint("sign with a key that counts: hookline policy show; what was revoked stays so")
 	}
 	person, _ := rules.Policy.Person(id)
 	signed := func(s signing.Signer) bool { return s.Person == person.Name }
 	if slices.ContainsFunc(before.Reviewers, signed) || !slices.ContainsFunc(after.Reviewers, signed) {
-		return "", errs.New(errs.CodeConflict, "cannot attach the signature: %s has signed this version already", person.Name).
+		return "", errs.New(errs.CodeConflict, "%s has signed this version already", person.Name).
 			WithHint("one more reviewer is needed, not one more signature")
 	}
 	return person.Name, nil

@@ -233,6 +233,9 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 	if err != nil {
 		return none, err
 	}
+	if _, err := counts(rules, f, file, key.Public().ID); err != nil {
+		return none, err
+	}
 	return cl.Review(ctx, f.digest, api.NewReview{Verdict: "approve", Comment: o.Comment, Signature: file})
 }
 
@@ -261,6 +264,9 @@ func (a *app) toApprove(ctx context.Context, f fetched, standing signing.Standin
 	rows := [][2]string{{"author", standing.Author.Person}}
 	for _, r := range standing.Reviewers {
 		rows = append(rows, [2]string{"reviewer", r.Person})
+	}
+	for _, v := range standing.Void {
+		rows = append(rows, [2]string{"does not count", v.Person + ": " + v.Reason})
 	}
 	a.pairs(rows...)
 	if !a.linted(ctx, f) {

@@ -255,3 +255,20 @@ func TestVerifyFolder(t *testing.T) {
 	}
 	h.want(1, "more than 16 signature files", "verify", dir, "--policy", policy)
 }
+
+// A key that counts no more signs in vain, and its owner hears it here. What
+// others signed in vain is shown before.
+func TestApproveWithAKeyThatCountsNoMore(t *testing.T) {
+	h := newShelf(t)
+	v := h.put("submitted", hookScript, nil)
+	approve := []string{"review", "approve", v.Digest, "--key", h.path("bob.key"), "--yes"}
+	h.want(0, "approvals:  1 of 1", approve...)
+	h.want(1, "bob has signed this version already", approve...)
+	h.thief.got = nil
+	h.revoke(signing.Revocation{Kind: signing.RevokeKey, Value: string(bob().Public().ID), Reason: "lost"})
+	h.want(4, "the signature of bob does not count: alice revoked the key", approve...)
+	h.want(4, "does not count:  bob: alice revoked the key", approve...)
+	if h.thief.got != nil {
+		t.Error("it was sent")
+	}
+}
