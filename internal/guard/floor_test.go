@@ -30,7 +30,7 @@ func TestFloor(t *testing.T) {
 			t.Errorf("%s: %s", tc.name, got)
 		}
 	}
-	if got := (Floor{At: start}).reached(Boot{}); !got.Equal(start) {
+	if got := (Floor{At: start}).reached(boot("", time.Hour)); !got.Equal(start) {
 		t.Errorf("of two clocks without a name: %s", got)
 	}
 	next := f.raised(boot("a", 3*time.Hour), start.Add(-time.Hour))

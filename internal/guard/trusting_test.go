@@ -221,6 +221,24 @@ func TestRevocationBeforeTheStart(t *testing.T) {
 	}
 }
 
+// A revocation that comes when the hook has ended and its result is judged: the
+// run cannot be stopped any more, and still nothing leaves.
+func TestRevocationAfterTheEnd(t *testing.T) {
+	k := newKit(t)
+	g := k.optedIn(HooksYes)
+	s := connect(t, g)
+	r := k.run(file(t, g), nil)
+	q, err := g.admit(t.Context(), guardwire.Message{Kind: guardwire.KindRun, JobID: newID(t), Run: r})
+	k.ok(err)
+	g.running[q.jobID].cancel = func(error) {}
+	k.revoke(signing.RevokeVersion, k.digestOf(r))
+	s.hears(g, k)
+	g.start(q)
+	if end := s.await(guardwire.KindFinish); end.Code != string(errs.CodeRevoked) || end.Finish.Fields != nil {
+		t.Errorf("ended %q %s", end.Code, end.Finish.Fields)
+	}
+}
+
 // What was revoked is not asked about, and a yes to it is no yes any more.
 func TestRevocationTakesQuestionsAndYesesBack(t *testing.T) {
 	for name, revoke := range map[string]func(k *kit, r *guardwire.Run){

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -156,5 +157,22 @@ func TestCopyKey(t *testing.T) {
 	must(t, os.Symlink(secret, filepath.Join(from, keyFile)))
 	if CopyKey(from, t.TempDir()) == nil {
 		t.Error("a link was followed")
+	}
+}
+
+// What is no certificate leaves those that are kept as they are.
+func TestKeepSignedCAs(t *testing.T) {
+	dir, good := t.TempDir(), pemOf(stranger(t))
+	must(t, keepSignedCAs(dir, good))
+	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")})
+	for name, bad := range map[string][]byte{
+		"no PEM": []byte("x"), "something behind": append(append([]byte{}, good...), 'x'), "a key": key, "too many": bytes.Repeat(good, maxCAs+1),
+	} {
+		if keepSignedCAs(dir, bad) == nil {
+			t.Errorf("%s was taken", name)
+		}
+		if b, err := os.ReadFile(filepath.Join(dir, signedCAFile)); err != nil || !bytes.Equal(b, good) {
+			t.Errorf("%s: kept %s, %v", name, b, err)
+		}
 	}
 }
