@@ -117,7 +117,7 @@ func TestVersionsThatDoNotCount(t *testing.T) {
 		w.line.err = errors.New("the stream broke")
 		_ = w.c.MatchOriginal(w.ctx, w.file(peer)) // stored, not sent
 		w.line.err = nil
-		var refused *errs.Error = errs.New(code, "two have left")
+		refused := errs.New(code, "two have left")
 		w.c.Signed = func(ctx context.Context, version string) (collector.Signed, error) {
 			s, err := w.signed(ctx, version)
 			s.Refused = refused

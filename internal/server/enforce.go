@@ -117,6 +117,19 @@ func stepOf(share float64) float64 {
 	return 0
 }
 
+// notice is what the pages say of old metadata.
+func (s *Server) notice() string {
+	f := s.trust.newest().Freshness(s.cfg.Now())
+	until := f.Expires.UTC().Format(time.RFC3339)
+	switch step := stepOf(f.Share); {
+	case step >= 1:
+		return "The trust metadata expired at " + until + ": peers run no hooks until somebody runs hookline trust freshen."
+	case step > 0:
+		return "The trust metadata expires at " + until + ", and then peers run no hooks: run hookline trust freshen."
+	}
+	return ""
+}
+
 func (s *Server) warnOld(ctx context.Context, f trust.Freshness, step float64) {
 	args := []any{"role", f.Role, "expires", f.Expires.UTC().Format(time.RFC3339), "percent", int(f.Share * 100), "hint", "run: hookline trust freshen"}
 	if step >= 1 {

@@ -67,7 +67,7 @@ func (h *trustHolder) Bundle() (encoded []byte, changed <-chan struct{}) {
 // digest of its newest root.
 func (h *trustHolder) Newest() (bundle, policy []byte, root string) {
 	t := h.newest()
-	return t.encoded, t.Trusted.Bundle().Policy, rootOf(t.Trusted.Bundle())
+	return t.encoded, t.Bundle().Policy, rootOf(t.Bundle())
 }
 
 func rootOf(b trust.Bundle) string { return trust.Digest(b.Roots[len(b.Roots)-1]) }

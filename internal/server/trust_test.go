@@ -438,6 +438,18 @@ func damage(t *testing.T, path string) {
 	write(t, path, b)
 }
 
+func TestPagesTellOfOldTrust(t *testing.T) {
+	r := newRig(t)
+	begun := r.clock.now()
+	for days, want := range map[int]string{0: "", 3: "", 4: "expires at 2026-03-11", 7: "expired at 2026-03-11"} {
+		r.clock.set(begun.Add(time.Duration(days) * 24 * time.Hour))
+		got := string(r.page(r.signIn(auth.RoleAdmin), "/problems").Body)
+		if strings.Contains(got, "The trust metadata") != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("after %d days the page says %q", days, got)
+		}
+	}
+}
+
 // TestOldTrustWarns: once at each step, and again after it was freshened.
 func TestOldTrustWarns(t *testing.T) {
 	r := newRig(t)

@@ -170,7 +170,7 @@ func (s *Server) handler(tlsConfig *tls.Config) (http.Handler, error) {
 		Now: s.cfg.Now, Log: s.log, Observe: s.metrics.observe, Metrics: s.metrics.handler(),
 	})
 	pages, err := web.New(web.Parts{
-		Gate: s.gate, Queries: s.db, Results: s.db, Versions: s.db, Peers: s.db, Rules: s.trust.rules,
+		Gate: s.gate, Queries: s.db, Results: s.db, Versions: s.db, Peers: s.db, Rules: s.trust.rules, Notice: s.notice,
 		Now: s.cfg.Now, Log: s.log, Secure: tlsConfig != nil,
 	})
 	if err != nil {

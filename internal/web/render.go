@@ -21,10 +21,16 @@ type base struct {
 	Title string
 	User  string // signed in as; "" is nobody
 	Style string
+	// Notice is what somebody has to do soon, in a sentence; "" is nothing.
+	Notice string
 }
 
 func (s *site) base(title string, p auth.Principal) base {
-	return base{Title: title, User: p.User, Style: s.style}
+	b := base{Title: title, User: p.User, Style: s.style}
+	if s.Notice != nil {
+		b.Notice = s.Notice()
+	}
+	return b
 }
 
 // handler is a page for a signed-in person.

@@ -56,6 +56,7 @@ type Parts struct {
 	Versions Versions
 	Peers    Peers
 	Rules    func() signing.Rules // that versions are held against now
+	Notice   func() string        // what stands on top of every page; "" is nothing, nil too
 	Now      func() time.Time
 	Log      *slog.Logger
 	Secure   bool // served over TLS: cookies are Secure
