@@ -186,6 +186,7 @@ func (r *repo) more(k *key, list ...signing.Revocation) []byte {
 	r.tb.Helper()
 	r.revocations.Version++
 	r.revocations.Expires, r.revocations.UnrecognizedFields = r.now.Add(365*day), r.signedAt()
+	r.revocations.UnrecognizedFields[trust.DeploymentMember] = r.policy.Deployment
 	for _, one := range list {
 		path, file, err := trust.RevocationTarget(one)
 		must(r.tb, err)

@@ -179,7 +179,7 @@ func (c *chain) targets(b Bundle) error {
 }
 
 func (c *chain) revocations(b Bundle) error {
-	m, list, err := parseRevocations(b.Revocations)
+	m, list, err := parseRevocations(c.next.anchor.Deployment, b.Revocations)
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ func (t *Trusted) Push(revocations []byte) (*Trusted, error) {
 	if err := checkPart(RoleRevocations, revocations, MaxRevocations); err != nil {
 		return nil, err
 	}
-	m, list, err := parseRevocations(revocations)
+	m, list, err := parseRevocations(t.anchor.Deployment, revocations)
 	if err != nil {
 		return nil, err
 	}

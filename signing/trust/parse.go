@@ -20,6 +20,12 @@ import (
 // signed, by the signer's clock: the specification has only when it expires.
 const SignedAtMember = "x-hookline-signed-at"
 
+// DeploymentMember is the member of the revocations' signed part that names
+// their deployment. Who revokes in two deployments with one key would revoke in
+// both: a hook's name says nothing of where it is, and the policy, which does,
+// is not what revokers sign.
+const DeploymentMember = "x-hookline-deployment"
+
 // maxCertificates bounds the server's certificates.
 const maxCertificates = 8
 
@@ -185,14 +191,17 @@ func RevocationTarget(r signing.Revocation) (path string, target *metadata.Targe
 	return r.ID(), &metadata.TargetFiles{Hashes: metadata.Hashes{"sha256": nothing[:]}, Custom: &raw, Path: r.ID()}, nil
 }
 
-// parseRevocations reads the metadata of the revocations and its list.
-func parseRevocations(b []byte) (*metadata.Metadata[metadata.TargetsType], []signing.Revocation, error) {
+// parseRevocations reads the metadata of a deployment's revocations and its list.
+func parseRevocations(deployment string, b []byte) (*metadata.Metadata[metadata.TargetsType], []signing.Revocation, error) {
 	m, err := parse[metadata.TargetsType](RoleRevocations, b)
 	if err != nil {
 		return nil, nil, err
 	}
 	if m.Signed.Delegations != nil || m.Signed.Version < 1 {
 		return nil, nil, invalid("its revocations delegate to others, or have no version")
+	}
+	if of := m.Signed.UnrecognizedFields[DeploymentMember]; of != deployment {
+		return nil, nil, errs.New(errs.CodeWrongDeployment, "cannot take the revocations: they are not of deployment %s", deployment)
 	}
 	if len(m.Signed.Targets) > signing.MaxRevocations {
 		return nil, nil, invalid("it has more than %d revocations", signing.MaxRevocations)

@@ -451,7 +451,7 @@ func TestOneForm(t *testing.T) {
 // A bundle has one form, and caps before anything in it is looked at.
 func TestParseBundleRefusals(t *testing.T) {
 	r := newRepo(t)
-	r.bundle.CA, r.bundle.Pushed = []byte("x"), []byte("y")
+	r.bundle.CA, r.bundle.Pushed = []byte{0xfb, 0xff}, []byte("y") // "+/8="
 	good := encoded(t, r.bundle)
 	if _, err := trust.ParseBundle(good); err != nil {
 		t.Fatal(err)
@@ -471,27 +471,29 @@ func TestParseBundleRefusals(t *testing.T) {
 		b    []byte
 		code errs.Code
 	}{
-		"nothing":             {nil, errs.CodeTrustInvalid},
-		"null":                {[]byte("null"), errs.CodeTrustInvalid},
-		"empty":               {[]byte("{}"), errs.CodeTrustInvalid},
-		"a list":              {append(append([]byte("["), good...), ']'), errs.CodeTrustInvalid},
-		"too long":            {encoded(t, long), errs.CodeTrustInvalid},
-		"deep":                {bytes.Repeat([]byte("["), 1<<20), errs.CodeTrustInvalid},
-		"deep in a member":    {append([]byte(`{"roots":`), bytes.Repeat([]byte("["), 1<<20)...), errs.CodeTrustInvalid},
-		"trailing data":       {append(slices.Clone(good), "{}"...), errs.CodeTrustInvalid},
-		"a line break behind": {append(slices.Clone(good), '\n'), errs.CodeTrustInvalid},
-		"white space":         {edited(t, good, `,"timestamp"`, `, "timestamp"`), errs.CodeTrustInvalid},
-		"unknown member":      {edited(t, good, `{"roots"`, `{"extra":1,"roots"`), errs.CodeTrustInvalid},
-		"duplicate member":    {edited(t, good, `{"roots"`, `{"roots":[],"roots"`), errs.CodeTrustInvalid},
-		"case variant":        {edited(t, good, `"timestamp"`, `"Timestamp"`), errs.CodeTrustInvalid},
-		"escaped":             {edited(t, good, `"timestamp"`, `"times\u0074amp"`), errs.CodeTrustInvalid},
-		"URL base64":          {edited(t, good, root, strings.NewReplacer("+", "-", "/", "_", "=", "_").Replace(root)), errs.CodeTrustInvalid},
-		"base64 with a break": {edited(t, good, root, root[:4]+`\n`+root[4:]), errs.CodeTrustInvalid},
-		"an empty CA":         {edited(t, good, `"ca":"eA=="`, `"ca":""`), errs.CodeTrustInvalid},
-		"no CA, but null":     {edited(t, good, `"ca":"eA=="`, `"ca":null`), errs.CodeTrustInvalid},
-		"no root":             {without(func(b *trust.Bundle) { b.Roots = nil }), errs.CodeTrustMissing},
-		"no timestamp":        {without(func(b *trust.Bundle) { b.Timestamp = nil }), errs.CodeTrustMissing},
-		"a long timestamp":    {without(func(b *trust.Bundle) { b.Timestamp = spaces(trust.MaxMetadataBytes) }), errs.CodeTrustInvalid},
+		"nothing":                {nil, errs.CodeTrustInvalid},
+		"null":                   {[]byte("null"), errs.CodeTrustInvalid},
+		"empty":                  {[]byte("{}"), errs.CodeTrustInvalid},
+		"a list":                 {append(append([]byte("["), good...), ']'), errs.CodeTrustInvalid},
+		"too long":               {encoded(t, long), errs.CodeTrustInvalid},
+		"deep":                   {bytes.Repeat([]byte("["), 1<<20), errs.CodeTrustInvalid},
+		"deep in a member":       {append([]byte(`{"roots":`), bytes.Repeat([]byte("["), 1<<20)...), errs.CodeTrustInvalid},
+		"trailing data":          {append(slices.Clone(good), "{}"...), errs.CodeTrustInvalid},
+		"a line break behind":    {append(slices.Clone(good), '\n'), errs.CodeTrustInvalid},
+		"white space":            {edited(t, good, `,"timestamp"`, `, "timestamp"`), errs.CodeTrustInvalid},
+		"unknown member":         {edited(t, good, `{"roots"`, `{"extra":1,"roots"`), errs.CodeTrustInvalid},
+		"duplicate member":       {edited(t, good, `{"roots"`, `{"roots":[],"roots"`), errs.CodeTrustInvalid},
+		"case variant":           {edited(t, good, `"timestamp"`, `"Timestamp"`), errs.CodeTrustInvalid},
+		"escaped":                {edited(t, good, `"timestamp"`, `"times\u0074amp"`), errs.CodeTrustInvalid},
+		"URL base64":             {edited(t, good, `"+/8="`, `"-_8="`), errs.CodeTrustInvalid},
+		"base64 without its end": {edited(t, good, `"+/8="`, `"+/8"`), errs.CodeTrustInvalid},
+		"base64 with spare bits": {edited(t, good, `"+/8="`, `"+/9="`), errs.CodeTrustInvalid},
+		"base64 with a break":    {edited(t, good, root, root[:4]+`\n`+root[4:]), errs.CodeTrustInvalid},
+		"an empty CA":            {edited(t, good, `"ca":"+/8="`, `"ca":""`), errs.CodeTrustInvalid},
+		"no CA, but null":        {edited(t, good, `"ca":"+/8="`, `"ca":null`), errs.CodeTrustInvalid},
+		"no root":                {without(func(b *trust.Bundle) { b.Roots = nil }), errs.CodeTrustMissing},
+		"no timestamp":           {without(func(b *trust.Bundle) { b.Timestamp = nil }), errs.CodeTrustMissing},
+		"a long timestamp":       {without(func(b *trust.Bundle) { b.Timestamp = spaces(trust.MaxMetadataBytes) }), errs.CodeTrustInvalid},
 	} {
 		if _, err := trust.ParseBundle(tt.b); errs.CodeOf(err) != tt.code {
 			t.Errorf("%s: %v, want %s", name, err, tt.code)

@@ -475,3 +475,26 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Who revokes in two deployments with one key revokes in one of them: what is
+// revoked in a test deployment is not in the one that matters.
+func TestRevocationsOfAnotherDeployment(t *testing.T) {
+	r, other := newRepo(t), newRepo(t)
+	other.policy.Deployment = "d-" + strings.Repeat("e", 32)
+	theirs := other.more(other.erin, hook("a"))
+	_, err := r.open().Push(theirs)
+	wantCode(t, err, errs.CodeWrongDeployment)
+	for name, change := range map[string]func(){
+		"in the snapshot": func() { r.bundle.Revocations, r.revocations.Version = theirs, 2; r.freshen() },
+		"pushed":          func() { r.bundle.Pushed = theirs },
+	} {
+		r = newRepo(t)
+		known := r.open()
+		change()
+		_, err := r.anchor().Open(r.bundle)
+		wantCode(t, err, errs.CodeWrongDeployment)
+		if _, err := known.Update(r.bundle); !errs.Is(err, errs.CodeWrongDeployment) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -70,7 +70,10 @@ func (k *Keeper) first(plan Plan, policy *signing.Policy) (sheets, error) {
 			sheet:  sheet{role: metadata.TARGETS, version: 1, signedAt: now, expires: now.Add(TargetsLife)},
 			policy: policy, policyBytes: plan.Policy, ca: plan.CA,
 		},
-		revocations: &revocationsSheet{sheet: sheet{role: trust.RoleRevocations, version: 1, signedAt: now, expires: now.Add(RevocationsLife)}},
+		revocations: &revocationsSheet{
+			sheet:      sheet{role: trust.RoleRevocations, version: 1, signedAt: now, expires: now.Add(RevocationsLife)},
+			deployment: policy.Deployment,
+		},
 	}
 	if err := s.check(); err != nil {
 		return sheets{}, err
@@ -290,7 +293,7 @@ func newRevocations(t *trust.Trusted, now time.Time, more []signing.Revocation) 
 	if len(all) > signing.MaxRevocations {
 		return nil, errs.New(errs.CodeTooLarge, "cannot revoke more: there are %d revocations, at most %d", len(all), signing.MaxRevocations)
 	}
-	r := &revocationsSheet{list: all, sheet: sheet{
+	r := &revocationsSheet{list: all, deployment: t.Anchor().Deployment, sheet: sheet{
 		role: trust.RoleRevocations, version: t.RevocationsVersion() + 1, signedAt: now, expires: now.Add(RevocationsLife),
 	}}
 	if err := r.finish(); err != nil {

@@ -51,7 +51,8 @@ type targetsSheet struct {
 
 type revocationsSheet struct {
 	sheet
-	list []signing.Revocation
+	deployment string
+	list       []signing.Revocation
 }
 
 // build puts a signed part into its two forms.
@@ -148,6 +149,7 @@ func (r *revocationsSheet) finish() error {
 	targets := metadata.Targets(r.expires).Signed
 	targets.Version = r.version
 	targets.UnrecognizedFields = signedAtMember(r.signedAt)
+	targets.UnrecognizedFields[trust.DeploymentMember] = r.deployment
 	for _, one := range r.list {
 		path, target, err := trust.RevocationTarget(one)
 		if err != nil {
@@ -255,6 +257,7 @@ func parseRevocations(b []byte) (*revocationsSheet, error) {
 		return nil, err
 	}
 	r := &revocationsSheet{sheet: s}
+	r.deployment, _ = m.Signed.UnrecognizedFields[trust.DeploymentMember].(string)
 	if err := r.head(m.Signed.Version, m.Signed.Expires, m.Signed.UnrecognizedFields); err != nil {
 		return nil, err
 	}
