@@ -194,7 +194,8 @@ func (a *app) revokeWith(ctx context.Context, cl *client.Client, b base, key *si
 		return err
 	}
 	for range revokeTries {
-		if _, err := cl.PostRevocations(ctx, file); err != nil {
+		// Refused as too old: another revoker was first with this version.
+		if _, err := cl.PostRevocations(ctx, file); err != nil && !errs.Is(err, errs.CodeTrustRollback) {
 			return err
 		}
 		served, err := fetchTrust(ctx, cl)
@@ -273,7 +274,7 @@ func (a *app) versionToRevoke(ctx context.Context, cl *client.Client, text strin
 		return "", err
 	}
 	p := f.statement.Predicate
-	fmt.Fprintf(a.err, "%s is %s@%d with digest %s\n", safe(text), safe(p.Hook), p.Version, f.digest)
+	fmt.Fprintf(a.err, "%s@%d has the digest %s\n", safe(p.Hook), p.Version, f.digest)
 	return f.digest, nil
 }
 

@@ -285,11 +285,7 @@ func (k *Keeper) stageRevocations() error {
 
 // newRevocations is the next version with all that is known, and more.
 func newRevocations(t *trust.Trusted, now time.Time, more []signing.Revocation) (*revocationsSheet, error) {
-	all := t.Revoked().With(more...).List()
-	tooOld := now.Add(-RevocationMemory)
-	all = slices.DeleteFunc(all, func(one signing.Revocation) bool {
-		return (one.Kind == signing.RevokeVersion || one.Kind == signing.RevokeApproval) && one.At.Before(tooOld)
-	})
+	all := recent(t.Revoked().With(more...).List(), now)
 	if len(all) > signing.MaxRevocations {
 		return nil, errs.New(errs.CodeTooLarge, "cannot revoke more: there are %d revocations, at most %d", len(all), signing.MaxRevocations)
 	}
@@ -300,6 +296,14 @@ func newRevocations(t *trust.Trusted, now time.Time, more []signing.Revocation) 
 		return nil, err
 	}
 	return r, sheets{revocations: r}.fits()
+}
+
+// recent leaves out what new metadata need not have; see RevocationMemory.
+func recent(list []signing.Revocation, now time.Time) []signing.Revocation {
+	tooOld := now.Add(-RevocationMemory)
+	return slices.DeleteFunc(slices.Clone(list), func(one signing.Revocation) bool {
+		return (one.Kind == signing.RevokeVersion || one.Kind == signing.RevokeApproval) && one.At.Before(tooOld)
+	})
 }
 
 // dropForeign keeps of the staged signatures those that count.

@@ -262,6 +262,28 @@ func TestTake(t *testing.T) {
 	}
 }
 
+// Of two revokers at once one signs anew over what the other has revoked.
+func TestTwoRevokers(t *testing.T) {
+	s := begun(t)
+	other := &team{t: t, dir: t.TempDir(), now: s.now, keys: s.keys}
+	other.lay(tree(t, s.dir))
+	mine := signing.Revocation{Kind: signing.RevokeHook, Value: "mine"}
+	_, err := s.reopen().Revoke(s.key("erin"), mine)
+	s.must(err)
+	_, err = other.reopen().Revoke(s.key("erin"), signing.Revocation{Kind: signing.RevokeHook, Value: "theirs"})
+	s.must(err)
+	k := s.reopen()
+	_, err = k.Take(other.bundle())
+	s.must(err)
+	_, err = k.Revoke(s.key("erin"), mine)
+	s.must(err)
+	if m := s.machine(); m.Revoked().Len() != 2 || m.RevocationsVersion() != 3 {
+		t.Errorf("%v, version %d", m.Revoked().List(), m.RevocationsVersion())
+	}
+	_, err = s.reopen().Revoke(s.key("erin"), mine)
+	s.wantCode(err, errs.CodeConflict)
+}
+
 // Two processes on one folder lose nothing of each other.
 func TestTwoAtOnce(t *testing.T) {
 	s := begun(t)

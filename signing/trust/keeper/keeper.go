@@ -101,6 +101,9 @@ func (k *Keeper) load() error {
 			return err
 		}
 	}
+	if err := k.learnOthers(); err != nil {
+		return err
+	}
 	return k.loadStaged()
 }
 

@@ -156,6 +156,9 @@ func (k *Keeper) write(next *trust.Trusted, newPolicy bool) error {
 		return err
 	}
 	k.forgetOld()
+	if err := k.dropOthers(); err != nil {
+		return err
+	}
 	return k.writeFiles()
 }
 
@@ -237,8 +240,8 @@ func (k *Keeper) Revoke(key Signer, list ...signing.Revocation) (metadata []byte
 // what is trusted, with all that is known and more: the file, and what is
 // trusted with it. By and At of a revocation may be left out: they are the
 // person of the key and now then. A key that may not revoke is
-// errs.CodeSignerRole; what is revoked already is errs.CodeConflict where it
-// is all there is.
+// errs.CodeSignerRole; errs.CodeConflict says that the newest metadata has all
+// of it already.
 func NextRevocations(t *trust.Trusted, key Signer, now time.Time, list ...signing.Revocation) (file []byte, next *trust.Trusted, err error) {
 	now = now.UTC().Truncate(time.Second)
 	id, revokers := key.Public().ID, Revokers(t.Policy())
@@ -254,6 +257,13 @@ func NextRevocations(t *trust.Trusted, key Signer, now time.Time, list ...signin
 	if err != nil {
 		return nil, nil, err
 	}
+	carried, err := Carried(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	if carried.With(r.list...).Len() == carried.Len() {
+		return nil, nil, errs.New(errs.CodeConflict, "it is revoked already").WithHint("see what is: hookline trust show")
+	}
 	if err := r.sign(key); err != nil {
 		return nil, nil, err
 	}
@@ -264,16 +274,10 @@ func NextRevocations(t *trust.Trusted, key Signer, now time.Time, list ...signin
 	return file, next, err
 }
 
-// newOnes fills in the revocations and leaves out those that the newest
-// metadata has.
+// newOnes fills in revocations.
 func newOnes(t *trust.Trusted, id signing.KeyID, now time.Time, list []signing.Revocation) ([]signing.Revocation, error) {
 	person, _ := t.Policy().Person(id)
-	newest, err := newestRevocations(t)
-	if err != nil {
-		return nil, err
-	}
-	known := signing.NewRevocations(newest.list...)
-	var more []signing.Revocation
+	more := make([]signing.Revocation, 0, len(list))
 	for _, one := range list {
 		if one.By == "" {
 			one.By = person.Name
@@ -284,12 +288,7 @@ func newOnes(t *trust.Trusted, id signing.KeyID, now time.Time, list []signing.R
 		if err := one.Validate(); err != nil {
 			return nil, err
 		}
-		if _, there := known.Find(one.Kind, one.Value); !there {
-			more = append(more, one)
-		}
-	}
-	if len(more) == 0 {
-		return nil, errs.New(errs.CodeConflict, "it is revoked already").WithHint("see what is: hookline trust show")
+		more = append(more, one)
 	}
 	return more, nil
 }
@@ -354,6 +353,9 @@ func (k *Keeper) Take(b trust.Bundle) (news bool, err error) {
 		}
 		news = true
 		if err := k.write(next, true); err != nil {
+			return err
+		}
+		if err := k.keepOthers(b); err != nil {
 			return err
 		}
 		return k.restage()
