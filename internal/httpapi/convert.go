@@ -67,7 +67,7 @@ func versionOf(rules signing.Rules, l review.Life, whole bool) api.Version {
 			})
 		}
 	}
-	if err == nil && !standing.Met() && l.Activation != nil {
+	if err == nil && !standing.Met() && !waits(l.State()) {
 		_, err = rules.Verify(v.Script, v.Statement, v.Signatures)
 	}
 	if err != nil {
@@ -86,6 +86,15 @@ func versionOf(rules signing.Rules, l review.Life, whole bool) api.Version {
 		})
 	}
 	return out
+}
+
+// waits reports whether a version may still lack reviewers.
+func waits(s hooks.State) bool {
+	switch s {
+	case hooks.StateSubmitted, hooks.StateChangesRequested, hooks.StateRejected:
+		return true
+	}
+	return false
 }
 
 func activationOf(a *hooks.Activation) *api.Activation {

@@ -215,6 +215,28 @@ func TestVoidSignatures(t *testing.T) {
 	}
 }
 
+// What was approved and never activated says why it is closed, too.
+func TestRevokedBeforeItWasActive(t *testing.T) {
+	r := newRig(t)
+	nv := r.newVersion("kernel-taint", 1)
+	var v api.Version
+	r.must(auth.RoleAuthor, "POST", "/api/versions", nv, 201, &v)
+	if v.Refusal != nil {
+		t.Errorf("a version that waits for its reviewer is refused: %+v", v.Refusal)
+	}
+	r.must(auth.RoleReviewer, "POST", "/api/versions/"+v.Digest+"/reviews", api.NewReview{Verdict: "approve", Signature: r.sign("bob", nv.Statement)}, 200, &v)
+	r.revoke(signing.RevokeKey, string(r.keys["bob"].Public().ID))
+	r.until("the version is closed", func() bool { return r.version(v.Digest).State == "revoked" })
+	got := r.version(v.Digest)
+	if got.Refusal == nil || got.Refusal.Code != string(errs.CodeThresholdNotMet) || !strings.Contains(got.Refusal.Reason, "bob revoked the key") {
+		t.Errorf("refusal %+v", got.Refusal)
+	}
+	a := r.send(auth.RoleOperator, "POST", "/api/versions/"+v.Digest+"/activation", api.NewActivation{Quantity: 1, Deadline: r.clock.now().Add(time.Hour)})
+	if p := a.problem(t); a.Status != http.StatusForbidden || p.Code != string(errs.CodeRevoked) {
+		t.Errorf("activated: %d %+v", a.Status, p)
+	}
+}
+
 // A policy that asks for more closes what has less.
 func TestPolicyThatAsksForMore(t *testing.T) {
 	r := newRig(t)
