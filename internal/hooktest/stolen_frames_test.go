@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -36,6 +40,30 @@ func brokenFrames() []frameTry {
 		frame("a message that promises more than it has", func() any { return garbage("\x12\xff\xff\xff\xff\x0f{") }),
 		frame("a message of 16 MiB", func() any { return trustMessage(bytes.Repeat([]byte("x"), 16<<20)) }),
 		frame("a second welcome", func() any { return welcomes() }),
+		{does: "a message of 32 MiB, packed into 32 KiB", ends: true, say: func(t *testing.T, _ *heist, m *target) string {
+			m.pack(true)
+			streams := m.opened()
+			m.hangUp(t)
+			m.reconnects(t, streams)
+			m.pack(false)
+			m.say(t, trustMessage(make([]byte, 32<<20)))
+			m.reconnects(t, streams+1)
+			return ""
+		}},
+		{does: "an end of the stream whose reason would steer the owner's terminal", ends: true, say: func(t *testing.T, _ *heist, m *target) string {
+			m.say(t, status.Error(codes.Internal, "\x1b[2J\x07\u202eall is well\r"+strings.Repeat("x", 10_000)))
+			eventually(t, patience, func() error {
+				out, err := m.Do(t.Context(), "status")
+				if err == nil && !strings.Contains(out, "all is well") {
+					err = fmt.Errorf("the status does not say why:\n%s", out)
+				}
+				if strings.ContainsAny(out, "\x1b\x07\u202e\r") {
+					t.Fatalf("the status has controls in it: %q", out)
+				}
+				return err
+			})
+			return ""
+		}},
 	}
 }
 

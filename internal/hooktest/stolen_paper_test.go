@@ -109,7 +109,8 @@ func revoking(t *testing.T, b trust.Bundle, key *signer.Signer, by string, kind 
 	must(t, err)
 	return edited(t, newest, func(s *metadata.TargetsType) {
 		s.Version++
-		s.Expires, s.UnrecognizedFields = until(365*24*time.Hour), signedNow()
+		s.Expires = until(365 * 24 * time.Hour)
+		s.UnrecognizedFields[trust.SignedAtMember] = signedNow()[trust.SignedAtMember]
 		if s.Targets == nil {
 			s.Targets = map[string]*metadata.TargetFiles{}
 		}

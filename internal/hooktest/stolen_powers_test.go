@@ -43,6 +43,9 @@ func powers() []power {
 			"hide a revocation or a newer policy", "until the timestamp that the machine has runs out, 7 days after `hookline trust freshen` if nothing else was said and 14 at most; then no hook runs", "freeze",
 		},
 		{
+			"with somebody's freshen key as well: hide it for longer", "365 days, the life of the revocations, or until people rotate that key out of the root and the machine hears of it", "freeze",
+		},
+		{
 			"take in machines that enrol, with a real enroll line", "they believe the line's root, as all do: the thief gives them nothing to run but what people signed", "enrolment",
 		},
 	}

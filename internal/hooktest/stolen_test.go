@@ -158,6 +158,11 @@ func again(t *testing.T, h *heist, m *target, job string) {
 		t.Errorf("the id of a job that ended was decided about %d times", len(decisions))
 	}
 	refusedIn(t, all, marker, errs.CodeRunLimit)
+	// A job under the id of the report itself takes nothing away from it.
+	m.say(t, jobMessage(m.original, h.stolen(m.original)))
+	if e := m.await(t, m.original); e.code != string(errs.CodeRunLimit) {
+		t.Errorf("a job with the report's own id ended %+v", e)
+	}
 }
 
 // late sends a job whose deadline has passed: a hook of its own name, which

@@ -14,13 +14,14 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	grpcpeer "google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"hookline/hooks"
 	"hookline/internal/enroll"
-	"hookline/internal/errs"
 	"hookline/internal/jobpb"
 )
 
@@ -115,7 +116,7 @@ func (th *thief) Enroll(_ context.Context, r *jobpb.EnrollRequest) (*jobpb.Enrol
 	answer := th.enroll
 	th.mu.Unlock()
 	if answer == nil {
-		return nil, errs.New(errs.CodeForbidden, "nobody enrols here")
+		return nil, status.Error(codes.PermissionDenied, "nobody enrols here")
 	}
 	return answer(r)
 }
@@ -137,6 +138,11 @@ func (th *thief) Stream(g grpc.BidiStreamingServer[jobpb.PeerMessage, jobpb.Serv
 		return err
 	}
 	out, greeting := h.open(first.GetHello())
+	if h.packs() {
+		if err := grpc.SetSendCompressor(g.Context(), jobpb.Compression); err != nil {
+			return err
+		}
+	}
 	heard := make(chan error, 1)
 	go func() {
 		for {
@@ -162,9 +168,9 @@ func (th *thief) Stream(g grpc.BidiStreamingServer[jobpb.PeerMessage, jobpb.Serv
 			}
 			return err
 		case m := <-out:
-			if m == nil {
+			if err, ok := m.(error); ok {
 				h.close(out)
-				return errs.New(errs.CodeUnavailable, "the thief hangs up")
+				return err
 			}
 			if err := g.SendMsg(m); err != nil {
 				return err
@@ -224,6 +230,7 @@ type hold struct {
 	streams  int      // opened so far
 	hello    *jobpb.Hello
 	greeting []any  // what the next streams begin with; a welcome where nil
+	packed   bool   // the next streams
 	trust    []byte // sent after the welcome; none where nil
 	acks     map[string]int
 	ends     map[string]ending
@@ -300,7 +307,23 @@ func (h *hold) say(t *testing.T, messages ...any) {
 }
 
 // hangUp ends the stream that is open.
-func (h *hold) hangUp(t *testing.T) { h.say(t, nil) }
+func (h *hold) hangUp(t *testing.T) {
+	t.Helper()
+	h.say(t, status.Error(codes.Unavailable, "the thief hangs up"))
+}
+
+// pack lets the next streams be packed, or not.
+func (h *hold) pack(on bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.packed = on
+}
+
+func (h *hold) packs() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.packed
+}
 
 // opened is how many streams there were so far.
 func (h *hold) opened() int {

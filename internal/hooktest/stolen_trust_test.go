@@ -258,13 +258,19 @@ func stolenFreeze(t *testing.T, h *heist, m *target) {
 		must(t, m.Start(t.Context()))
 		m.reconnects(t, streams)
 	}
-	m.taken(t, freshened(t, hidden, lifeOfFresh, h.bob))
+	// With one freshen key as well, the thief goes on hiding it.
+	m.taken(t, freshened(t, now, lifeOfFresh, h.alice))
+	second, e := m.run(t, h.stolen(m.original))
+	if e.outcome != string(hooks.OutcomeReceived) {
+		t.Errorf("what is fresh, with the revocation left out, ended %+v", e)
+	}
+	m.taken(t, freshened(t, freshened(t, hidden, lifeOfFresh, h.bob), lifeOfFresh, h.bob))
 	revoked, e := m.run(t, h.stolen(m.original))
 	if e.code != string(errs.CodeRevoked) {
 		t.Errorf("what is fresh again has the revocation in it, and the hook ended %+v", e)
 	}
 	refusedIn(t, m.records(t), revoked, errs.CodeRevoked)
-	m.nothingElseRan(t, before, id)
+	m.nothingElseRan(t, before, id, second)
 }
 
 // busy is a hook that runs until it is stopped.
