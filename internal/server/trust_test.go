@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -499,4 +501,64 @@ func TestOldTrustWarns(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// Readers never see half of a change, nor an older state than they have seen.
+func TestTrustIsReadWhileItChanges(t *testing.T) {
+	r := newRig(t)
+	const changes = 12
+	ctx, cancel := context.WithCancel(context.Background())
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			seen := 0
+			for ctx.Err() == nil {
+				encoded, told := r.trust.Bundle()
+				b, err := trust.ParseBundle(encoded)
+				if err != nil || len(b.Policy) == 0 {
+					t.Errorf("half a bundle: %v", err)
+					return
+				}
+				n := r.trust.rules().Revoked.Len()
+				if n < seen {
+					t.Errorf("%d revocations after %d", n, seen)
+				}
+				seen = n
+				select {
+				case <-told:
+				case <-ctx.Done():
+				}
+			}
+			if seen > changes {
+				t.Errorf("%d revocations of %d", seen, changes)
+			}
+		})
+	}
+	for i := range changes {
+		r.revoke(signing.RevokeHook, fmt.Sprintf("hook-%d", i))
+	}
+	if got := r.trust.rules().Revoked.Len(); got != changes {
+		t.Errorf("%d of %d revocations are in force", got, changes)
+	}
+	if got := openKept(r).Revoked().Len(); got != changes {
+		t.Errorf("%d of %d revocations are kept", got, changes)
+	}
+	cancel()
+	readers.Wait()
+}
+
+// What cannot be kept on disk is not in force: after a crash it would be gone.
+func TestTrustThatCannotBeKept(t *testing.T) {
+	r := newRig(t)
+	metadata := r.revocation(signing.RevokeHook, "gone")
+	r.trust.path = filepath.Join(r.cfg.Data, "no-such-folder", keptTrustFile)
+	a := r.send(auth.RoleViewer, "POST", "/api/revocations", api.NewRevocations{Metadata: metadata})
+	if p := a.problem(t); a.Status != http.StatusServiceUnavailable || p.Code != string(errs.CodeUnavailable) {
+		t.Errorf("%d %+v", a.Status, p)
+	}
+	if r.trust.rules().Revoked.Len() != 0 {
+		t.Error("it is in force, and a crash would take it back")
+	}
+	r.trust.path = r.keptTrust()
+	r.must(auth.RoleViewer, "POST", "/api/revocations", api.NewRevocations{Metadata: metadata}, 200, nil)
 }
