@@ -188,7 +188,7 @@ In a second terminal:
   hookline-peer allow-once ID
   hookline result list --job latest
   hookline open /jobs/latest              # the page: report and new fields side by side
-  hookline trust freshen --dir %s --key "$HOOKLINE_KEY"
+  hookline trust freshen --dir %s --key "$HOOKLINE_KEY" --yes
 
 Do the last one again before a week is over: your signature says that nothing was
 revoked behind the machines' backs, and without a fresh one they run no hook.

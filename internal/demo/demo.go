@@ -1,11 +1,10 @@
 // Package demo shows the main job on this machine with real processes: a real
 // crash, a hook reviewed and signed by people's own keys, a peer that verifies
-// it, the new fields beside the original report; then four attempts of a
-// stolen server, each refused by the peer.
+// it, the new fields beside the original report; a revocation; then five
+// attempts of a stolen server, each refused by the peer.
 package demo
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -19,7 +18,6 @@ import (
 	"time"
 
 	"hookline/internal/api"
-	"hookline/internal/errs"
 	"hookline/internal/onebox"
 )
 
@@ -41,8 +39,9 @@ type demo struct {
 	d       *onebox.Deployment
 	peer    *onebox.Peer
 	start   time.Time
-	job     string // the original job of the demo's crash
-	version api.Version
+	job     string      // the original job of the demo's crash
+	version api.Version // ran, and is revoked then
+	next    api.Version // lacks an approval
 	refused []string
 }
 
@@ -53,7 +52,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := o.Bin.Check("crash", "tamper"); err != nil {
+	if err := o.Bin.Check("crash", "tamper", "thief"); err != nil {
 		return err
 	}
 	d, err := onebox.New(dir, o.Bin)
@@ -65,7 +64,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer s.stop()
-	for _, step := range []func(context.Context) error{s.found, s.enrol, s.crash, s.hook, s.review, s.result, s.refusals} {
+	for _, step := range []func(context.Context) error{s.found, s.enrol, s.crash, s.hook, s.review, s.result, s.revoke, s.refusals} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -279,117 +278,15 @@ func short(text string, width int) string {
 	return strings.ToValidUTF8(first, "")
 }
 
-// attempt is one thing that a stolen server tries.
-type attempt struct {
-	what    string
-	tamper  string // what is edited, see Deployment.Tamper
-	stolen  func(v api.Version) []byte
-	allow   string // what the owner says before it
-	refusal errs.Code
-}
-
-func attempts() []attempt {
-	return []attempt{
-		{"changes one byte of the script", "script", oneByteOff, "yes", errs.CodeScriptDigest},
-		{"sends it one approval short", "signatures", oneApprovalShort, "yes", errs.CodeThresholdNotMet},
-		{"stretches the deadline in the signed statement", "statement", oneDayLonger, "yes", errs.CodeSignatureInvalid},
-		{"asks a machine whose owner has not opted in", "opt-in", nil, "no", errs.CodeNotOptedIn},
-	}
-}
-
-func oneByteOff(v api.Version) []byte {
-	b := bytes.Clone(v.Script)
-	b[len(b)-2] ^= 1
-	return b
-}
-
-func oneApprovalShort(v api.Version) []byte {
-	b, _ := json.Marshal(v.Signatures[:len(v.Signatures)-1]) // a list of byte strings always encodes
-	return b
-}
-
-func oneDayLonger(v api.Version) []byte {
-	signed := fmt.Sprintf(`"not_after":%d`, v.Predicate.NotAfter)
-	return bytes.Replace(v.Statement, []byte(signed), fmt.Appendf(nil, `"not_after":%d`, v.Predicate.NotAfter+86400), 1)
-}
-
-func (s *demo) refusals(ctx context.Context) error {
-	s.step("now the server is stolen: its database is edited so that it sends what nobody signed")
-	clean, err := s.d.Version(ctx, "alice", s.version.Digest)
-	if err != nil {
-		return err
-	}
-	for _, a := range attempts() {
-		if err := s.attempt(ctx, a, clean); err != nil {
-			return fmt.Errorf("the stolen server %s: %w", a.what, err)
-		}
-	}
-	return nil
-}
-
-func (s *demo) attempt(ctx context.Context, a attempt, clean api.Version) error {
-	if err := s.allow(ctx, a.allow); err != nil {
-		return err
-	}
-	restore, err := s.tamper(ctx, a, clean)
-	if err != nil {
-		return err
-	}
-	id, _, err := s.peer.Exec(ctx, s.Bin.Path("crash"), "--to", "3")
-	if err != nil {
-		return err
-	}
-	record, err := s.peer.AwaitRefusal(ctx, "alice", id)
-	if err != nil {
-		return err
-	}
-	if record.Code != string(a.refusal) {
-		return fmt.Errorf("the peer's record says %q for job %s, want %q", record.Code, record.JobID, a.refusal)
-	}
-	s.refused = append(s.refused, record.Code)
-	s.say("%s%s%s: the stolen server %s (hook job %s)", s.color("31"), record.Code, s.color("0"), a.what, record.JobID)
-	return restore()
-}
-
-// allow changes what the owner allows, and waits until the server knows: its
-// row is what the thief edits.
-func (s *demo) allow(ctx context.Context, hooks string) error {
-	if _, err := s.peer.Do(ctx, "allow", "--hooks="+hooks); err != nil {
-		return err
-	}
-	return onebox.Eventually(ctx, 30*time.Second, func() error {
-		var page struct{ Items []api.Peer }
-		if err := s.d.JSON(ctx, "alice", &page, "peer", "list"); err != nil {
-			return err
-		}
-		if len(page.Items) != 1 || page.Items[0].AllowHooks != hooks {
-			return fmt.Errorf("the server does not know yet that the owner said %s: %+v", hooks, page.Items)
-		}
-		return nil
-	})
-}
-
-// tamper edits the database and returns what puts it back.
-func (s *demo) tamper(ctx context.Context, a attempt, clean api.Version) (restore func() error, err error) {
-	if a.tamper == "opt-in" {
-		return func() error { return nil }, s.d.Tamper(ctx, a.tamper, "", []byte("yes"))
-	}
-	original := map[string][]byte{"script": clean.Script, "statement": clean.Statement}[a.tamper]
-	if a.tamper == "signatures" {
-		if original, err = json.Marshal(clean.Signatures); err != nil {
-			return nil, err
-		}
-	}
-	restore = func() error { return s.d.Tamper(ctx, a.tamper, clean.Digest, original) }
-	return restore, s.d.Tamper(ctx, a.tamper, clean.Digest, a.stolen(clean))
-}
-
 func (s *demo) verdict() {
 	fmt.Fprintf(s.Out, "\n%sdemo: PASS%s in %.1f s: result of job %s brought home, %d refusals: %s\n", s.color("32"), s.color("0"),
 		time.Since(s.start).Seconds(), s.job, len(s.refused), strings.Join(s.refused, ", "))
 }
 
 func (s *demo) stay(ctx context.Context) error {
+	if err := s.d.StartServer(ctx); err != nil {
+		return err
+	}
 	out, err := s.d.Hookline(ctx, "alice", "open", "/jobs/"+s.job)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func TestDemo(t *testing.T) {
 		}
 		shown[name] = out.String()
 	}
-	for _, want := range []string{"script-digest-mismatch", "threshold-not-met", "signature-invalid", "not-opted-in", "demo: PASS"} {
+	for _, want := range []string{"script-digest-mismatch", "threshold-not-met", "signature-invalid", "revoked", "not-opted-in", "demo: PASS"} {
 		if !strings.Contains(shown["embedded"], want) {
 			t.Errorf("the demo shows no %q\n%s", want, shown["embedded"])
 		}
