@@ -299,6 +299,11 @@ func (c *chain) pushed(b Bundle) (*Trusted, error) {
 	return next.Push(b.Pushed)
 }
 
+// maxUnnamed bounds how far pushed revocations can be ahead of those that the
+// snapshot names. Whoever has one revoker's key could use up all versions, and
+// nobody could revoke anything any more.
+const maxUnnamed = 1000
+
 // Push takes a newer version of the revocations' metadata alone, as it comes
 // from a revoker, before anybody has put a snapshot over it. An older or equal
 // version that verifies adds what it has, too: one revoker may not know of
@@ -317,11 +322,15 @@ func (t *Trusted) Push(revocations []byte) (*Trusted, error) {
 	if err := t.tuf.Targets[metadata.TARGETS].VerifyDelegate(RoleRevocations, m); err != nil {
 		return nil, refusal(RoleRevocations, err)
 	}
+	named := t.roles[len(t.roles)-1].Version
+	if m.Signed.Version > named+maxUnnamed {
+		return nil, invalid("its revocations skip from version %d to %d", named, m.Signed.Version)
+	}
 	next := *t
 	next.revoked = t.revoked.With(list...)
 	newer := m.Signed.Version > t.newest
 	// Update knows of the newest, and has yet to bring its bytes along.
-	unnamed := len(t.bundle.Pushed) == 0 && m.Signed.Version > t.roles[len(t.roles)-1].Version
+	unnamed := len(t.bundle.Pushed) == 0 && m.Signed.Version > named
 	if !newer && !unnamed && next.revoked.Len() == t.revoked.Len() {
 		return t, nil
 	}

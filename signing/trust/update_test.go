@@ -2,6 +2,7 @@ package trust_test
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -496,5 +497,38 @@ func TestRevocationsOfAnotherDeployment(t *testing.T) {
 		if _, err := known.Update(r.bundle); !errs.Is(err, errs.CodeWrongDeployment) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// One revoker alone cannot use up the versions, so that nobody could revoke
+// anything after him.
+func TestRevocationsThatSkipVersions(t *testing.T) {
+	for _, skip := range []int64{1001, 1 << 53, math.MaxInt64 - 1} {
+		r := newRepo(t)
+		known := r.open()
+		r.revocations.Version = skip
+		thiefs := r.more(r.erin, hook("a"))
+		_, err := known.Push(thiefs)
+		wantCode(t, err, errs.CodeTrustInvalid)
+		r.bundle.Pushed = thiefs
+		_, err = r.anchor().Open(r.bundle)
+		wantCode(t, err, errs.CodeTrustInvalid)
+	}
+	r := newRepo(t)
+	known := r.open()
+	r.revocations.Version = 1000
+	known, err := known.Push(r.more(r.erin, hook("a")))
+	must(t, err)
+	// There the thief can go. Then his key goes, and there is room again.
+	r.newTargets(func(t *metadata.TargetsType) { t.Delegations.Roles[0].KeyIDs = ids(r.frank) }, r.alice, r.bob)
+	r.revoke(r.frank)
+	r.freshen()
+	known, err = known.Update(r.bundle)
+	must(t, err)
+	last := r.more(r.frank, hook("b"))
+	known, err = known.Push(last)
+	must(t, err)
+	if !bytes.Equal(known.Bundle().Pushed, last) || known.Revoked().Len() != 2 {
+		t.Errorf("revoked %v", names(known))
 	}
 }
