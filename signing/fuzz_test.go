@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"hookline/signing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // What is accepted has one meaning: apart from white space, other bytes are
@@ -64,6 +67,10 @@ func FuzzExamine(f *testing.F) {
 func FuzzParsePolicy(f *testing.F) {
 	k := newTeam(f)
 	f.Add(k.policy.YAML())
+	k.policy.Needs, k.policy.Forbidden = map[string]int{"raw.KernelLog": 2}, []string{"raw.Other"}
+	k.policy.Persons[0].Windows = map[signing.KeyID]signing.Window{k.alice.Public().ID: {From: start, Until: start.AddDate(1, 0, 0)}}
+	k.policy.Persons[2].Windows = map[signing.KeyID]signing.Window{k.carol.Public().ID: {Until: start}}
+	f.Add(k.policy.YAML())
 	f.Add([]byte("policy: 1\npersons:\n  - keys: [x]\n"))
 	f.Add([]byte("policy: &a 1\nreviewers: *a\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -74,6 +81,10 @@ func FuzzParsePolicy(f *testing.F) {
 		again, err := signing.ParsePolicy(p.YAML())
 		if err != nil || !bytes.Equal(again.YAML(), p.YAML()) {
 			t.Fatalf("not stable: %v\n%s", err, p.YAML())
+		}
+		again.Digest = p.Digest
+		if diff := cmp.Diff(p, again, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("another policy: %s", diff)
 		}
 		seen := map[signing.KeyID]bool{}
 		for _, person := range p.Persons {
