@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,12 +78,12 @@ enough have signed, and one of them may freshen, it is in force.`,
 		Example: `  hookline trust init --dir offline --key alice.key
   hookline trust init --dir offline --add spare.pub --freshen cron.pub`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			k, err := a.trustInit(o)
 			if err != nil {
 				return err
 			}
-			return a.signStaged(k, o.Dir, o.keyOptions)
+			return a.signStaged(c.Context(), k, o.Dir, o.keyOptions)
 		},
 	}
 	f := c.Flags()
@@ -155,12 +156,12 @@ func newTrustSignCommand(a *app) *cobra.Command {
 		Long: `Shows what would change, line by line, asks, and signs with each key what that key may
 sign. When enough people have signed, and one of the keys may freshen, it is in force.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			k, err := a.keeper(dir)
 			if err != nil {
 				return err
 			}
-			return a.signStaged(k, dir, o)
+			return a.signStaged(c.Context(), k, dir, o)
 		},
 	}
 	dirFlag(c, &dir)
@@ -170,7 +171,7 @@ sign. When enough people have signed, and one of the keys may freshen, it is in 
 }
 
 // signStaged shows what is staged and signs it; without a key it only shows.
-func (a *app) signStaged(k *keeper.Keeper, dir string, o keyOptions) error {
+func (a *app) signStaged(ctx context.Context, k *keeper.Keeper, dir string, o keyOptions) error {
 	staged := k.Staged()
 	if len(staged) == 0 {
 		return errs.New(errs.CodeBadInput, "there is nothing to sign in %s", dir).WithHint("hookline trust replace and rotate stage something")
@@ -178,7 +179,7 @@ func (a *app) signStaged(k *keeper.Keeper, dir string, o keyOptions) error {
 	view := a.toRead()
 	view.toSign(staged)
 	if len(o.Keys) > 0 {
-		if err := a.signWith(k, o); err != nil {
+		if err := a.signWith(ctx, k, o); err != nil {
 			return err
 		}
 	}
@@ -197,7 +198,7 @@ func (a *app) signStaged(k *keeper.Keeper, dir string, o keyOptions) error {
 	})
 }
 
-func (a *app) signWith(k *keeper.Keeper, o keyOptions) error {
+func (a *app) signWith(ctx context.Context, k *keeper.Keeper, o keyOptions) error {
 	if !o.Yes {
 		if err := a.confirm("Have you read this, and do you sign it?"); err != nil {
 			return err
@@ -216,6 +217,9 @@ func (a *app) signWith(k *keeper.Keeper, o keyOptions) error {
 	i := slices.IndexFunc(keys, func(s *signer.Signer) bool { return k.MayFreshen(s.Public().ID) })
 	if i < 0 {
 		return nil
+	}
+	if err := a.takeIfThere(ctx, k); err != nil || !k.Ready() {
+		return err
 	}
 	_, err = k.Freshen(keys[i], 0)
 	return err
@@ -261,7 +265,7 @@ func newTrustRotateCommand(a *app) *cobra.Command {
 		Example: `  hookline trust rotate --dir offline --add dave.pub --remove bob.pub --key alice.key
   hookline trust rotate --dir offline --add cron.pub --role freshen`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			k, err := a.keeper(o.Dir)
 			if err != nil {
 				return err
@@ -273,7 +277,7 @@ func newTrustRotateCommand(a *app) *cobra.Command {
 			if err := k.Rotate(r); err != nil {
 				return err
 			}
-			return a.signStaged(k, o.Dir, o.keyOptions)
+			return a.signStaged(c.Context(), k, o.Dir, o.keyOptions)
 		},
 	}
 	f := c.Flags()
@@ -377,7 +381,7 @@ func newTrustReplaceCommand(a *app) *cobra.Command {
 the targets' keys, as many as the root says. Look first at what would become of the hooks:
 hookline policy diff offline NEW.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			k, err := a.keeper(dir)
 			if err != nil {
 				return err
@@ -389,7 +393,7 @@ hookline policy diff offline NEW.yaml`,
 			if err := k.ReplaceTargets(p, certificates); err != nil {
 				return err
 			}
-			return a.signStaged(k, dir, o)
+			return a.signStaged(c.Context(), k, dir, o)
 		},
 	}
 	dirFlag(c, &dir)

@@ -147,11 +147,26 @@ func (a *app) takeFrom(ctx context.Context, cl *client.Client, k *keeper.Keeper)
 	}
 	news, err := k.Take(b)
 	if errs.Is(err, errs.CodeTrustRollback) {
-		fmt.Fprintf(a.err, "note: the server has older metadata than this folder (%v)\n", safe(err.Error()))
-		return nil
+		fmt.Fprintln(a.err, "note: the server has older metadata than this folder")
+		err = nil
 	}
 	if news {
 		fmt.Fprintf(a.err, "took newer metadata from %s\n", safe(cl.Server()))
+	}
+	return err
+}
+
+// takeIfThere is takeFrom where a server is known and answers: people also sign
+// on machines without a network, and what is revoked reaches others anyway.
+func (a *app) takeIfThere(ctx context.Context, k *keeper.Keeper) error {
+	cl, err := a.serverFor(false)
+	if err != nil || cl == nil {
+		return err
+	}
+	err = a.takeFrom(ctx, cl, k)
+	if errs.Is(err, errs.CodeUnavailable) {
+		fmt.Fprintf(a.err, "note: %s\n", safe(err.Error()))
+		return nil
 	}
 	return err
 }

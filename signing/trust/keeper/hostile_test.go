@@ -253,6 +253,19 @@ func TestTake(t *testing.T) {
 	if _, err = s.reopen().Take(old); !errs.Is(err, errs.CodeTrustRollback) {
 		t.Errorf("older targets: %v", err)
 	}
+	// The folder went on, and somebody revoked over what the server has.
+	behind := &team{t: t, dir: t.TempDir(), now: s.now, keys: s.keys}
+	behind.lay(tree(t, s.dir))
+	s.freshen("bob")
+	_, err = behind.reopen().Revoke(s.key("erin"), signing.Revocation{Kind: signing.RevokeHook, Value: "late"})
+	s.must(err)
+	if news, err = s.reopen().Take(behind.bundle()); !errs.Is(err, errs.CodeTrustRollback) || !news {
+		t.Errorf("an older bundle with newer revocations: %v, %v", news, err)
+	}
+	s.freshen("bob")
+	if b := s.bundle(); s.machine().Revoked().Len() != 2 || len(b.Pushed) != 0 {
+		t.Errorf("%v", s.machine().Revoked().List())
+	}
 	stranger := &team{t: t, dir: t.TempDir(), now: s.now, keys: map[string]*signer.Signer{}}
 	stranger.init(keeper.Plan{Policy: stranger.policy(2)})
 	stranger.sign("alice", "bob", "erin")

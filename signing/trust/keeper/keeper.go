@@ -37,6 +37,7 @@ const (
 	RevocationsLife = 365 * 24 * time.Hour
 	FreshLife       = 7 * 24 * time.Hour
 	MaxFreshLife    = 14 * 24 * time.Hour // of snapshot and timestamp
+	MinFreshLife    = time.Minute
 )
 
 // RevocationMemory is how long a revoked version or approval stays in new

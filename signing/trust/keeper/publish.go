@@ -23,8 +23,8 @@ import (
 // nothing could come in force yet.
 func (k *Keeper) Freshen(key Signer, life time.Duration) (inForce bool, err error) {
 	life = time.Duration(orElse(int(life), int(FreshLife)))
-	if life < time.Hour || life > MaxFreshLife {
-		return false, errs.New(errs.CodeBadInput, "cannot freshen for %s: it is not between 1h and %s", life, MaxFreshLife).At("life")
+	if life < MinFreshLife || life > MaxFreshLife {
+		return false, errs.New(errs.CodeBadInput, "cannot freshen for %s: it is not between 1m and 14d", life).At("life")
 	}
 	err = k.changing(func() error {
 		n := k.force
@@ -339,15 +339,20 @@ func (k *Keeper) restage() error {
 
 // Take takes newer metadata from elsewhere, such as the server: what others
 // published or revoked. It is not believed but verified, against what is in
-// force: refusals as in trust.Trusted.Update. What is staged goes where it was
-// overtaken. news reports whether there was any.
+// force: refusals as in trust.Trusted.Update. Of metadata that is older
+// (errs.CodeTrustRollback) the revocations are taken all the same. What is
+// staged goes where it was overtaken. news reports whether there was any.
 func (k *Keeper) Take(b trust.Bundle) (news bool, err error) {
+	var older error
 	err = k.changing(func() error {
 		if k.trusted == nil {
 			_, err := k.Bundle()
 			return err
 		}
 		next, err := k.trusted.Update(b)
+		if errs.Is(err, errs.CodeTrustRollback) {
+			older, next, err = err, k.pushAll(b.Revocations, b.Pushed), nil
+		}
 		if err != nil || next == k.trusted {
 			return err
 		}
@@ -360,5 +365,19 @@ func (k *Keeper) Take(b trust.Bundle) (news bool, err error) {
 		}
 		return k.restage()
 	})
-	return news && err == nil, err
+	if err == nil {
+		err = older
+	}
+	return news, err
+}
+
+// pushAll is what is trusted with those of the revocations that a revoker signed.
+func (k *Keeper) pushAll(files ...[]byte) *trust.Trusted {
+	t := k.trusted
+	for _, file := range files {
+		if next, err := t.Push(file); err == nil {
+			t = next
+		}
+	}
+	return t
 }
