@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net"
 	"os"
@@ -34,7 +35,7 @@ func (s *stage) cosign(args ...string) (string, error) {
 	}
 	cmd := exec.CommandContext(s.t.Context(), binary, args...)
 	cmd.Dir = s.dir
-	cmd.Env = []string{"HOME=" + s.dir, "PATH=" + os.Getenv("PATH"), "COSIGN_PASSWORD=x", "HTTPS_PROXY=http://127.0.0.1:9"}
+	cmd.Env = []string{"HOME=" + s.dir, "PATH=" + os.Getenv("PATH"), "COSIGN_PASSWORD=" + cmp.Or(s.passphrase, "x"), "HTTPS_PROXY=http://127.0.0.1:9"}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -43,7 +43,7 @@ func builtForTests(t *testing.T) string {
 		return dir
 	}
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "hookline/cmd/hookline", "hookline/cmd/hooklined", "hookline/cmd/hookline-sandbox")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "hookline/cmd/hookline", "hookline/cmd/hooklined", "hookline/cmd/hookline-peer", "hookline/cmd/hookline-sandbox")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build: %v\n%s", err, out)

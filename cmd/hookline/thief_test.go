@@ -70,15 +70,16 @@ func (th *thief) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // stage is a policy of alice and bob, a version that alice signed, and a
 // folder with bob's key and a saved login.
 type stage struct {
-	t       *testing.T
-	dir     string
-	thief   *thief
-	url     string
-	digest  string
-	alice   *signer.Signer
-	keeper  *keeper.Keeper
-	founded int
-	env     map[string]string
+	t          *testing.T
+	dir        string
+	thief      *thief
+	url        string
+	digest     string
+	alice      *signer.Signer
+	keeper     *keeper.Keeper
+	founded    int
+	env        map[string]string
+	passphrase string // of the keys, for cosign; "x" where empty
 }
 
 type testKey struct {
