@@ -16,6 +16,7 @@ const (
 	enforceAgain = 2 * time.Second // after an error, such as a store that is away
 	freshEvery   = time.Minute
 	verdictFor   = 10 * time.Second // windows of keys open and end
+	maxVerdicts  = 10_000
 )
 
 // enforceLoop closes what does not count any more, at the start, when a
@@ -55,7 +56,7 @@ type verdict struct {
 func (v *verdicts) refused(under *trusted, rules signing.Rules, of review.Version) *errs.Error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.under != under {
+	if v.under != under || len(v.all) >= maxVerdicts {
 		v.under, v.all = under, map[string]verdict{}
 	}
 	if known, ok := v.all[of.Digest]; ok && rules.Now.Before(known.until) && known.files == len(of.Signatures) {

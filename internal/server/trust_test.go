@@ -243,6 +243,9 @@ func TestRevokedBeforeItWasActive(t *testing.T) {
 func TestPolicyThatAsksForMore(t *testing.T) {
 	r := newRig(t)
 	v := r.activate("kernel-taint")
+	if s, err := r.Server.signed(context.Background(), v.Digest); err != nil || s.Refused != nil {
+		t.Fatalf("it does not count: %v, %v", s.Refused, err)
+	}
 	r.replacePolicy(func(p *signing.Policy) {
 		i := slices.IndexFunc(p.Persons, func(one signing.Person) bool { return one.Name == "bob" })
 		p.Persons[i].Windows = map[signing.KeyID]signing.Window{p.Persons[i].Keys[0].ID: {Until: r.clock.now()}}
@@ -366,6 +369,15 @@ func TestTrustAtTheStart(t *testing.T) {
 				t.Error("the server forgot a revocation")
 			}
 		}},
+		"revocations that the metadata leaves out by now": {func(r *rig) {
+			gone := signing.Revocation{Kind: signing.RevokeHook, Value: "gone", Reason: "x", By: "bob", At: r.clock.now().UTC()}
+			must(t, (&trustHolder{path: r.keptTrust()}).keep(openTrust(t, r.cfg.Trust).Remember(gone)))
+			r.freshen(r.team())
+		}, func(r *rig) {
+			if _, ok := r.trust.rules().Revoked.Find(signing.RevokeHook, "gone"); !ok || openKept(r).Revoked().Len() != 1 {
+				t.Error("the server forgot a revocation")
+			}
+		}},
 		"a newer root in the file": {func(r *rig) {
 			k := r.team()
 			must(t, k.Rotate(keeper.Rotation{}))
@@ -445,6 +457,9 @@ func TestTrustThatStartsNothing(t *testing.T) {
 			e, _ := errs.As(err)
 			if e == nil || e.Code != c.code || e.Field != c.flag {
 				t.Fatalf("got %v (%+v), want %s at %s", err, e, c.code, c.flag)
+			}
+			if name == "another root" && !strings.Contains(e.Message, "the root that the server knows from") {
+				t.Errorf("it says %q", e.Message)
 			}
 			if after, err := os.ReadFile(r.keptTrust()); err != nil || !bytes.Equal(after, before) {
 				t.Errorf("the kept file was changed: %v", err)
