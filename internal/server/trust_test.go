@@ -252,7 +252,7 @@ func TestPolicyThatAsksForMore(t *testing.T) {
 	})
 	s, err := r.Server.signed(context.Background(), v.Digest)
 	must(t, err)
-	if errs.CodeOf(s.Refused) != errs.CodeThresholdNotMet {
+	if s.Refused == nil || s.Refused.Code != errs.CodeThresholdNotMet {
 		t.Errorf("nobody is to be asked, but: %v", s.Refused)
 	}
 	r.enforced()
