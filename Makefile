@@ -26,11 +26,11 @@ build: ## the four binaries, into bin/
 	CGO_ENABLED=0 go build -ldflags "-s -w" -o bin/ ./cmd/hookline-sandbox
 
 demo: build ## the main job on this machine: crash, hook, review, result, refusals (ARGS=--stay keeps it up)
-	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/tamper ./internal/hooktest/thief ./examples/crash
+	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/thief ./internal/hooktest/wipe ./examples/crash
 	bin/hookline demo $(ARGS)
 
 demo-mongodb: build tools ## the same on a MongoDB store: the tests' server, on loopback, for as long as it takes
-	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/tamper ./internal/hooktest/thief ./examples/crash
+	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/thief ./internal/hooktest/wipe ./examples/crash
 	coproc store { exec .bin/ferretdb -until-eof; }
 	server=$$store_PID
 	read -r address <&"$${store[0]}"

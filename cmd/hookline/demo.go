@@ -21,8 +21,8 @@ func newDemoCommand(a *app) *cobra.Command {
 		Short: "Show the main job on this machine: crash, hook, review, result, refusals",
 		Long: `demo starts a server and a peer on loopback, crashes a real program, and takes a
 hook all the way: signed, reviewed, verified by the peer, run, its new fields
-beside the report. Then it edits the server's database as a thief would, and
-shows what the peer's own record says of each attempt. Nothing of it stays.
+beside the report. Then it revokes the hook, puts a thief in the server's place,
+and shows what the peer's own record says of each attempt. Nothing of it stays.
 
 With --store mongodb://… the server keeps everything in a MongoDB database,
 which must be empty; the demo clears it at its end.`,

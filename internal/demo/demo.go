@@ -52,7 +52,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := o.Bin.Check("crash", "tamper", "thief"); err != nil {
+	if err := o.Bin.Check("crash", "thief", "wipe"); err != nil {
 		return err
 	}
 	d, err := onebox.New(dir, o.Bin)
@@ -84,20 +84,20 @@ func (s *demo) stop() {
 	if s.d.Store != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), onebox.ReadyTimeout)
 		defer cancel()
-		if err := s.d.Tamper(ctx, "drop", "", nil); err != nil {
+		if err := s.d.WipeStore(ctx); err != nil {
 			fmt.Fprintf(s.Out, "the database is not cleared: %v\n", err)
 		}
 	}
 }
 
 // takeStore makes sure that nobody's data is in the database that the demo
-// fills, plays a thief in, and clears.
+// fills and clears.
 func (s *demo) takeStore(ctx context.Context) error {
 	if s.Store == "" {
 		return nil
 	}
 	s.d.Store = withDatabase(s.Store, "hookline_demo_"+strings.ToLower(rand.Text()[:8]))
-	return s.d.Tamper(ctx, "empty", "", nil)
+	return s.d.CheckStore(ctx)
 }
 
 // withDatabase names a database in an address that names none.

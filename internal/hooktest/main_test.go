@@ -31,7 +31,7 @@ func withBinaries(run func() int) int {
 	}
 	defer os.RemoveAll(dir)
 	binaries = onebox.Binaries(os.Getenv("HOOKLINE_BIN"))
-	packages := []string{"hookline/examples/crash", "hookline/internal/hooktest/tamper", "hookline/internal/hooktest/thief"}
+	packages := []string{"hookline/examples/crash", "hookline/internal/hooktest/thief", "hookline/internal/hooktest/wipe"}
 	if binaries == "" {
 		binaries = onebox.Binaries(dir)
 		packages = append(packages, "hookline/cmd/hookline", "hookline/cmd/hooklined", "hookline/cmd/hookline-peer", "hookline/cmd/hookline-sandbox")

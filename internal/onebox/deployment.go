@@ -20,7 +20,7 @@ import (
 )
 
 // Binaries is a folder with hookline, hooklined, hookline-peer,
-// hookline-sandbox and, for the demo, crash and tamper.
+// hookline-sandbox and, for the demo, crash, thief and wipe.
 type Binaries string
 
 // Path is the path of one of them.
