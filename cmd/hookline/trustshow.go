@@ -146,7 +146,7 @@ func (a *app) nextSteps(k *keeper.Keeper, v trustView) []string {
 	if v.Server != nil && v.Server.Says == serverNewer {
 		steps = append(steps, "the server has newer metadata, which this takes along: hookline trust freshen --key FILE")
 	}
-	fresh := false
+	old := 0.0
 	for _, r := range v.Roles {
 		if r.Share < trust.WarnShare || len(k.Staged()) > 0 && r.Role != "snapshot" && r.Role != "timestamp" {
 			continue
@@ -157,10 +157,12 @@ func (a *app) nextSteps(k *keeper.Keeper, v trustView) []string {
 		case roleTargets, trust.RoleRevocations:
 			steps = append(steps, "the "+r.Role+" are old; sign them for another year: hookline trust replace --key FILE")
 		default:
-			fresh = true
+			old = max(old, r.Share)
 		}
 	}
-	if fresh && !k.Ready() {
+	if old >= 1 {
+		steps = append([]string{"it has expired, machines run no hook: hookline trust freshen --key FILE"}, steps...)
+	} else if old > 0 && !k.Ready() {
 		steps = append(steps, "it is getting old: hookline trust freshen --key FILE")
 	}
 	if t := k.Trusted(); t != nil && len(steps) == 0 {
