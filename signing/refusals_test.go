@@ -322,12 +322,18 @@ func TestFloodOfSignatures(t *testing.T) {
 		if !errs.Is(err, errs.CodeSignatureMalformed) && !errs.Is(err, errs.CodeSignatureInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if name == atTheCap && (err == nil || !strings.Contains(err.Error(), "many signatures")) {
+			t.Errorf("%s: %v: they were decoded", name, err)
+		}
 		ours := quickest(5, func() { _, _ = verify(p, []byte(script), st, files) })
 		if raw := quickest(5, rawVerify(t, k.bob, st)) * flood / 100; ours > raw {
 			t.Errorf("%s: refused in %v, a hundredth of the verifications takes %v", name, ours, raw)
 		}
 	}
 }
+
+// atTheCap is the way that costs most to decode.
+const atTheCap = "in one file at the cap of a file"
 
 // floods are ways to send n wrong signatures.
 func floods(t testing.TB, k *team, st []byte, n int) map[string][][]byte {
@@ -348,7 +354,7 @@ func floods(t testing.TB, k *team, st []byte, n int) map[string][][]byte {
 	return map[string][][]byte{
 		"in a file each":                    slices.Repeat([][]byte{wrong}, n),
 		"in one file":                       {many(n)},
-		"in one file at the cap of a file":  {many(within)},
+		atTheCap:                            {many(within)},
 		"in as many files as are looked at": slices.Repeat([][]byte{wrong}, signing.MaxSignatureFiles),
 	}
 }
