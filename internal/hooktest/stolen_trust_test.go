@@ -315,16 +315,16 @@ func stolenRevocation(t *testing.T, h *heist, m *target) {
 	must(t, m.Start(t.Context()))
 	m.reconnects(t, streams)
 	stays("after kill -9 and a restart")
-	h.keyRevoked(t, m, old)
+	h.keyRevoked(t, m)
 	m.nothingElseRan(t, before, first)
 }
 
 // keyRevoked revokes a reviewer's key: no signature of it counts any more.
-func (h *heist) keyRevoked(t *testing.T, m *target, b trust.Bundle) {
+func (h *heist) keyRevoked(t *testing.T, m *target) {
 	t.Helper()
 	kept, err := trust.ParseBundle(m.kept(t))
 	must(t, err)
-	b = freshened(t, kept, lifeOfFresh, h.alice)
+	b := freshened(t, kept, lifeOfFresh, h.alice)
 	b.Pushed = revoking(t, b, h.carol, "carol", signing.RevokeKey, string(h.bob.Public().ID))
 	m.taken(t, b)
 	id, e := m.run(t, h.stolen(m.original))

@@ -52,7 +52,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	const guardSocket = 3
 	if _, _, err := conn.WriteMsgUnix([]byte{0}, syscall.UnixRights(guardSocket), nil); err != nil {
 		return err
@@ -96,11 +96,11 @@ func serve(conn *net.UnixConn) error {
 }
 
 func put(ask Ask) ([]byte, error) {
-	conn, err := net.DialTimeout("unix", ask.Path, 10*time.Second)
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: ask.Path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return nil, err
 	}
