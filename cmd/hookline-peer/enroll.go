@@ -117,7 +117,7 @@ func (a *app) freshNet(dir string, keepKey bool) error {
 	return nil
 }
 
-// pin shows what this machine will trust, and pins it.
+// pin pins what this machine trusts from now on, and shows it.
 func (a *app) pin(line enroll.Line, e guard.Enrolment) error {
 	bundle, err := trust.ParseBundle(e.Trust)
 	if err != nil {
@@ -127,16 +127,19 @@ func (a *app) pin(line enroll.Line, e guard.Enrolment) error {
 	if err != nil {
 		return err
 	}
+	if err := guard.Enroll(a.guardDir(), e); err != nil {
+		return err
+	}
 	a.showTrust(trusted, line)
-	return guard.Enroll(a.guardDir(), e)
+	return nil
 }
 
-// showTrust prints what this machine will believe from now on.
+// showTrust prints what this machine believes from now on.
 func (a *app) showTrust(t *trust.Trusted, line enroll.Line) {
 	p := t.Policy()
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
-	fmt.Fprintln(w, "This machine will trust:")
+	fmt.Fprintln(w, "This machine trusts:")
 	row := func(name, value string) { fmt.Fprintf(w, "  %s\t%s\n", name, printable(value)) }
 	row("deployment", p.Deployment)
 	row("server", line.Address+", CA "+line.CADigest)

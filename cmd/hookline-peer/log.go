@@ -127,8 +127,8 @@ func hookText(e guard.Entry) string {
 // result is what came of it: a decision, an outcome with what left, or the
 // few words of an entry that has neither.
 func result(e guard.Entry) string {
-	if e.Decision == "" && e.Outcome == "" {
-		text := []rune(e.Reason)
+	if e.Decision == "" && e.Outcome == "" || e.Kind == guard.KindTrust || e.Kind == guard.KindEnrolled {
+		text := []rune(strings.TrimPrefix(e.Decision+": "+e.Reason, ": "))
 		return string(text[:min(len(text), 60)])
 	}
 	if e.Kind == guard.KindOutcome {
@@ -150,11 +150,11 @@ func sentFields(e guard.Entry) string {
 
 func (a *app) explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain JOB",
+		Use:   "explain JOB|latest",
 		Short: "Say what happened to a job here, why, and what to do about it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lines, err := a.lines(cmd.Context(), args[0])
+			lines, err := a.linesOf(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -80,6 +80,9 @@ func TestLogTellsEndings(t *testing.T) {
 			t.Errorf("explained as\n%s", got)
 		}
 	}
+	if got := result(guard.Entry{Kind: guard.KindTrust, Decision: "taken", Reason: "fresh metadata"}); got != "taken: fresh metadata" {
+		t.Errorf("metadata: %q", got)
+	}
 	if got := result(guard.Entry{Kind: guard.KindDecision, Decision: "refused", Ending: hooks.EndingRefused}); got != "refused" {
 		t.Errorf("a refusal: %q", got)
 	}

@@ -37,6 +37,8 @@ func TestHostileFrames(t *testing.T) {
 		{"the guard's own kind", raw(`{"kind":"ack","job_id":"01935b1e-0000-7000-8000-000000000000"}`)},
 		{"a claim to the guard", raw(`{"kind":"claim","claim":{"version":"x","original_id":"y"}}`)},
 		{"a state to the guard", raw(`{"kind":"state","state":{"facts":{"os":"","release":"","kernel":"","arch":""},"send_reports":true,"allow_hooks":"yes"}}`)},
+		{"trust without a body", raw(`{"kind":"trust"}`)},
+		{"trust with a job", raw(`{"kind":"trust","job_id":"x","trust":{"bundle":""}}`)},
 		{"a run without a body", raw(`{"kind":"run","job_id":"01935b1e-0000-7000-8000-000000000000"}`)},
 		{"a job id that is a path", raw(`{"kind":"run","job_id":"../../state","run":{"original_id":"x","deadline":"2026-11-02T09:00:00Z","statement":"","script":"","signatures":null}}`)},
 		{"a job id in capitals", raw(`{"kind":"run","job_id":"01935B1E-0000-7000-8000-000000000000","run":{"original_id":"x","deadline":"2026-11-02T09:00:00Z","statement":"","script":"","signatures":null}}`)},
@@ -158,6 +160,8 @@ func FuzzNetworkFrames(f *testing.F) {
 		{Kind: guardwire.KindConnected},
 		{Kind: guardwire.KindRun, JobID: newID(f), Run: k.run(original, nil, k.alice)},
 		{Kind: guardwire.KindFiled, JobID: original},
+		{Kind: guardwire.KindTrust, Trust: &guardwire.Trust{Bundle: k.bundle()}},
+		{Kind: guardwire.KindTrust, Trust: &guardwire.Trust{Bundle: bundleOf(k, k.strangers(deployment))}},
 	} {
 		var b strings.Builder
 		if err := guardwire.WriteFrame(&b, m); err != nil {
@@ -167,11 +171,13 @@ func FuzzNetworkFrames(f *testing.F) {
 	}
 	g.opts.Log = slog.New(slog.DiscardHandler)
 	g.refusals.SetLimit(1e9)
+	g.bundles.SetLimit(1e9)
+	trusted := g.trusted
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_ = g.Serve(t.Context(), guardwire.NewConn(stream{strings.NewReader(string(b))}))
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.config.AllowHooks != HooksYes || len(g.ledger.now.Versions) != 0 {
+		if g.config.AllowHooks != HooksYes || len(g.ledger.now.Versions) != 0 || g.trusted != trusted {
 			t.Fatal("frames changed what only the owner and people's signatures can")
 		}
 	})
