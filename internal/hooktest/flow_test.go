@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,11 @@ func TestOwnerIsAskedFirst(t *testing.T) {
 	must(t, err)
 	if again.Code != "waits-for-owner" {
 		t.Errorf("the second report ran without being asked: %+v", again)
+	}
+	told, err := p.Do(t.Context(), "explain", "latest")
+	must(t, err)
+	if !strings.Contains(told, again.JobID) || !regexp.MustCompile(`check owner +waits, waits-for-owner`).MatchString(told) {
+		t.Errorf("explain latest does not show the last decision with its checks:\n%s", told)
 	}
 }
 
