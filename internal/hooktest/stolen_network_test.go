@@ -293,7 +293,7 @@ func sideMetadata(t *testing.T, h *heist, m *target, c *captive) {
 	t.Helper()
 	b := h.loot.trusted.Bundle()
 	forged := b
-	forged.Pushed = revoking(t, b, h.mallory, "carol", signing.RevokeHook, h.loot.predicate(t).Hook)
+	forged.Pushed = revoking(t, b, h.mallory, signing.RevokeHook, h.loot.predicate(t).Hook)
 	for _, bundle := range [][]byte{encoded(t, ownMetadata(t, h.mallory, b)), encoded(t, forged)} {
 		c.write(guardwire.Message{Kind: guardwire.KindTrust, Trust: &guardwire.Trust{Bundle: bundle}})
 		eventually(t, patience, func() error {

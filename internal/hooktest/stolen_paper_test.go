@@ -2,6 +2,7 @@ package hooktest_test
 
 import (
 	"crypto/sha256"
+	"maps"
 	"testing"
 	"time"
 
@@ -49,8 +50,14 @@ func tufKey(t *testing.T, k *signer.Signer) (*metadata.Key, string) {
 	return key, id
 }
 
-func signedNow() map[string]any {
-	return map[string]any{trust.SignedAtMember: time.Now().UTC().Truncate(time.Second).Format(time.RFC3339)}
+// signedNow is the members beside those of the specification, of now.
+func signedNow(members map[string]any) map[string]any {
+	next := maps.Clone(members)
+	if next == nil {
+		next = map[string]any{}
+	}
+	next[trust.SignedAtMember] = time.Now().UTC().Truncate(time.Second).Format(time.RFC3339)
+	return next
 }
 
 func until(life time.Duration) time.Time { return time.Now().UTC().Truncate(time.Second).Add(life) }
@@ -82,7 +89,7 @@ func freshened(t *testing.T, b trust.Bundle, life time.Duration, key *signer.Sig
 	b.Snapshot = edited(t, b.Snapshot, func(s *metadata.SnapshotType) {
 		s.Version++
 		snapshot = s.Version
-		s.Expires, s.UnrecognizedFields = until(life), signedNow()
+		s.Expires, s.UnrecognizedFields = until(life), signedNow(s.UnrecognizedFields)
 		s.Meta = map[string]*metadata.MetaFiles{
 			"targets.json":     meta(targetsVersion(t, b.Targets), b.Targets),
 			"revocations.json": meta(targetsVersion(t, b.Revocations), b.Revocations),
@@ -90,27 +97,36 @@ func freshened(t *testing.T, b trust.Bundle, life time.Duration, key *signer.Sig
 	}, key)
 	b.Timestamp = edited(t, b.Timestamp, func(s *metadata.TimestampType) {
 		s.Version++
-		s.Expires, s.UnrecognizedFields = until(life), signedNow()
+		s.Expires, s.UnrecognizedFields = until(life), signedNow(s.UnrecognizedFields)
 		s.Meta = map[string]*metadata.MetaFiles{"snapshot.json": meta(snapshot, b.Snapshot)}
 	}, key)
 	return b
 }
 
 // revoking is the next version of the revocations, with one more.
-func revoking(t *testing.T, b trust.Bundle, key *signer.Signer, by string, kind signing.RevocationKind, value string) []byte {
+func revoking(t *testing.T, b trust.Bundle, key *signer.Signer, kind signing.RevocationKind, value string) []byte {
+	t.Helper()
+	p, err := signing.ParsePolicy(b.Policy)
+	must(t, err)
+	return revokingIn(t, p.Deployment, b, key, kind, value)
+}
+
+// revokingIn is the same for a deployment of that name.
+func revokingIn(t *testing.T, of string, b trust.Bundle, key *signer.Signer, kind signing.RevocationKind, value string) []byte {
 	t.Helper()
 	newest := b.Revocations
 	if len(b.Pushed) > 0 {
 		newest = b.Pushed
 	}
 	path, target, err := trust.RevocationTarget(signing.Revocation{
-		Kind: kind, Value: value, Reason: "it reads too much", By: by, At: time.Now().UTC().Truncate(time.Second),
+		Kind: kind, Value: value, Reason: "it reads too much", By: "carol", At: time.Now().UTC().Truncate(time.Second),
 	})
 	must(t, err)
 	return edited(t, newest, func(s *metadata.TargetsType) {
 		s.Version++
+		s.UnrecognizedFields[trust.DeploymentMember] = of
 		s.Expires = until(365 * 24 * time.Hour)
-		s.UnrecognizedFields[trust.SignedAtMember] = signedNow()[trust.SignedAtMember]
+		s.UnrecognizedFields[trust.SignedAtMember] = signedNow(s.UnrecognizedFields)[trust.SignedAtMember]
 		if s.Targets == nil {
 			s.Targets = map[string]*metadata.TargetFiles{}
 		}
@@ -124,7 +140,7 @@ func withPolicy(t *testing.T, b trust.Bundle, policy []byte, keys ...*signer.Sig
 	b.Policy = policy
 	b.Targets = edited(t, b.Targets, func(s *metadata.TargetsType) {
 		s.Version++
-		s.UnrecognizedFields = signedNow()
+		s.UnrecognizedFields = signedNow(s.UnrecognizedFields)
 		sum := sha256.Sum256(policy)
 		s.Targets[trust.TargetPolicy].Length = int64(len(policy))
 		s.Targets[trust.TargetPolicy].Hashes = metadata.Hashes{"sha256": sum[:]}
@@ -138,7 +154,7 @@ func withRoot(t *testing.T, b trust.Bundle, change func(*metadata.RootType), key
 	newest := b.Roots[len(b.Roots)-1]
 	next := edited(t, newest, func(s *metadata.RootType) {
 		s.Version++
-		s.UnrecognizedFields = signedNow()
+		s.UnrecognizedFields = signedNow(s.UnrecognizedFields)
 		change(s)
 	}, keys...)
 	b.Roots = append(append([][]byte{}, b.Roots...), next)

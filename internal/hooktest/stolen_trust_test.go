@@ -120,13 +120,20 @@ func otherPolicies() []trustTry {
 func otherRevocations() []trustTry {
 	by := func(does string, key func(h *heist) *signer.Signer) trustTry {
 		return trustTry{does, errs.CodeTrustSigned, func(t *testing.T, h *heist, now trust.Bundle) []byte {
-			now.Pushed = revoking(t, now, key(h), "carol", signing.RevokeHook, h.loot.predicate(t).Hook)
+			now.Pushed = revoking(t, now, key(h), signing.RevokeHook, h.loot.predicate(t).Hook)
 			return encoded(t, now)
 		}}
 	}
 	return []trustTry{
 		by("a revocation that it signed itself", func(h *heist) *signer.Signer { return h.mallory }),
 		by("a revocation signed by somebody who may not revoke", func(h *heist) *signer.Signer { return h.bob }),
+		{
+			"another deployment's revocation, which the same revoker signed with the same key", errs.CodeWrongDeployment,
+			func(t *testing.T, h *heist, now trust.Bundle) []byte {
+				now.Pushed = revokingIn(t, "d-00112233445566778899aabbccddeeff", now, h.carol, signing.RevokeHook, h.loot.predicate(t).Hook)
+				return encoded(t, now)
+			},
+		},
 	}
 }
 
@@ -196,7 +203,7 @@ func (m *target) kept(t *testing.T) []byte {
 func stolenMetadata(t *testing.T, h *heist, m *target) {
 	before := len(ran(m.records(t)))
 	now := freshened(t, h.loot.trusted.Bundle(), lifeOfFresh, h.alice)
-	now.Pushed = revoking(t, now, h.carol, "carol", signing.RevokeHook, "long-gone")
+	now.Pushed = revoking(t, now, h.carol, signing.RevokeHook, "long-gone")
 	now = freshened(t, now, lifeOfFresh, h.carol)
 	m.taken(t, now)
 	inForce := m.kept(t)
@@ -236,7 +243,7 @@ func stolenFreeze(t *testing.T, h *heist, m *target) {
 	ends := until(life)
 	m.taken(t, now)
 	hidden := now
-	hidden.Pushed = revoking(t, now, h.carol, "carol", signing.RevokeHook, h.loot.predicate(t).Hook)
+	hidden.Pushed = revoking(t, now, h.carol, signing.RevokeHook, h.loot.predicate(t).Hook)
 	id, e := m.run(t, h.stolen(m.original))
 	if e.outcome != string(hooks.OutcomeReceived) {
 		t.Errorf("a hook whose revocation is hidden ended %+v, want that it runs: docs/stolen-server.md says so", e)
@@ -292,7 +299,7 @@ func stolenRevocation(t *testing.T, h *heist, m *target) {
 		return nil
 	})
 	pushed := old
-	pushed.Pushed = revoking(t, old, h.carol, "carol", signing.RevokeVersion, hooks.Digest(run.GetStatement()))
+	pushed.Pushed = revoking(t, old, h.carol, signing.RevokeVersion, hooks.Digest(run.GetStatement()))
 	m.taken(t, pushed)
 	if e := m.await(t, first); e.outcome != string(hooks.OutcomeFailed) || e.code != string(errs.CodeRevoked) {
 		t.Errorf("the running hook ended %+v, want failed, %s", e, errs.CodeRevoked)
@@ -325,7 +332,7 @@ func (h *heist) keyRevoked(t *testing.T, m *target) {
 	kept, err := trust.ParseBundle(m.kept(t))
 	must(t, err)
 	b := freshened(t, kept, lifeOfFresh, h.alice)
-	b.Pushed = revoking(t, b, h.carol, "carol", signing.RevokeKey, string(h.bob.Public().ID))
+	b.Pushed = revoking(t, b, h.carol, signing.RevokeKey, string(h.bob.Public().ID))
 	m.taken(t, b)
 	id, e := m.run(t, h.stolen(m.original))
 	if e.code != string(errs.CodeThresholdNotMet) {
