@@ -176,6 +176,10 @@ func (h *trustHolder) keep(t *trust.Trusted) error {
 	if err != nil {
 		return err
 	}
+	if len(b) > maxKeptTrust {
+		return errs.New(errs.CodeTooLarge, "cannot keep the trust metadata: with all that was ever revoked it has %d bytes, more than %d", len(b), maxKeptTrust).
+			WithHint("a revoker's key is being misused: take it out of the policy with hookline trust replace")
+	}
 	if err := durable.WriteFile(h.path, b, 0o600); err != nil {
 		return errs.Wrap(errs.CodeUnavailable, errs.Plain(err), "cannot keep the trust metadata").WithHint("make room in the folder of --data")
 	}

@@ -577,3 +577,40 @@ func TestTrustThatCannotBeKept(t *testing.T) {
 	r.trust.path = r.keptTrust()
 	r.must(auth.RoleViewer, "POST", "/api/revocations", api.NewRevocations{Metadata: metadata}, 200, nil)
 }
+
+// What is kept can be read again at the next start, or it is not taken.
+func TestKeptTrustHasABound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	many := make([]signing.Revocation, 0, 6*signing.MaxRevocations)
+	for i := range cap(many) {
+		many = append(many, signing.Revocation{
+			Kind: signing.RevokeVersion, Value: hooks.Digest(fmt.Append(nil, i)), Reason: strings.Repeat("r", signing.MaxRevocationReason), By: "somebody", At: time.Unix(1, 0).UTC(),
+		})
+	}
+	h := &trustHolder{path: filepath.Join(t.TempDir(), keptTrustFile)}
+	var bundle api.Trust
+	r.must(auth.RoleViewer, "GET", "/api/trust", nil, 200, &bundle)
+	b, err := trust.ParseBundle(bundle.Bundle)
+	must(t, err)
+	known, err := openBundle(b)
+	must(t, err)
+	taken, refused := 0, 0
+	for n := 0; n <= len(many); n += 2000 {
+		err := h.keep(known.Remember(many[:n]...))
+		if errs.Is(err, errs.CodeTooLarge) {
+			refused++
+			continue
+		}
+		must(t, err)
+		kept, err := h.read()
+		must(t, err)
+		if kept.Revoked().Len() != n {
+			t.Errorf("of %d revocations %d were read again", n, kept.Revoked().Len())
+		}
+		taken++
+	}
+	if taken < 3 || refused == 0 {
+		t.Errorf("%d sizes were kept, %d refused", taken, refused)
+	}
+}
