@@ -114,7 +114,11 @@ func (a *app) diagnoseTrust(ctx context.Context, d *diagnosis) {
 		d.Trust = verdict{Why: fmt.Sprintf("not known: %v", err)}
 		return
 	}
-	t := reply.Status.Trust
+	d.trusts(reply.Status.Trust)
+}
+
+// trusts says whether the metadata lets hooks run.
+func (d *diagnosis) trusts(t guardwire.Trusting) {
 	d.Trust = verdict{OK: t.Refusal == "", Why: trustText(t)}
 	if t.Refusal != "" && d.Hooks.OK {
 		d.Problem = t.Refusal

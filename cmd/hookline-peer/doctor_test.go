@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hookline/internal/guard"
+	"hookline/internal/guardwire"
 	"hookline/sandbox/confine"
 )
 
@@ -99,5 +100,25 @@ func TestDoctorRefusesUnsafeBinary(t *testing.T) {
 	}
 	if d.Hooks.OK || len(d.Layers) > 0 || !strings.Contains(d.Problem, "can be changed by others") {
 		t.Errorf("%+v", d)
+	}
+}
+
+// Metadata that is too old keeps hooks from running whatever confines them;
+// where something else does, that stays what is told.
+func TestDoctorOnOldMetadata(t *testing.T) {
+	t.Parallel()
+	yes := verdict{OK: true}
+	d := diagnosis{Hooks: yes, AsRoot: yes, Commands: yes, Log: yes}
+	d.trusts(guardwire.Trusting{Share: 0.9})
+	if !d.Hooks.OK || !d.Trust.OK || !strings.HasPrefix(d.Trust.Why, "SOON TOO OLD") {
+		t.Errorf("soon too old: %+v", d)
+	}
+	d.trusts(guardwire.Trusting{Share: 1, Refusal: "it expired"})
+	if d.Hooks.OK || d.AsRoot.OK || d.Commands.OK || d.Log.OK || d.Trust.OK || d.Problem != "it expired" {
+		t.Errorf("too old: %+v", d)
+	}
+	d = diagnosis{Problem: "no sandbox"}
+	if d.trusts(guardwire.Trusting{Share: 1, Refusal: "it expired"}); d.Problem != "no sandbox" || d.Trust.OK {
+		t.Errorf("both: %+v", d)
 	}
 }

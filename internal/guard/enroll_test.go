@@ -185,6 +185,37 @@ func TestEnrollOverLostMetadata(t *testing.T) {
 	}
 }
 
+// A crash in the middle of a replacement leaves a guard that does not start,
+// and an enrolment that goes on from there; revocations are kept throughout.
+func TestReplacementThatWasCut(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		cut  func(k *kit, e Enrolment)
+	}{
+		{"the metadata is gone, the pin is the old one", func(k *kit, _ Enrolment) { k.ok(removeSynced(k.dir, trustFile)) }},
+		{"the pin is the new one, its metadata is not there", func(k *kit, e Enrolment) {
+			k.ok(Enroll(k.dir, e))
+			k.ok(removeSynced(k.dir, trustFile))
+		}},
+		{"the pin is damaged", func(k *kit, _ Enrolment) { k.ok(writeAtomic(k.dir, pinFile, []byte("{"))) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			k := lived(t)
+			e := k.enrolmentIn(k.strangers(deployment))
+			e.Replace = true
+			tc.cut(k, e)
+			if _, err := Open(k.options()); err == nil {
+				t.Fatal("the guard starts")
+			}
+			k.ok(Enroll(k.dir, e))
+			g := k.open()
+			if g.pin.Anchor != e.Anchor || g.trusted.Revoked().Len() != 1 || g.ledger.now.Highest["answer"] != 2 {
+				t.Errorf("pinned %+v, %d revoked", g.pin.Anchor, g.trusted.Revoked().Len())
+			}
+		})
+	}
+}
+
 // Root of this machine, and nobody else, makes run counts go back.
 func TestReset(t *testing.T) {
 	k := lived(t)

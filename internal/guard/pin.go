@@ -156,6 +156,9 @@ func (f *folder) goOn(e Enrolment, fresh *trust.Trusted, bundle trust.Bundle, kn
 	}
 	pin, err := loadPin(f.dir)
 	if err != nil {
+		if e.Replace {
+			return &Pin{}, fresh, nil // a pin that cannot be read is another one
+		}
 		return nil, nil, err
 	}
 	trusted, err := loadTrusted(f.dir, pin, known)
@@ -199,6 +202,9 @@ func enrolled(pin Pin, t *trust.Trusted, old *Pin) Entry {
 		", root " + pin.Anchor.RootDigest + ", profile " + string(pin.Profile)}
 	switch {
 	case old == nil:
+	case *old == (Pin{}):
+		e.Decision = "replaced"
+		e.Reason += "; the pin of before could not be read"
 	case old.Anchor == pin.Anchor:
 		e.Decision = "continued"
 	default:
