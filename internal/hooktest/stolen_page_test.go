@@ -27,6 +27,7 @@ func sequences() [][2]string {
 		{"a hook whose revocation has arrived while it runs", "stopped: `revoked`"},
 		{"the same version again; with the revocation left out of newer metadata; with older metadata; after kill -9 and a restart", "`revoked`"},
 		{"a hook of which one reviewer's key was revoked", "`threshold-not-met`"},
+		{"metadata that is fresh by a key which people took out of the root, with the new root and without it", "`trust-under-signed`"},
 		{"as the network side: to ask the guard for what its owner may ask, yes to hooks and to waiting runs among it", "`forbidden`"},
 		{"as the network side: jobs and metadata as no server sent them", "as above"},
 	}

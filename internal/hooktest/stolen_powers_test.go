@@ -26,7 +26,7 @@ func powers() []power {
 			"see which machines there are, their names, systems and settings", "a machine says no more of itself than in its hello", "powers",
 		},
 		{
-			"withhold: take reports and results and lose them, send no jobs, turn machines away", "the machine's own record and its own copies of reports stay", "powers",
+			"withhold: take reports and results and lose them, send no jobs, turn machines away", "the machine's own copies of reports stay", "powers",
 		},
 		{
 			"invent reports and results in its own database", "nothing of it comes from a machine's key or record; people who read it there cannot tell yet", "powers",
@@ -38,6 +38,9 @@ func powers() []power {
 		},
 		{
 			"stop runs that it asked for, and use up the runs of a version that way", "at most the signed runs; the record has each", "powers",
+		},
+		{
+			"fill a machine's record with refusals, until its oldest lines fall out", "300 at once, then two a second, into some 128 MiB: about a day; the first line that is left has a number", "hooks, where each try is a line",
 		},
 		{
 			"hide a revocation or a newer policy", "until the timestamp that the machine has runs out, 7 days after `hookline trust freshen` if nothing else was said and 14 at most; then no hook runs", "freeze",

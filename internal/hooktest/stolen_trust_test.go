@@ -227,11 +227,39 @@ func stolenMetadata(t *testing.T, h *heist, m *target) {
 			}
 		})
 	}
+	rotatedOut(t, h, m, now)
 	id, e := m.run(t, h.stolen(m.original))
 	if e.outcome != string(hooks.OutcomeReceived) {
 		t.Errorf("after all that the real hook ended %+v", e)
 	}
 	m.nothingElseRan(t, before, id)
+}
+
+// rotatedOut: a freshen key that people took out of the root makes nothing
+// fresh any more, whichever root the thief shows with it.
+func rotatedOut(t *testing.T, h *heist, m *target, now trust.Bundle) {
+	t.Helper()
+	_, gone := tufKey(t, h.alice)
+	rotated := withRoot(t, now, func(s *metadata.RootType) {
+		for _, role := range []string{metadata.SNAPSHOT, metadata.TIMESTAMP} {
+			s.Roles[role].KeyIDs = slices.DeleteFunc(s.Roles[role].KeyIDs, func(id string) bool { return id == gone })
+		}
+	}, h.everybody()...)
+	m.taken(t, freshened(t, rotated, lifeOfFresh, h.bob))
+	inForce := m.kept(t)
+	for _, b := range []trust.Bundle{now, rotated} { // without the new root, and with it
+		bundle := encoded(t, freshened(t, freshened(t, b, lifeOfFresh, h.alice), lifeOfFresh, h.alice))
+		m.say(t, trustMessage(bundle))
+		eventually(t, patience, func() error {
+			if l, ok := m.trustLine(t, bundle); !ok || l.Decision != "refused" || l.Code != string(errs.CodeTrustSigned) {
+				return fmt.Errorf("the record says of it %+v", l)
+			}
+			return nil
+		})
+	}
+	if !bytes.Equal(m.kept(t), inForce) {
+		t.Error("it changed what the machine keeps")
+	}
 }
 
 // A timestamp that the thief never lets be replaced runs out: until then a
