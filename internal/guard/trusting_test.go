@@ -353,7 +353,7 @@ func TestHostileTrust(t *testing.T) {
 		{"deep", bytes.Repeat([]byte("["), 1<<20), errs.CodeTrustInvalid},
 		{"empty", []byte("{}"), errs.CodeTrustInvalid},
 		{"older", old, errs.CodeTrustRollback},
-		{"another root", bundleOf(k, stranger), errs.CodeTrustSigned},
+		{"another root", bundleOf(k, stranger), errs.CodeTrustRoot},
 		{"no roots", changed(func(b *trust.Bundle) { b.Roots = [][]byte{} }), errs.CodeTrustMissing},
 		{"no revocations", changed(func(b *trust.Bundle) { b.Revocations = nil }), errs.CodeTrustMissing},
 		{"revocations forged", changed(func(b *trust.Bundle) {

@@ -102,6 +102,10 @@ func (c *chain) follow(b Bundle) error {
 		if err != nil {
 			return err
 		}
+		if next.Signed.Version == c.tuf.Root.Signed.Version && !bytes.Equal(root, c.next.root()) {
+			return errs.New(errs.CodeTrustRoot, "cannot trust the metadata: its root of version %d is another than the one that is known", next.Signed.Version).
+				WithHint("it belongs to another deployment, or its root was replaced; only a new enroll line can lead there")
+		}
 		if next.Signed.Version <= c.tuf.Root.Signed.Version {
 			continue
 		}
