@@ -16,9 +16,10 @@ import (
 	"hookline/signing/trust/keeper"
 )
 
-// keptTrust is the newest trust metadata that was verified, beside the saved
-// configuration: nothing older is believed any more.
-const keptTrust = "trust.json"
+// keptTrust names the newest trust metadata of a deployment that was verified,
+// beside the saved configuration: nothing older is believed any more, also after
+// the person was signed in elsewhere.
+const keptTrust = "trust-%s.json"
 
 var rootDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
@@ -94,7 +95,7 @@ func (a *app) verifyTrust(anchor trust.Anchor, b trust.Bundle) (*trust.Trusted, 
 // knownTrust is what was kept, nil where there is nothing that the anchor
 // leads to.
 func (a *app) knownTrust(anchor trust.Anchor) (*trust.Trusted, error) {
-	path, err := a.keptTrustPath()
+	path, err := a.keptTrustPath(anchor.Deployment)
 	if err != nil {
 		return nil, nil //nolint:nilerr // without a home nothing is kept
 	}
@@ -112,13 +113,13 @@ func (a *app) knownTrust(anchor trust.Anchor) (*trust.Trusted, error) {
 	}
 	t, err := anchor.Open(kept)
 	if errs.Is(err, errs.CodeTrustRoot) || errs.Is(err, errs.CodeWrongDeployment) {
-		return nil, nil // of another deployment, to which the person has signed in since
+		return nil, nil // the person has pinned another root since
 	}
 	return t, err
 }
 
 func (a *app) keepTrust(t *trust.Trusted) error {
-	path, err := a.keptTrustPath()
+	path, err := a.keptTrustPath(t.Anchor().Deployment)
 	if err != nil {
 		return nil //nolint:nilerr // without a home nothing is kept
 	}
@@ -129,9 +130,9 @@ func (a *app) keepTrust(t *trust.Trusted) error {
 	return writePrivate(path, b)
 }
 
-func (a *app) keptTrustPath() (string, error) {
+func (a *app) keptTrustPath(deployment string) (string, error) {
 	path, err := a.configPath()
-	return filepath.Join(filepath.Dir(path), keptTrust), err
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf(keptTrust, deployment)), err
 }
 
 // loginAnchor is what login starts from: --trust-root, the offline folder, or

@@ -140,7 +140,7 @@ func TestLoginRemembersARoot(t *testing.T) {
 	if err != nil || !strings.Contains(string(kept), root) {
 		t.Errorf("%s %v", kept, err)
 	}
-	info, err := os.Stat(s.path(".config/hookline/trust.json"))
+	info, err := os.Stat(s.path(".config/hookline/trust-" + k.t.Anchor().Deployment + ".json"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
@@ -188,10 +188,29 @@ func TestOlderMetadataIsRefused(t *testing.T) {
 	}
 }
 
+// Nor by having the person sign in elsewhere in between.
+func TestOlderMetadataIsRefusedAfterAnotherDeployment(t *testing.T) {
+	s, k := founded(t)
+	login := []string{"login", "--server", s.url, "--token-file", s.path("token"), "--dir"}
+	old := k.t
+	s.want(0, "published to", "trust", "freshen", "--dir", s.path("offline"), "--key", s.path("alice.key"), "--yes")
+	s.want(0, "", append(login, s.path("offline"))...)
+	s.must(os.Mkdir(s.path("elsewhere"), 0o700))
+	policy := bytes.Replace(s.thief.info.Policy, []byte(old.Anchor().Deployment), []byte("d-"+strings.Repeat("e", 32)), 1)
+	s.must(os.WriteFile(s.path("elsewhere/policy.yaml"), policy, 0o600))
+	s.want(0, "in force", "trust", "init", "--dir", s.path("elsewhere"), "--key", s.path("alice.key"), "--key", s.path("bob.key"), "--yes")
+	other, err := keeper.Open(s.path("elsewhere"), time.Now)
+	s.must(err)
+	k.t = other.Trusted()
+	s.want(0, k.t.Anchor().RootDigest, append(login, s.path("elsewhere"))...)
+	k.t = old
+	s.want(4, "[trust-rollback]", append(login, s.path("offline"))...)
+}
+
 // A file that is no metadata any more is not taken for a first use.
 func TestDamagedKeptTrust(t *testing.T) {
-	s, _ := founded(t)
-	s.must(os.WriteFile(s.path(".config/hookline/trust.json"), []byte("{}"), 0o600))
+	s, k := founded(t)
+	s.must(os.WriteFile(s.path(".config/hookline/trust-"+k.t.Anchor().Deployment+".json"), []byte("{}"), 0o600))
 	s.want(1, "remove it and sign in again", "revoke", "hook", "h", "--reason", "x", "--key", s.path("bob.key"), "--yes")
 }
 
