@@ -166,12 +166,18 @@ func TestLoginRemembersARoot(t *testing.T) {
 
 // The first root is believed once, and that is said.
 func TestFirstUse(t *testing.T) {
-	s, _ := founded(t)
+	s, k := founded(t)
+	old := k.t
+	s.want(0, "published to", "trust", "freshen", "--dir", s.path("offline"), "--key", s.path("alice.key"), "--yes")
 	s.must(os.RemoveAll(s.path(".config")))
 	s.want(0, "believed this once", "login", "--server", s.url, "--token-file", s.path("token"))
 	if _, out := s.hookline("login", "--server", s.url, "--token-file", s.path("token")); strings.Contains(out, "believed this once") {
 		t.Errorf("said again: %s", out)
 	}
+	s.must(os.RemoveAll(s.path(".config")))
+	s.want(0, "believed this once", "login", "--server", s.url, "--token-file", s.path("token"))
+	k.t = old // what came with the first use is kept, too
+	s.want(4, "[trust-rollback]", "login", "--server", s.url, "--token-file", s.path("token"))
 }
 
 // What a person has seen once cannot be hidden again.

@@ -291,6 +291,31 @@ func TestReplacePolicy(t *testing.T) {
 	}
 }
 
+// What is about to expire can be signed for another year as it is.
+func TestAnotherYear(t *testing.T) {
+	s := begun(t)
+	m := s.machine()
+	s.now = s.now.Add(keeper.RevocationsLife / 2)
+	s.must(s.reopen().Rotate(keeper.Rotation{}))
+	s.must(s.reopen().ReplaceTargets(nil, nil))
+	if staged := s.reopen().Staged(); len(staged) != 3 {
+		t.Fatalf("%d staged, want root, targets and revocations", len(staged))
+	}
+	s.sign("alice", "bob", "erin")
+	if !s.freshen("alice") {
+		t.Fatal("not in force")
+	}
+	for _, r := range s.update(m).Roles() {
+		if r.Version != 2 || !r.SignedAt.Equal(s.now) {
+			t.Errorf("%s version %d, signed at %s", r.Name, r.Version, r.SignedAt)
+		}
+	}
+	s.must(s.reopen().ReplaceTargets(nil, nil))
+	if staged := s.reopen().Staged(); len(staged) != 1 {
+		t.Errorf("%d staged: the revocations are young", len(staged))
+	}
+}
+
 func TestReplaceRefusals(t *testing.T) {
 	s := begun(t)
 	before := tree(t, s.dir)
