@@ -81,7 +81,7 @@ func TestSubmit(t *testing.T) {
 	s.thief.got = nil
 	s.want(4, "not an author", "hook", "submit", dir, "--key", s.path("bob.key"), "--no-lint")
 	s.setPolicy(append(s.thief.info.Policy, "# mine\n"...), s.thief.info.Deployment)
-	s.want(4, "[trust-mixed]", "hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint")
+	s.want(4, "[trust-root-mismatch]", "hook", "submit", dir, "--key", s.path("alice.key"), "--no-lint")
 	if s.thief.got != nil {
 		t.Errorf("something was sent: %s", s.thief.got)
 	}
@@ -162,8 +162,8 @@ func TestDeploymentIsPinned(t *testing.T) {
 		{"hook", "statement", dir, "--author", s.path("alice.pub")},
 		{"review", "approve", s.digest, "--key", s.path("bob.key"), "--yes"},
 	} {
-		s.want(4, "[trust-mixed]", args...)
-		s.want(4, "[trust-mixed]", append(args, "--policy", s.path("policy.yaml"))...)
+		s.want(4, "[trust-root-mismatch]", args...)
+		s.want(4, "[trust-root-mismatch]", append(args, "--policy", s.path("policy.yaml"))...)
 	}
 	if s.thief.got != nil {
 		t.Errorf("something was sent: %s", s.thief.got)

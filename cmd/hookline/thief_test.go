@@ -279,7 +279,7 @@ func TestThiefGetsNoSignature(t *testing.T) {
 		}, "", 4, "wrong-deployment"},
 		{"a policy of the thief", func(s *stage) {
 			s.setPolicy(append(bytes.Clone(s.thief.info.Policy), "# mine\n"...), s.thief.info.Deployment)
-		}, "", 4, "[trust-mixed]"},
+		}, "", 4, "[trust-root-mismatch]"},
 		{"the author's signature is missing", func(s *stage) { s.thief.version.Signatures = nil }, "", 4, "author-signature-missing"},
 		{"the author's signature is over something else", func(s *stage) {
 			old := s.thief.version.Signatures
