@@ -153,7 +153,7 @@ func TestLoginRemembersARoot(t *testing.T) {
 
 	// Another deployment under the same address: a later login does not follow.
 	s.thief.answer, s.thief.trust = nil, strangers(t)
-	s.want(4, "[trust-under-signed]", again...)
+	s.want(4, "[trust-root-mismatch]", again...)
 	after, err := os.ReadFile(s.path(".config/hookline/config.yaml"))
 	if err != nil || !bytes.Equal(kept, after) {
 		t.Errorf("a refused login changed the configuration: %v", err)
