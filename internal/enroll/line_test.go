@@ -72,6 +72,14 @@ func TestLineRefusals(t *testing.T) {
 	}
 }
 
+// A line of before says what to do.
+func TestOldLine(t *testing.T) {
+	_, err := ParseLine("hookline-enroll:v1:" + strings.TrimPrefix(testLine().String(), linePrefix))
+	if coded, ok := errs.As(err); !ok || !strings.Contains(coded.Hint, "print a new line") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func FuzzParseLine(f *testing.F) {
 	f.Add(testLine().String())
 	f.Add("hookline-enroll:v2:e30")
