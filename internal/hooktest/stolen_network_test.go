@@ -294,11 +294,13 @@ func sideMetadata(t *testing.T, h *heist, m *target, c *captive) {
 	b := h.loot.trusted.Bundle()
 	forged := b
 	forged.Pushed = revoking(t, b, h.mallory, signing.RevokeHook, h.loot.predicate(t).Hook)
-	for _, bundle := range [][]byte{encoded(t, ownMetadata(t, h.mallory, b)), encoded(t, forged)} {
+	for code, bundle := range map[errs.Code][]byte{
+		errs.CodeTrustRoot: encoded(t, ownMetadata(t, h.mallory, b)), errs.CodeTrustSigned: encoded(t, forged),
+	} {
 		c.write(guardwire.Message{Kind: guardwire.KindTrust, Trust: &guardwire.Trust{Bundle: bundle}})
 		eventually(t, patience, func() error {
 			l, ok := m.trustLine(t, bundle)
-			if !ok || l.Decision != "refused" || l.Code != string(errs.CodeTrustSigned) {
+			if !ok || l.Decision != "refused" || l.Code != string(code) {
 				return fmt.Errorf("the record says of the metadata %+v", l)
 			}
 			return nil

@@ -54,7 +54,7 @@ func otherRoots() []trustTry {
 		return trustTry{does, code, func(t *testing.T, h *heist, now trust.Bundle) []byte { return encoded(t, bundle(t, h, now)) }}
 	}
 	return []trustTry{
-		root("metadata of its own, from a root of its own", errs.CodeTrustSigned, func(t *testing.T, h *heist, now trust.Bundle) trust.Bundle {
+		root("metadata of its own, from a root of its own", errs.CodeTrustRoot, func(t *testing.T, h *heist, now trust.Bundle) trust.Bundle {
 			return ownMetadata(t, h.mallory, now)
 		}),
 		root("its own root as the next version, signed by itself", errs.CodeTrustSigned, func(t *testing.T, h *heist, now trust.Bundle) trust.Bundle {
@@ -71,6 +71,11 @@ func otherRoots() []trustTry {
 		}),
 		root("a root that leaves out the version before it", errs.CodeTrustRoot, func(t *testing.T, h *heist, now trust.Bundle) trust.Bundle {
 			return withRoot(t, now, func(s *metadata.RootType) { s.Version++ }, h.everybody()...)
+		}),
+		root("another deployment's next root, which the same people signed with the same keys", errs.CodeWrongDeployment, func(t *testing.T, h *heist, now trust.Bundle) trust.Bundle {
+			return withRoot(t, now, func(s *metadata.RootType) {
+				s.UnrecognizedFields[trust.DeploymentMember] = "d-00112233445566778899aabbccddeeff"
+			}, h.everybody()...)
 		}),
 		root("a root under which one person alone could change the policy", errs.CodeTrustWeak, func(t *testing.T, h *heist, now trust.Bundle) trust.Bundle {
 			return withRoot(t, now, func(s *metadata.RootType) { s.Roles["targets"].Threshold = 1 }, h.everybody()...)

@@ -154,6 +154,7 @@ func (r *repo) newRoot(change func(*metadata.RootType), keys ...*key) {
 	r.tb.Helper()
 	r.root.Version++
 	r.root.Expires, r.root.UnrecognizedFields = r.now.Add(365*day), r.signedAt()
+	r.root.UnrecognizedFields[trust.DeploymentMember] = deployment
 	if change != nil {
 		change(r.root)
 	}

@@ -90,7 +90,7 @@ func (c *chain) follow(b Bundle) error {
 	if err != nil {
 		return err
 	}
-	if err := checkRoot(first); err != nil {
+	if err := c.checkRoot(first); err != nil {
 		return err
 	}
 	if c.tuf, err = trustedmetadata.New(root); err != nil {
@@ -112,7 +112,7 @@ func (c *chain) follow(b Bundle) error {
 		if want := c.tuf.Root.Signed.Version + 1; next.Signed.Version != want {
 			return errs.New(errs.CodeTrustRoot, "cannot follow the root: version %d is missing before version %d", want, next.Signed.Version)
 		}
-		if err := checkRoot(next); err != nil {
+		if err := c.checkRoot(next); err != nil {
 			return err
 		}
 		if _, err := c.tuf.UpdateRoot(root); err != nil {
@@ -124,6 +124,15 @@ func (c *chain) follow(b Bundle) error {
 		return invalid("it has more than %d roots", MaxRoots)
 	}
 	return c.add("root", &c.tuf.Root.Signed.Version, c.tuf.Root.Signed.Expires, c.tuf.Root.Signed.UnrecognizedFields)
+}
+
+// checkRoot refuses another deployment's root: where the same people sign in
+// two, it would be followed.
+func (c *chain) checkRoot(root *metadata.Metadata[metadata.RootType]) error {
+	if of := root.Signed.UnrecognizedFields[DeploymentMember]; of != c.next.anchor.Deployment {
+		return errs.New(errs.CodeWrongDeployment, "cannot trust the root: it is not of deployment %s", c.next.anchor.Deployment)
+	}
+	return checkRoot(root)
 }
 
 func (c *chain) timestamp(b Bundle) error {

@@ -20,8 +20,8 @@ import (
 // signed, by the signer's clock: the specification has only when it expires.
 const SignedAtMember = "x-hookline-signed-at"
 
-// DeploymentMember is the member of the revocations' signed part that names
-// their deployment. Who revokes in two deployments with one key would revoke in
+// DeploymentMember is the member of the signed part of roots and revocations that
+// names their deployment. Who signs in two deployments with one key would sign in
 // both: a hook's name says nothing of where it is, and the policy, which does,
 // is not what revokers sign.
 const DeploymentMember = "x-hookline-deployment"

@@ -120,7 +120,15 @@ func TestOpenRefusals(t *testing.T) {
 			}, r.alice, r.bob)
 		}},
 		{"a root that does not say when it was signed", errs.CodeTrustInvalid, func(r *repo) {
-			r.newRoot(func(root *metadata.RootType) { root.UnrecognizedFields = nil }, r.alice, r.bob)
+			r.newRoot(func(root *metadata.RootType) { delete(root.UnrecognizedFields, trust.SignedAtMember) }, r.alice, r.bob)
+		}},
+		{"another deployment's root, which the same people signed", errs.CodeWrongDeployment, func(r *repo) {
+			r.newRoot(func(root *metadata.RootType) {
+				root.UnrecognizedFields[trust.DeploymentMember] = "d-" + strings.Repeat("f", 32)
+			}, r.alice, r.bob)
+		}},
+		{"a root that does not say of which deployment it is", errs.CodeWrongDeployment, func(r *repo) {
+			r.newRoot(func(root *metadata.RootType) { delete(root.UnrecognizedFields, trust.DeploymentMember) }, r.alice, r.bob)
 		}},
 		{"more roots than are followed", errs.CodeTrustInvalid, func(r *repo) {
 			for len(r.bundle.Roots) <= trust.MaxRoots {

@@ -60,7 +60,7 @@ func (k *Keeper) first(plan Plan, policy *signing.Policy) (sheets, error) {
 	freshen := unique(targets, plan.Freshen)
 	now := k.now()
 	s := sheets{
-		root: &rootSheet{sheet: sheet{role: metadata.ROOT, version: 1, signedAt: now, expires: now.Add(RootLife)}, roles: map[string]roleKeys{
+		root: &rootSheet{sheet: sheet{role: metadata.ROOT, version: 1, signedAt: now, expires: now.Add(RootLife)}, deployment: policy.Deployment, roles: map[string]roleKeys{
 			metadata.ROOT:      {unique(root), orElse(plan.RootThreshold, policy.RunThreshold())},
 			metadata.TARGETS:   {unique(targets), orElse(plan.TargetsThreshold, policy.RunThreshold())},
 			metadata.SNAPSHOT:  {freshen, 1},

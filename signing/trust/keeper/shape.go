@@ -39,7 +39,8 @@ func (r roleKeys) has(id signing.KeyID) bool {
 
 type rootSheet struct {
 	sheet
-	roles map[string]roleKeys
+	deployment string
+	roles      map[string]roleKeys
 }
 
 type targetsSheet struct {
@@ -86,7 +87,7 @@ func (r *rootSheet) clone() *rootSheet {
 	for name, role := range r.roles {
 		roles[name] = roleKeys{slices.Clone(role.keys), role.threshold}
 	}
-	return &rootSheet{sheet: sheet{role: metadata.ROOT, version: r.version, signedAt: r.signedAt, expires: r.expires}, roles: roles}
+	return &rootSheet{sheet: sheet{role: metadata.ROOT, version: r.version, signedAt: r.signedAt, expires: r.expires}, deployment: r.deployment, roles: roles}
 }
 
 func (r *rootSheet) finish() error {
@@ -94,6 +95,7 @@ func (r *rootSheet) finish() error {
 	root.Version = r.version
 	root.ConsistentSnapshot = false
 	root.UnrecognizedFields = signedAtMember(r.signedAt)
+	root.UnrecognizedFields[trust.DeploymentMember] = r.deployment
 	for _, name := range topRoles() {
 		role := r.roles[name]
 		ids, err := addKeys(root.Keys, role.keys)
@@ -213,6 +215,7 @@ func parseRoot(b []byte) (*rootSheet, error) {
 		return nil, err
 	}
 	r := &rootSheet{sheet: s, roles: map[string]roleKeys{}}
+	r.deployment, _ = m.Signed.UnrecognizedFields[trust.DeploymentMember].(string)
 	if err := r.head(m.Signed.Version, m.Signed.Expires, m.Signed.UnrecognizedFields); err != nil {
 		return nil, err
 	}
