@@ -18,6 +18,8 @@ func sequences() [][2]string {
 	return [][2]string{
 		{"a hook that people signed, on a machine whose owner says no", "`not-opted-in`"},
 		{"the same, on a machine whose owner wants to be asked", "`waits-for-owner`"},
+		{"after the owner's yes to one run: another version, another script, and the same once more", "`waits-for-owner`, `script-digest-mismatch`, `waits-for-owner`"},
+		{"a hook that was signed to run once, eight times at once", "one run; the others `run-limit` or `peer-busy`"},
 		{"a hook that people signed, once more than they signed", "`run-limit`"},
 		{"the same after kill -9 of the machine's guard and a restart", "`run-limit`"},
 		{"a job under the id of one that ended, or twice", "no second run, no second decision"},

@@ -29,6 +29,7 @@ func TestStolenServer(t *testing.T) {
 		{"revocation", stolenRevocation},
 		{"frames", stolenFrames},
 		{"powers", stolenPowers},
+		{"consent", stolenConsent},
 	}
 	side := h.enrol(t, "side")
 	targets := []*target{side}
