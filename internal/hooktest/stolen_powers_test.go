@@ -46,7 +46,9 @@ func powers() []power {
 			"hide a revocation or a newer policy", "until the timestamp that the machine has runs out, 7 days after `hookline trust freshen` if nothing else was said and 14 at most; then no hook runs", "freeze",
 		},
 		{
-			"with somebody's freshen key as well: hide it for longer", "365 days, the life of the revocations, or until people rotate that key out of the root and the machine hears of it", "freeze",
+			"go on hiding it where somebody freshens who hears of revocations from this server alone, or with a stolen freshen key",
+			"until it is revoked with `--dir` in the folder that is freshened, or the timer is stopped; 365 days, the life of the revocations, at the latest. A stolen freshen key makes nothing fresh for machines that have heard of a root without it",
+			"freeze, metadata",
 		},
 		{
 			"take in machines that enrol, with a real enroll line", "they believe the line's root, as all do: the thief gives them nothing to run but what people signed", "enrolment",

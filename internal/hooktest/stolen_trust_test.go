@@ -298,7 +298,8 @@ func stolenFreeze(t *testing.T, h *heist, m *target) {
 		must(t, m.Start(t.Context()))
 		m.reconnects(t, streams)
 	}
-	// With one freshen key as well, the thief goes on hiding it.
+	// Freshened by somebody who has not heard of the revocation, or with a
+	// stolen freshen key, it stays hidden.
 	m.taken(t, freshened(t, now, lifeOfFresh, h.alice))
 	second, e := m.run(t, h.stolen(m.original))
 	if e.outcome != string(hooks.OutcomeReceived) {
