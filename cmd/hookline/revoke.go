@@ -97,7 +97,9 @@ func (a *app) revoke(ctx context.Context, kind signing.RevocationKind, args []st
 		fmt.Fprintf(a.out, "revoked %s, by %s\n", safe(done.ID()), safe(done.By))
 		if cl == nil {
 			fmt.Fprintln(a.out, "next: hookline trust publish")
+			return
 		}
+		fmt.Fprintln(a.out, "connected machines know it; whoever freshens hears of it from the server (if that may be stolen: --dir, then trust freshen)")
 	})
 }
 
