@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/internal/looks"
 )
 
 // base is what every page has.
@@ -26,7 +24,7 @@ type base struct {
 }
 
 func (s *site) base(title string, p auth.Principal) base {
-	b := base{Title: title, User: p.User, Style: s.style}
+	b := base{Title: title, User: p.User, Style: s.sheet.Path}
 	if s.Notice != nil {
 		b.Notice = s.Notice()
 	}
@@ -87,7 +85,7 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 // page names the id by which it is found there. The log names the route and
 // not the path, which can hold a sign-in code that is still good.
 func (s *site) failWith(w http.ResponseWriter, r *http.Request, status int, err error) {
-	page := errorPage{base: base{Title: titleOf(status), Style: s.style}, Code: errs.CodeOf(err)}
+	page := errorPage{base: base{Title: titleOf(status), Style: s.sheet.Path}, Code: errs.CodeOf(err)}
 	if status != http.StatusServiceUnavailable { // else it would wait for the store once more
 		if p, err := s.session(r); err == nil {
 			page.User = p.User // keeps the way back
@@ -125,24 +123,11 @@ func titleOf(status int) string {
 	return http.StatusText(status)
 }
 
-// sentence writes an error, which starts small, as a sentence of a page.
-func sentence(s string) string {
-	first, size := utf8.DecodeRuneInString(s)
-	if s == "" || strings.HasPrefix(s, "hookline") {
-		return s
-	}
-	s = string(unicode.ToUpper(first)) + s[size:]
-	if !strings.HasSuffix(s, ".") {
-		s += "."
-	}
-	return s
-}
-
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"short": short, "sentence": sentence,
+		"short": short, "sentence": looks.Sentence,
 	}
 }
 

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"hookline/hooks"
+	"hookline/internal/looks"
 )
 
 // Sizes over which a value gets a box that scrolls.
@@ -110,27 +109,5 @@ func valueText(raw json.RawMessage) (string, error) {
 	return out.String(), nil
 }
 
-// visible shows what would hide, reorder or break text: control and format
-// characters and bytes that are not UTF-8. Line feeds and tabs stay.
-func visible(s string) string {
-	plain := func(r rune) bool {
-		return r == '\n' || r == '\t' || r == ' ' || unicode.IsGraphic(r) && r != utf8.RuneError
-	}
-	if !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	var out strings.Builder
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&out, `⟨\x%02x⟩`, s[0])
-		case plain(r) || r == utf8.RuneError:
-			out.WriteRune(r)
-		default:
-			fmt.Fprintf(&out, "⟨U+%04X⟩", r)
-		}
-		s = s[size:]
-	}
-	return out.String()
-}
+// visible is text fit to be shown.
+func visible(s string) string { return looks.Visible(s) }

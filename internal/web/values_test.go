@@ -4,46 +4,10 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"hookline/hooks"
 )
-
-func TestVisible(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain, größer\n\ttext":   "plain, größer\n\ttext",
-		"\x1b[31mred":             "⟨U+001B⟩[31mred",
-		"a\u202eb":                "a⟨U+202E⟩b",
-		"zero\u200bwidth\ufeff":   "zero⟨U+200B⟩width⟨U+FEFF⟩",
-		"\xff\xfe":                `⟨\xff⟩⟨\xfe⟩`,
-		"null\x00":                "null⟨U+0000⟩",
-		"\ufffd stays":            "\ufffd stays",
-		"line\u2028separator\r\n": "line⟨U+2028⟩separator⟨U+000D⟩\n",
-	} {
-		if got := visible(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
-// FuzzVisible: nothing that hides or reorders text gets through, and text
-// that is fit to be shown stays as it is.
-func FuzzVisible(f *testing.F) {
-	f.Add("plain")
-	f.Add("\x1b\u202e\xff\u2028")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := visible(s)
-		if !utf8.ValidString(got) || visible(got) != got {
-			t.Errorf("%q became %q", s, got)
-		}
-		for _, r := range got {
-			if unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || unicode.IsControl(r) && r != '\n' && r != '\t' {
-				t.Errorf("%q became %q, which has %U", s, got, r)
-			}
-		}
-	})
-}
 
 func TestNewFields(t *testing.T) {
 	fields, err := newFields([]byte(`{"B":{"x":[1,2]},"A":"text\nof two","C":12.5,"D":true,"E":""}`))

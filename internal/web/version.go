@@ -8,14 +8,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
+	"hookline/internal/looks"
 	"hookline/review"
 	"hookline/signing"
 )
@@ -29,7 +28,7 @@ type versionPage struct {
 	May       []termSection
 	Fields    []hooks.DeclaredField
 	Bounds    []termSection
-	Script    []codeLine
+	Script    []looks.CodeLine
 	Long      int // lines of the script that are long
 	Statement field
 }
@@ -71,7 +70,7 @@ func (s *site) version(w http.ResponseWriter, r *http.Request, p auth.Principal)
 	name := fmt.Sprintf("%s@%d", v.Hook, v.Number)
 	page := versionPage{
 		base: s.base("Hook "+name, p), Heading: "Hook " + name, Facts: versionFacts(l, s.Rules()),
-		May: maySections(st.Predicate), Fields: st.Predicate.Fields, Bounds: boundSections(st), Script: codeLines(string(v.Script)),
+		May: maySections(st.Predicate), Fields: st.Predicate.Fields, Bounds: boundSections(st), Script: looks.CodeLines(string(v.Script)),
 		Statement: newField("Statement, the object that people signed", statement.String()),
 	}
 	for _, line := range page.Script {
@@ -272,44 +271,4 @@ func orAny(s string) string {
 		return "any"
 	}
 	return s
-}
-
-// longCode is how many characters of a line of a script make it long: the page
-// wraps it as any other, and says so.
-const longCode = 200
-
-// codeLine is one line of a script.
-type codeLine struct {
-	Text string
-	Long bool
-}
-
-// codeLines are the lines of a script, with nothing in them that could hide:
-// blanks other than a space or tab, and letters that show nothing, are shown
-// by their number.
-func codeLines(script string) []codeLine {
-	var lines []codeLine
-	for line := range strings.Lines(script) {
-		text := spaced(visible(strings.TrimRight(line, "\n")))
-		lines = append(lines, codeLine{Text: text, Long: utf8.RuneCountInString(text) > longCode})
-	}
-	return lines
-}
-
-func spaced(s string) string {
-	odd := func(r rune) bool {
-		return r != ' ' && r != '\t' && unicode.IsSpace(r) || r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-	}
-	if !strings.ContainsFunc(s, odd) {
-		return s
-	}
-	var out strings.Builder
-	for _, r := range s {
-		if odd(r) {
-			fmt.Fprintf(&out, "⟨U+%04X⟩", r)
-		} else {
-			out.WriteRune(r)
-		}
-	}
-	return out.String()
 }

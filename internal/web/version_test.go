@@ -7,20 +7,6 @@ import (
 	"hookline/hooks"
 )
 
-func TestCodeLines(t *testing.T) {
-	script := "local a = 1\n\n\tb()\r\n-- \u00a0\u2800\u3164\u202e" + strings.Repeat(" ", 400) + "x"
-	want := []codeLine{{"local a = 1", false}, {"", false}, {"\tb()⟨U+000D⟩", false}, {"-- ⟨U+00A0⟩⟨U+2800⟩⟨U+3164⟩⟨U+202E⟩" + strings.Repeat(" ", 400) + "x", true}}
-	got := codeLines(script)
-	if len(got) != len(want) {
-		t.Fatalf("%d lines: %+v", len(got), got)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("line %d: %+v, want %+v", i+1, got[i], want[i])
-		}
-	}
-}
-
 // What a command may be is all there, and what nobody should overlook is said.
 func TestCommandSection(t *testing.T) {
 	c := hooks.Command{
@@ -49,19 +35,8 @@ func TestCommandSection(t *testing.T) {
 	}
 }
 
-// Every line of a script wraps: a box that scrolls to the side hides what runs.
+// A box that scrolls to the side would hide what runs.
 func TestScriptsWrap(t *testing.T) {
-	css, err := files.ReadFile("static/hookline.css")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rule, _ := strings.Cut(string(css), ".script code {")
-	rule, _, _ = strings.Cut(rule, "}")
-	for _, want := range []string{"white-space: pre-wrap", "overflow-wrap: anywhere"} {
-		if !strings.Contains(rule, want) {
-			t.Errorf("no %s for scripts in %q", want, rule)
-		}
-	}
 	page, err := files.ReadFile("templates/version.html")
 	if err != nil {
 		t.Fatal(err)

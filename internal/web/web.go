@@ -10,9 +10,7 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -26,11 +24,12 @@ import (
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
+	"hookline/internal/looks"
 	"hookline/review"
 	"hookline/signing"
 )
 
-//go:embed templates static
+//go:embed templates
 var files embed.FS
 
 // Versions reads a hook version.
@@ -65,21 +64,16 @@ type Parts struct {
 type site struct {
 	Parts
 	pages map[string]*template.Template
-	style string // path of the style sheet, with its digest
-	css   []byte
+	sheet looks.Sheet
 }
 
 // New returns the handler of all pages.
 func New(parts Parts) (http.Handler, error) {
-	css, err := files.ReadFile("static/hookline.css")
+	pages, err := parsePages()
 	if err != nil {
-		return nil, fmt.Errorf("style sheet: %w", err)
-	}
-	digest := sha256.Sum256(css)
-	s := &site{Parts: parts, css: css, style: "/static/hookline." + hex.EncodeToString(digest[:6]) + ".css"}
-	if s.pages, err = parsePages(); err != nil {
 		return nil, err
 	}
+	s := &site{Parts: parts, pages: pages, sheet: looks.NewSheet()}
 	return s.router(), nil
 }
 
@@ -110,7 +104,7 @@ func parsePages() (map[string]*template.Template, error) {
 
 func (s *site) router() http.Handler {
 	r := chi.NewRouter()
-	r.Use(headers)
+	r.Use(looks.Headers)
 	// Browsers tell where a form was sent from; one from elsewhere is refused.
 	r.Use(http.NewCrossOriginProtection().Handler)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -119,8 +113,8 @@ func (s *site) router() http.Handler {
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		s.failWith(w, r, http.StatusMethodNotAllowed, errs.New(errs.CodeBadInput, "this page cannot be used like that"))
 	})
-	r.Get(s.style, s.serveStyle)
-	r.Get("/static/icon.svg", serveIcon)
+	r.Method(http.MethodGet, s.sheet.Path, s.sheet)
+	r.Get(looks.IconPath, looks.ServeIcon)
 	r.Get("/login/{code}", s.askLogin)
 	r.Post("/login/{code}", s.login)
 	r.Post("/logout", s.logout)
@@ -134,33 +128,4 @@ func (s *site) router() http.Handler {
 	r.Get("/versions/{digest}", s.signedIn(auth.HooksRead, s.version))
 	r.Get("/peers/{id}", s.signedIn(auth.PeersRead, s.peer))
 	return r
-}
-
-// contentPolicy lets a page load our style sheet and icon, send our forms,
-// and nothing else; nobody may frame it.
-const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-func headers(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (s *site) serveStyle(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // its path is its digest
-	_, _ = w.Write(s.css)                                                  // a client that has gone is no failure of ours
-}
-
-func serveIcon(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "public, max-age=86400")
-	http.ServeFileFS(w, r, files, "static/icon.svg")
 }
