@@ -186,13 +186,14 @@ func (f *folder) goOn(e Enrolment, fresh *trust.Trusted, bundle trust.Bundle, kn
 // sameRoot reports whether one of the two chains of roots leads to the other:
 // either was verified from its own anchor on.
 func sameRoot(a, b *trust.Trusted) bool {
-	has := func(t *trust.Trusted, digest string) bool {
-		return slices.ContainsFunc(t.Bundle().Roots, func(root []byte) bool { return trust.Digest(root) == digest })
+	has := func(t, of *trust.Trusted) bool {
+		first := of.Bundle().Roots[0] // that of its anchor
+		return slices.ContainsFunc(t.Bundle().Roots, func(root []byte) bool { return trust.SameRoot(root, first) })
 	}
 	if a.Anchor().Deployment != b.Anchor().Deployment {
 		return false
 	}
-	return has(a, b.Anchor().RootDigest) || has(b, a.Anchor().RootDigest)
+	return has(a, b) || has(b, a)
 }
 
 // enrolled is an enrolment's line in the record.

@@ -225,7 +225,7 @@ func (h *trustHolder) start(ctx context.Context, file string) error {
 // among those of the other.
 func related(a, b trust.Bundle) bool {
 	has := func(roots [][]byte, of [][]byte) bool {
-		return slices.ContainsFunc(roots, func(r []byte) bool { return bytes.Equal(r, of[len(of)-1]) })
+		return slices.ContainsFunc(roots, func(r []byte) bool { return trust.SameRoot(r, of[len(of)-1]) })
 	}
 	return has(a.Roots, b.Roots) || has(b.Roots, a.Roots)
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -61,10 +62,17 @@ func (a Anchor) take(known *Trusted, root []byte, b Bundle) (*Trusted, error) {
 		return nil, err
 	}
 	next, err := c.pushed(b)
-	if err == nil && known != nil && next.same(known) {
+	switch {
+	case err != nil:
+		return nil, err
+	case known != nil && next.same(known):
 		return known, nil
 	}
-	return next, err
+	// With the roots that were known it can be more than came.
+	if encoded, err := next.bundle.Encode(); err != nil || len(encoded) > MaxBundleBytes {
+		return nil, invalid("all of it, with the roots that are known, is longer than %d bytes", MaxBundleBytes)
+	}
+	return next, nil
 }
 
 // same reports whether nothing is new since known.
@@ -102,7 +110,7 @@ func (c *chain) follow(b Bundle) error {
 		if err != nil {
 			return err
 		}
-		if next.Signed.Version == c.tuf.Root.Signed.Version && !bytes.Equal(root, c.next.root()) {
+		if next.Signed.Version == c.tuf.Root.Signed.Version && !SameRoot(root, c.next.root()) {
 			return errs.New(errs.CodeTrustRoot, "cannot trust the metadata: its root of version %d is another than the one that is known", next.Signed.Version).
 				WithHint("it belongs to another deployment, or its root was replaced; only a new enroll line can lead there")
 		}
@@ -115,8 +123,12 @@ func (c *chain) follow(b Bundle) error {
 		if err := c.checkRoot(next); err != nil {
 			return err
 		}
+		before := c.tuf.Root.Signed.Keys
 		if _, err := c.tuf.UpdateRoot(root); err != nil {
 			return refusal("root", err)
+		}
+		if err := checkSignatures(next, before); err != nil {
+			return err
 		}
 		c.next.bundle.Roots = append(c.next.bundle.Roots, root)
 	}
@@ -124,6 +136,22 @@ func (c *chain) follow(b Bundle) error {
 		return invalid("it has more than %d roots", MaxRoots)
 	}
 	return c.add("root", &c.tuf.Root.Signed.Version, c.tuf.Root.Signed.Expires, c.tuf.Root.Signed.UnrecognizedFields)
+}
+
+// SameRoot reports whether two roots say the same, whatever signatures they
+// have: one that a server leaves out, or adds, makes no other root of it.
+func SameRoot(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	one, errA := parse[metadata.RootType]("root", a)
+	other, errB := parse[metadata.RootType]("root", b)
+	if errA != nil || errB != nil {
+		return false
+	}
+	is, errA := json.Marshal(one.Signed)
+	was, errB := json.Marshal(other.Signed)
+	return errA == nil && errB == nil && bytes.Equal(is, was)
 }
 
 // checkRoot refuses another deployment's root: where the same people sign in

@@ -29,20 +29,16 @@ const DeploymentMember = "x-hookline-deployment"
 // maxCertificates bounds the server's certificates.
 const maxCertificates = 8
 
-// parse reads one piece of metadata in the one form in which it is written;
-// only white space may differ. That refuses duplicate, unknown and
-// case-variant members and trailing data, which the decoder lets pass.
+// parse reads one piece of metadata in the one form in which it is written.
+// That refuses duplicate, unknown and case-variant members, trailing data and
+// white space, which the decoder lets pass.
 func parse[T metadata.Roles](name string, b []byte) (*metadata.Metadata[T], error) {
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, b); err != nil {
-		return nil, invalid("its %s is not one JSON value", name)
-	}
 	m, err := (&metadata.Metadata[T]{}).FromBytes(b)
 	if err != nil {
 		return nil, invalid("its %s cannot be decoded", name)
 	}
 	again, err := m.ToBytes(false)
-	if err != nil || !bytes.Equal(again, compact.Bytes()) || unsigned(m.UnrecognizedFields, m.Signatures) {
+	if err != nil || !bytes.Equal(again, b) || unsigned(m.UnrecognizedFields, m.Signatures) {
 		return nil, invalid("its %s is not in its one form", name)
 	}
 	return m, nil
@@ -96,6 +92,21 @@ func checkRoot(root *metadata.Metadata[metadata.RootType]) error {
 		}
 		if err := checkRole(name, role.KeyIDs, role.Threshold, root.Signed.Keys); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// maxSignatureBytes bounds one signature; DER of P-256 has at most 72.
+const maxSignatureBytes = 128
+
+// checkSignatures refuses a root with signatures that can be none of the keys
+// before it or its own. Roots are kept for ever, and signatures cover no
+// signatures: a server could fill up with them what a machine can read.
+func checkSignatures(root *metadata.Metadata[metadata.RootType], before map[string]*metadata.Key) error {
+	for _, s := range root.Signatures {
+		if (before[s.KeyID] == nil && root.Signed.Keys[s.KeyID] == nil) || len(s.Signature) > maxSignatureBytes {
+			return invalid("its root has a signature that is none of its keys'")
 		}
 	}
 	return nil
