@@ -10,6 +10,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/errs"
+	"hookline/internal/strict"
 )
 
 // Rules are what versions are held against: whose signatures count, and what
@@ -168,11 +169,11 @@ func (e *examination) found(name string) string {
 	case CheckScript:
 		return fmt.Sprintf("%d bytes, sha256 %.16s…", len(e.script), e.st.ScriptDigest())
 	case CheckLifetime:
-		return fmt.Sprintf("%s of at most %s", time.Duration(p.NotAfter-p.NotBefore)*time.Second, e.Policy.MaxLifetime)
+		return strict.FormatDuration(time.Duration(p.NotAfter-p.NotBefore)*time.Second) + " of at most " + strict.FormatDuration(e.Policy.MaxLifetime)
 	case CheckForbidden:
 		return strings.Join(CapabilitiesOf(p), ", ")
 	case CheckRevoked:
-		return fmt.Sprintf("none of %d concerns it", e.Revoked.Len())
+		return fmt.Sprintf("none of %d revokes it", e.Revoked.Len())
 	case CheckAuthor:
 		return fmt.Sprintf("%s, key %s", e.author.Person, e.author.KeyID.Short())
 	case CheckSignatures, CheckThreshold:

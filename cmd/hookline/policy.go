@@ -72,7 +72,7 @@ setup.key. Where nobody has the role revoker everybody of the policy may revoke.
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.Dir, "dir", "offline", "folder to make the files in")
+	f.StringVar(&o.Dir, "dir", offlineDir, "folder to make the files in")
 	f.StringArrayVar(&o.Persons, "person", nil, "NAME=FILE.pub:ROLE,ROLE (roles: author, reviewer, operator, revoker); repeat it")
 	f.StringVar(&o.Profile, "profile", string(signing.ProfileTeam), "team, or solo: one author, no reviewers, owners are asked before each run")
 	f.IntVar(&o.Reviewers, "reviewers", -1, "reviewers that every hook needs besides its author (team: 2)")
@@ -337,7 +337,7 @@ that the machine believes nothing that a server says. Carry it by hand.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&dir, "dir", "offline", "the offline folder")
+	f.StringVar(&dir, "dir", offlineDir, "the offline folder")
 	f.StringVar(&ca, "ca", "", "the server's ca.crt, copied by hand")
 	f.StringVar(&caDigest, "ca-digest", "", "instead of --ca: hex SHA-256 of the CA certificate")
 	f.StringVar(&address, "address", "", "host:port where peers reach hooklined")

@@ -214,10 +214,17 @@ func (a *app) policyDifference(d policyDiff) {
 		return
 	}
 	if len(d.Losing) == 0 {
-		fmt.Fprintf(a.out, "all %d active versions go on counting\n", d.Holding)
+		switch d.Holding {
+		case 0:
+			fmt.Fprintln(a.out, "no version is active")
+		case 1:
+			fmt.Fprintln(a.out, "the one active version goes on counting")
+		default:
+			fmt.Fprintf(a.out, "all %d active versions go on counting\n", d.Holding)
+		}
 		return
 	}
-	fmt.Fprintf(a.out, "%d active versions go on counting; these would not:\n", d.Holding)
+	fmt.Fprintf(a.out, "of the active versions %d would go on counting, these would not:\n", d.Holding)
 	rows := [][]string{{"VERSION", "DIGEST", "CODE", "WHY"}}
 	for _, l := range d.Losing {
 		rows = append(rows, []string{l.Version, short(l.Digest), string(l.Code), l.Why})

@@ -51,8 +51,11 @@ func (o *keyOptions) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&o.Yes, "yes", false, "do not ask before signing")
 }
 
+// offlineDir is the folder where none is named.
+const offlineDir = "offline"
+
 func dirFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "dir", "offline", "the offline folder")
+	c.Flags().StringVar(dir, "dir", offlineDir, "the offline folder")
 }
 
 func (a *app) keeper(dir string) (*keeper.Keeper, error) { return keeper.Open(dir, a.now) }
@@ -183,7 +186,11 @@ func (a *app) signStaged(ctx context.Context, k *keeper.Keeper, dir string, o ke
 			return err
 		}
 	}
-	v, err := a.viewTrust(k, nil)
+	var server *serverView
+	if len(k.Staged()) == 0 {
+		server = a.compareServer(ctx, k, false) // to say that it waits for it
+	}
+	v, err := a.viewTrust(k, dir, server)
 	if err != nil {
 		return err
 	}

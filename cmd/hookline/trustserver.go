@@ -87,7 +87,7 @@ func (a *app) freshen(ctx context.Context, o trustFreshen) error {
 			return err
 		}
 	}
-	v, err := a.viewTrust(k, nil)
+	v, err := a.viewTrust(k, o.Dir, nil)
 	if err != nil {
 		return err
 	}

@@ -350,7 +350,7 @@ func TestPolicyDiffAtTheServer(t *testing.T) {
 		s.must(os.WriteFile(s.path(name), []byte(next), 0o600))
 		return s.path(name)
 	}
-	s.want(0, "all 1 active versions go on counting", "policy", "diff", s.path("offline"), write("shorter.yaml", "max_lifetime: 14d", "max_lifetime: 2h"))
+	s.want(0, "the one active version goes on counting", "policy", "diff", s.path("offline"), write("shorter.yaml", "max_lifetime: 14d", "max_lifetime: 2h"))
 	s.want(1, "capability-forbidden", "policy", "diff", policy, write("forbids.yaml", "forbidden: []", "forbidden: [fs.read]"))
 	s.want(1, "lifetime-too-long", "policy", "diff", policy, write("tiny.yaml", "max_lifetime: 14d", "max_lifetime: 1m"))
 	s.want(1, "answer@4", "policy", "diff", policy, write("swapped.yaml", "roles: [reviewer]", "roles: [operator, reviewer]\n    windows: [{key: "+string(bob().Public().ID)+", until: \"2020-01-01T00:00:00Z\"}]"))

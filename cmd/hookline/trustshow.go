@@ -76,7 +76,7 @@ that has the same.`,
 			if err != nil {
 				return err
 			}
-			v, err := a.viewTrust(k, a.compareServer(c.Context(), k, offline))
+			v, err := a.viewTrust(k, dir, a.compareServer(c.Context(), k, offline))
 			if err != nil {
 				return err
 			}
@@ -88,8 +88,8 @@ that has the same.`,
 	return c
 }
 
-// viewTrust is what show prints; server may be nil.
-func (a *app) viewTrust(k *keeper.Keeper, server *serverView) (trustView, error) {
+// viewTrust is what show prints of the folder dir; server may be nil.
+func (a *app) viewTrust(k *keeper.Keeper, dir string, server *serverView) (trustView, error) {
 	v := trustView{Deployment: k.Policy().Deployment, Server: server, Roles: []roleView{}, Revoked: []signing.Revocation{}, Staged: []stagedView{}}
 	if t := k.Trusted(); t != nil {
 		anchor, err := k.Anchor()
@@ -108,7 +108,7 @@ func (a *app) viewTrust(k *keeper.Keeper, server *serverView) (trustView, error)
 	for _, s := range k.Staged() {
 		v.Staged = append(v.Staged, viewStaged(k, s))
 	}
-	v.Next = a.nextSteps(k, v)
+	v.Next = a.nextSteps(k, dir, v)
 	return v, nil
 }
 
@@ -129,22 +129,27 @@ func viewStaged(k *keeper.Keeper, s keeper.Staged) stagedView {
 	return v
 }
 
-// nextSteps says what is to be done, the most pressing first.
-func (a *app) nextSteps(k *keeper.Keeper, v trustView) []string {
+// nextSteps says what is to be done in the folder dir, the most pressing first.
+func (a *app) nextSteps(k *keeper.Keeper, dir string, v trustView) []string {
 	steps := []string{}
+	command := func(name string) string { return "hookline trust " + name + dirArgument(dir) }
+	var missing []keyView
 	for _, s := range v.Staged {
 		for _, w := range s.Waits {
-			steps = append(steps, fmt.Sprintf("%d more of %s sign the %s: hookline trust sign --key FILE", w.More, strings.Join(namesOf(w.Of), ", "), s.Role))
+			missing = append(missing, w.Of...)
 		}
 	}
+	if len(missing) > 0 {
+		steps = append(steps, "signatures are missing, of "+strings.Join(namesOf(missing), ", ")+": "+command("sign")+" --key FILE")
+	}
 	if k.Ready() {
-		steps = append(steps, "put what is fully signed in force: hookline trust freshen --key FILE")
+		steps = append(steps, "put what is fully signed in force: "+command("freshen")+" --key FILE")
 	}
 	if v.Server != nil && v.Server.Says == serverOlder {
-		steps = append(steps, "the server has older metadata: hookline trust publish")
+		steps = append(steps, "the server has older metadata: "+command("publish"))
 	}
 	if v.Server != nil && v.Server.Says == serverNewer {
-		steps = append(steps, "the server has newer metadata, which this takes along: hookline trust freshen --key FILE")
+		steps = append(steps, "the server has newer metadata, which this takes along: "+command("freshen")+" --key FILE")
 	}
 	old := 0.0
 	for _, r := range v.Roles {
@@ -153,23 +158,31 @@ func (a *app) nextSteps(k *keeper.Keeper, v trustView) []string {
 		}
 		switch r.Role {
 		case roleRoot:
-			steps = append(steps, "the root is old; sign it for another year: hookline trust rotate --key FILE")
+			steps = append(steps, "the root is old; sign it for another year: "+command("rotate")+" --key FILE")
 		case roleTargets, trust.RoleRevocations:
-			steps = append(steps, "the "+r.Role+" are old; sign them for another year: hookline trust replace --key FILE")
+			steps = append(steps, "the "+r.Role+" are old; sign them for another year: "+command("replace")+" --key FILE")
 		default:
 			old = max(old, r.Share)
 		}
 	}
 	if old >= 1 {
-		steps = append([]string{"it has expired, machines run no hook: hookline trust freshen --key FILE"}, steps...)
+		steps = append([]string{"it has expired, machines run no hook: " + command("freshen") + " --key FILE"}, steps...)
 	} else if old > 0 && !k.Ready() {
-		steps = append(steps, "it is getting old: hookline trust freshen --key FILE")
+		steps = append(steps, "it is getting old: "+command("freshen")+" --key FILE")
 	}
 	if t := k.Trusted(); t != nil && len(steps) == 0 {
 		f := t.Freshness(a.now())
-		steps = append(steps, fmt.Sprintf("before %s: hookline trust freshen --key FILE", clock(f.Expires)))
+		steps = append(steps, fmt.Sprintf("before %s: %s --key FILE", clock(f.Expires), command("freshen")))
 	}
 	return steps
+}
+
+// dirArgument names the folder where it is not the one that commands take anyway.
+func dirArgument(dir string) string {
+	if dir == offlineDir {
+		return ""
+	}
+	return " --dir " + dir
 }
 
 func namesOf(keys []keyView) []string {
@@ -246,10 +259,18 @@ func (a *app) missing(s stagedView) {
 	}
 }
 
+// newRoot reports whether another root waits for signatures.
+func (v trustView) newRoot() bool {
+	return slices.ContainsFunc(v.Staged, func(s stagedView) bool { return s.Role == roleRoot })
+}
+
 func (a *app) next(v trustView) {
 	for _, r := range v.Roles {
+		if v.newRoot() {
+			break // which may have a spare key
+		}
 		if (r.Role == roleRoot || r.Role == roleTargets) && r.Threshold == len(r.Keys) && len(r.Keys) > 1 {
-			fmt.Fprintf(a.err, "warning: the %s needs all of its %d keys: where one is lost it cannot be changed any more; add a spare one with hookline trust rotate --add FILE.pub\n", r.Role, len(r.Keys))
+			fmt.Fprintf(a.err, "warning: %s needs all of its %d keys: where one is lost it cannot be changed any more; add a spare one with hookline trust rotate --add FILE.pub\n", r.Role, len(r.Keys))
 		}
 	}
 	for i, step := range v.Next {
