@@ -2,6 +2,8 @@ package trust_test
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -97,4 +99,42 @@ func encode(r *repo, m *metadata.Metadata[metadata.RootType]) []byte {
 	b, err := m.ToBytes(false)
 	must(r.tb, err)
 	return b
+}
+
+// Roots that come one by one must not become more than can be read again.
+func TestRootsGrowTooLong(t *testing.T) {
+	r := newRepo(t)
+	known := r.open()
+	for range 40 {
+		r.newRoot(func(root *metadata.RootType) {
+			root.UnrecognizedFields["x-long"] = strings.Repeat("x", 60_000)
+		}, r.alice, r.bob)
+		b := r.bundle
+		b.Roots = b.Roots[len(b.Roots)-1:]
+		next, err := known.Update(b)
+		if err != nil {
+			wantCode(t, err, errs.CodeTrustInvalid)
+			encoded, err := known.Bundle().Encode()
+			must(t, err)
+			_, err = trust.ParseBundle(encoded)
+			must(t, err)
+			return
+		}
+		known = next
+	}
+	t.Error("all were taken")
+}
+
+// Of revocations one signature suffices; wrong ones cost time.
+func TestRevocationsOfManySignatures(t *testing.T) {
+	r := newRepo(t)
+	m, err := metadata.Targets().FromBytes(r.more(r.erin, hook("bad")))
+	must(t, err)
+	for i := range 8 {
+		m.Signatures = append(m.Signatures, metadata.Signature{KeyID: fmt.Sprintf("%064x", i), Signature: m.Signatures[0].Signature})
+	}
+	b, err := m.ToBytes(false)
+	must(t, err)
+	_, err = r.open().Push(b)
+	wantCode(t, err, errs.CodeTrustInvalid)
 }

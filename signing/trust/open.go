@@ -224,7 +224,11 @@ func (c *chain) revocations(b Bundle) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.tuf.UpdateDelegatedTargets(b.Revocations, RoleRevocations, metadata.TARGETS); err != nil {
+	targets := c.tuf.Targets[metadata.TARGETS]
+	c.tuf.Targets[metadata.TARGETS] = signersOf(targets, m)
+	_, err = c.tuf.UpdateDelegatedTargets(b.Revocations, RoleRevocations, metadata.TARGETS)
+	c.tuf.Targets[metadata.TARGETS] = targets
+	if err != nil {
 		return refusal(RoleRevocations, err)
 	}
 	c.next.bundle.Revocations = b.Revocations
@@ -360,7 +364,7 @@ func (t *Trusted) Push(revocations []byte) (*Trusted, error) {
 	if _, err := signedAt(RoleRevocations, m.Signed.UnrecognizedFields, m.Signed.Expires); err != nil {
 		return nil, err
 	}
-	if err := t.tuf.Targets[metadata.TARGETS].VerifyDelegate(RoleRevocations, m); err != nil {
+	if err := signersOf(t.tuf.Targets[metadata.TARGETS], m).VerifyDelegate(RoleRevocations, m); err != nil {
 		return nil, refusal(RoleRevocations, err)
 	}
 	named := t.roles[len(t.roles)-1].Version

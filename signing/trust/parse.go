@@ -202,6 +202,10 @@ func RevocationTarget(r signing.Revocation) (path string, target *metadata.Targe
 	return r.ID(), &metadata.TargetFiles{Hashes: metadata.Hashes{"sha256": nothing[:]}, Custom: &raw, Path: r.ID()}, nil
 }
 
+// maxRevokers bounds the signatures of revocations, of which one suffices: each
+// costs time in which a machine decides nothing else.
+const maxRevokers = 8
+
 // parseRevocations reads the metadata of a deployment's revocations and its list.
 func parseRevocations(deployment string, b []byte) (*metadata.Metadata[metadata.TargetsType], []signing.Revocation, error) {
 	m, err := parse[metadata.TargetsType](RoleRevocations, b)
@@ -213,6 +217,9 @@ func parseRevocations(deployment string, b []byte) (*metadata.Metadata[metadata.
 	}
 	if of := m.Signed.UnrecognizedFields[DeploymentMember]; of != deployment {
 		return nil, nil, errs.New(errs.CodeWrongDeployment, "cannot take the revocations: they are not of deployment %s", deployment)
+	}
+	if len(m.Signatures) > maxRevokers {
+		return nil, nil, invalid("its revocations have more than %d signatures", maxRevokers)
 	}
 	if len(m.Signed.Targets) > signing.MaxRevocations {
 		return nil, nil, invalid("it has more than %d revocations", signing.MaxRevocations)

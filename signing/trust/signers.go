@@ -2,6 +2,7 @@ package trust
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
@@ -46,8 +47,40 @@ func (r *Role) add(key *metadata.Key, signed bool) {
 	}
 }
 
+// signersOf are targets that delegate to those alone who may have signed m: the
+// library encodes all of m anew for each key that it asks about, and there can
+// be hundreds of revokers.
+func signersOf(targets *metadata.Metadata[metadata.TargetsType], m *metadata.Metadata[metadata.TargetsType]) *metadata.Metadata[metadata.TargetsType] {
+	few := *targets
+	delegations := *targets.Signed.Delegations
+	delegations.Roles = slices.Clone(delegations.Roles)
+	role := &delegations.Roles[0]
+	role.KeyIDs = slices.DeleteFunc(slices.Clone(role.KeyIDs), func(id string) bool { return !signedBy(id, m) })
+	few.Signed.Delegations = &delegations
+	return &few
+}
+
+// signedBy reports whether there is a signature under a key's id, right or wrong.
+func signedBy(id string, signed any) bool {
+	var list []metadata.Signature
+	switch m := signed.(type) {
+	case *metadata.Metadata[metadata.RootType]:
+		list = m.Signatures
+	case *metadata.Metadata[metadata.TimestampType]:
+		list = m.Signatures
+	case *metadata.Metadata[metadata.SnapshotType]:
+		list = m.Signatures
+	case *metadata.Metadata[metadata.TargetsType]:
+		list = m.Signatures
+	}
+	return slices.ContainsFunc(list, func(s metadata.Signature) bool { return s.KeyID == id })
+}
+
 // by reports whether one key has signed: it would do alone.
 func by(keys map[string]*metadata.Key, id string, signed any) bool {
+	if !signedBy(id, signed) {
+		return false
+	}
 	alone := metadata.Root()
 	alone.Signed.Keys = maps.Clone(keys)
 	alone.Signed.Roles = map[string]*metadata.Role{metadata.ROOT: {KeyIDs: []string{id}, Threshold: 1}}

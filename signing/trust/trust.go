@@ -106,6 +106,15 @@ func (t *Trusted) Roles() []Role {
 	return out
 }
 
+// Versions are those of the roles, by name: Roles for who needs no more.
+func (t *Trusted) Versions() map[string]int64 {
+	out := make(map[string]int64, len(t.roles))
+	for _, r := range t.roles {
+		out[r.Name] = r.Version
+	}
+	return out
+}
+
 // Bundle is what Anchor.Open takes to come here again, but for Remember.
 func (t *Trusted) Bundle() Bundle { return t.bundle }
 
