@@ -120,6 +120,24 @@ func (g *Guard) keepTrust(next *trust.Trusted) error {
 	return nil
 }
 
+// keepRevoked writes what a full disk refused when it came: nobody may ever say
+// it again.
+func (g *Guard) keepRevoked() {
+	of := g.remembered.of(g.pin.Anchor.Deployment)
+	if of.Full || g.trusted.Revoked().Len() <= len(of.List) {
+		return
+	}
+	known, err := g.remembered.with(g.pin.Anchor.Deployment, g.trusted.Revoked())
+	if err == nil {
+		err = known.save(g.opts.Dir)
+	}
+	if err != nil {
+		g.opts.Log.Error("cannot keep what is revoked", "error", err)
+		return
+	}
+	g.remembered = known
+}
+
 // stopUnverified stops the runs that the metadata in force does not let happen
 // any more.
 func (g *Guard) stopUnverified() {
@@ -149,16 +167,10 @@ func (g *Guard) raise(f Floor) Floor { return f.raised(g.opts.Boot(), g.trusted.
 
 // noteOf is what a line says of metadata.
 func noteOf(t *trust.Trusted, added int) *TrustNote {
-	n := &TrustNote{Revocations: t.RevocationsVersion(), Policy: t.Policy().Digest, New: added}
-	for _, r := range t.Roles() {
-		switch r.Name {
-		case "root":
-			n.Root = r.Version
-		case "timestamp":
-			n.Timestamp = r.Version
-		}
+	versions := t.Versions()
+	return &TrustNote{
+		Root: versions["root"], Timestamp: versions["timestamp"], Revocations: t.RevocationsVersion(), Policy: t.Policy().Digest, New: added,
 	}
-	return n
 }
 
 // maxToldRevocations bounds how many of them a line names.
@@ -248,6 +260,7 @@ func (g *Guard) tend() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.warnOld()
+	g.keepRevoked()
 	if now := g.raise(g.ledger.now.Floor); now.At.Sub(g.ledger.now.Floor.At) < floorEvery {
 		return
 	}

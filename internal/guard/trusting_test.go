@@ -458,3 +458,24 @@ func TestSignedCAIsHandedOver(t *testing.T) {
 		t.Errorf("handed over: %s", m.State.CA)
 	}
 }
+
+// What a full disk refused is written when there is room again, without anybody
+// saying it again.
+func TestRevocationIsKeptOnceThereIsRoom(t *testing.T) {
+	k := newKit(t)
+	k.dir = smallDisk(t, "1m")
+	g := k.optedIn(HooksYes)
+	free := fillDisk(t, k.dir)
+	k.revoke(signing.RevokeHook, "answer")
+	k.ok(g.onTrust(t.Context(), k.bundle()))
+	if g.trusted.Revoked().Len() != 1 || len(g.remembered.of(deployment).List) != 0 {
+		t.Fatal("the disk was not full")
+	}
+	g.tend()
+	free()
+	g.tend()
+	kill(t, g)
+	if g := k.open(); g.trusted.Revoked().Len() != 1 {
+		t.Error("it was forgotten")
+	}
+}
