@@ -159,7 +159,11 @@ func (a *app) explainCommand() *cobra.Command {
 				return err
 			}
 			if len(lines) == 0 {
-				return errs.New(errs.CodeNotFound, "the record knows no job %.64q", args[0]).WithHint("hookline-peer log")
+				all, err := a.lines(cmd.Context(), "")
+				if err != nil {
+					return err
+				}
+				return unknownJob(all, args[0])
 			}
 			for _, line := range lines {
 				e, err := entryOf(line)
@@ -171,6 +175,26 @@ func (a *app) explainCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// unknownJob says that a job has no line; where a flood was only counted, it
+// may have been part of that.
+func unknownJob(all []json.RawMessage, job string) error {
+	counted := int64(0)
+	for _, line := range all {
+		e, err := entryOf(line)
+		if err != nil {
+			return err
+		}
+		for _, s := range e.Sums {
+			counted += s.Count
+		}
+	}
+	if counted == 0 {
+		return errs.New(errs.CodeNotFound, "the record knows no job %.64q", job).WithHint("hookline-peer log")
+	}
+	return errs.New(errs.CodeNotFound, "the record has no line of job %.64q; %d lines were too many to write and were only counted, so it may be one of those", job, counted).
+		WithHint("hookline-peer log: lines of the kind %s say when, and how many of which code; the server was told the code of each", guard.KindSummed)
 }
 
 // explain tells one line of the record in words.
@@ -185,6 +209,9 @@ func (a *app) explain(e guard.Entry) {
 	}
 	for _, may := range mayDo(e) {
 		say("    may %s", may)
+	}
+	for _, s := range e.Sums {
+		say("    %s", sumText(s))
 	}
 	for _, r := range e.Reads {
 		say("    %s%s", strings.TrimRight(r.Name+" "+r.Arg, " "), readEnd(r))
@@ -233,6 +260,8 @@ func headline(e guard.Entry) string {
 	switch e.Kind {
 	case guard.KindTrust:
 		return "trust metadata: " + e.Decision
+	case guard.KindSummed:
+		return "too many lines that the other side caused, so only counted"
 	case guard.KindReset:
 		return "set back by user " + uidText(e.UID)
 	case guard.KindReport:
@@ -247,6 +276,20 @@ func headline(e guard.Entry) string {
 		return "the owner answered " + e.Decision + " to " + dash(e.Ask) + ", hook " + dash(hookText(e)) + " for report " + dash(e.OriginalID)
 	}
 	return e.Kind
+}
+
+// sumText is one count of a line that sums up: "decision refused, no-match:
+// 17, the first JOB, the last JOB".
+func sumText(s guard.Sum) string {
+	text := strings.TrimSpace(s.Kind + " " + s.Decision)
+	if s.Code != "" {
+		text += ", " + s.Code
+	}
+	text += fmt.Sprintf(": %d", s.Count)
+	if s.First != "" {
+		text += ", the first " + s.First + ", the last " + s.Last
+	}
+	return text
 }
 
 func uidText(uid *int) string {

@@ -66,3 +66,43 @@ func TestExplainSaysOnlyWhatCanBeDone(t *testing.T) {
 		}
 	}
 }
+
+// A line that sums up says how many of what, and whom it names.
+func TestExplainTellsWhatWasOnlyCounted(t *testing.T) {
+	got := printed(t, func(a *app) {
+		a.explain(guard.Entry{Kind: guard.KindSummed, Reason: "18 more since 2026-11-02T09:00:00Z, only counted", Sums: []guard.Sum{
+			{Kind: guard.KindDecision, Decision: "refused", Code: "no-match", Count: 17, First: "a", Last: "b"},
+			{Kind: guard.KindNetwork, Count: 1},
+		}})
+	})
+	for _, want := range []string{
+		"too many lines that the other side caused, so only counted\n", "    18 more since 2026-11-02T09:00:00Z, only counted\n",
+		"    decision refused, no-match: 17, the first a, the last b\n", "    network: 1\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("explained as\n%s\nwithout %q", got, want)
+		}
+	}
+}
+
+// A job without a line may be one of those that were only counted.
+func TestExplainOfAJobWithoutALine(t *testing.T) {
+	line := func(e guard.Entry) json.RawMessage {
+		b, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	ran := line(guard.Entry{Kind: guard.KindOutcome, JobID: "other"})
+	summed := line(guard.Entry{Kind: guard.KindSummed, Sums: []guard.Sum{{Count: 17}, {Count: 1}}})
+	for want, lines := range map[string][]json.RawMessage{
+		`the record knows no job "j"`:                      {ran},
+		`18 lines were too many to write and were only co`: {ran, summed},
+	} {
+		err := unknownJob(lines, "j")
+		if errs.CodeOf(err) != errs.CodeNotFound || !strings.Contains(err.Error(), want) {
+			t.Errorf("told %v, want %q", err, want)
+		}
+	}
+}

@@ -24,6 +24,7 @@ const (
 	configFile  = "config.yaml"
 	stateName   = "state.json"
 	recordName  = "record.jsonl"
+	sumsName    = "sums.json"
 	reportsDir  = "reports"
 	outboxDir   = "outbox"
 	lockName    = "lock"

@@ -115,7 +115,7 @@ func (g *Guard) runChild(ctx context.Context, child Child) error {
 	defer g.setChild(0)
 	served := g.Serve(ctx, conn)
 	if served != nil {
-		g.note(Entry{Kind: KindNetwork, Reason: cut("the network side was stopped: "+served.Error(), 500)})
+		g.noteForeign(Entry{Kind: KindNetwork, Reason: cut("the network side was stopped: "+served.Error(), 500)})
 	}
 	// Closed already where Serve ended by an error.
 	_ = conn.Close()

@@ -211,6 +211,9 @@ func (g *Guard) perform(caller Caller, req guardwire.Request) (guardwire.Reply, 
 	case guardwire.OpAllow:
 		return g.allow(caller, req)
 	case guardwire.OpLog:
+		if err := g.record.SumUp(sumPause); err != nil { // what is there can still be read
+			g.opts.Log.Error("cannot write to the record", "error", err)
+		}
 		lines, more, err := g.record.Lines(req.After, req.JobID, maxLogReply)
 		return guardwire.Reply{Lines: lines, More: more}, err
 	}

@@ -42,6 +42,7 @@ const (
 	KindDiscarded = "discarded" // something was dropped at a bound
 	KindTrust     = "trust"     // trust metadata was taken, refused, or grows old
 	KindReset     = "reset"     // root or the guard's user set run counts back
+	KindSummed    = "summed"    // lines that a flood of the other side's took the place of
 )
 
 // Entry is one line of the record. Prev is the SHA-256 of the line before, so
@@ -74,6 +75,8 @@ type Entry struct {
 	Log        []string            `json:"log,omitempty"` // what the hook logged or printed, capped; it never leaves
 	UID        *int                `json:"uid,omitempty"` // who asked, where a person did
 	Trust      *TrustNote          `json:"trust,omitempty"`
+	Sum        string              `json:"sum,omitempty"` // names this one, of a line that sums up
+	Sums       []Sum               `json:"sums,omitempty"`
 	Prev       string              `json:"prev"`
 }
 
@@ -130,6 +133,14 @@ type Record struct {
 	head     Head
 	maxBytes int64
 	damage   error // of the newest verification, nil where the chain holds
+
+	// tally is what was only counted; unsaved says that the disk does not have
+	// all of it, saved when it was written. saveEvery is a field so that tests
+	// reach it: each count is written.
+	tally     tally
+	unsaved   bool
+	saved     time.Time
+	saveEvery time.Duration
 }
 
 // OpenRecord opens the record in dir and verifies its chain; known is the head
@@ -151,12 +162,11 @@ func OpenRecord(dir string, known Head, now func() time.Time) (*Record, error) {
 	if torn && r.damage == nil {
 		// A crash in the middle of a write tears the last line; nothing has
 		// left on its account, since that needs the whole line.
-		return r, r.Append(Entry{Kind: KindDamage, Reason: "the last line was torn by a crash and was cut off"})
+		err = r.append(Entry{Kind: KindDamage, Reason: "the last line was torn by a crash and was cut off"})
+	} else if r.damage != nil {
+		err = r.append(Entry{Kind: KindDamage, Code: string(errs.CodeOf(r.damage)), Reason: r.damage.Error()})
 	}
-	if r.damage != nil {
-		return r, r.Append(Entry{Kind: KindDamage, Code: string(errs.CodeOf(r.damage)), Reason: r.damage.Error()})
-	}
-	return r, nil
+	return r, errors.Join(err, r.openTally())
 }
 
 // cutTornLine removes an unfinished last line and sets size.
@@ -191,6 +201,11 @@ func (r *Record) cutTornLine() (torn bool, err error) {
 func (r *Record) Append(e Entry) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.append(e)
+}
+
+// append is Append for who holds the lock.
+func (r *Record) append(e Entry) error {
 	if r.size >= r.maxBytes {
 		if err := r.rotate(); err != nil {
 			return writeError(err, recordName)
@@ -280,8 +295,16 @@ func (r *Record) Head() Head {
 // Intact reports whether the chain held when the record was opened.
 func (r *Record) Intact() bool { return r.damage == nil }
 
-// Close closes the file.
-func (r *Record) Close() error { return r.file.Close() }
+// Close closes the files.
+func (r *Record) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var err error
+	if r.unsaved {
+		err = r.saveTally()
+	}
+	return errors.Join(err, r.file.Close())
+}
 
 func lineHash(line []byte) string {
 	sum := sha256.Sum256(line)
@@ -396,11 +419,18 @@ func eachLine(paths []string, do func(line []byte) bool) error {
 	return nil
 }
 
+// eachEntry is eachLine for lines that are entries; others are passed over.
+func eachEntry(paths []string, do func(e Entry, line []byte) bool) error {
+	return eachLine(paths, func(line []byte) bool {
+		var e Entry
+		return json.Unmarshal(line, &e) != nil || do(e, line)
+	})
+}
+
 // hasOutcome reports whether the end of a job is in the record.
 func (r *Record) hasOutcome(jobID string) (found bool, err error) {
-	err = eachLine(r.paths(), func(line []byte) bool {
-		var e Entry
-		found = json.Unmarshal(line, &e) == nil && e.Kind == KindOutcome && e.JobID == jobID
+	err = eachEntry(r.paths(), func(e Entry, _ []byte) bool {
+		found = e.Kind == KindOutcome && e.JobID == jobID
 		return !found
 	})
 	return found, err
@@ -412,9 +442,8 @@ func (r *Record) unrecorded(filed map[string]bool) ([]string, error) {
 		return nil, nil
 	}
 	left := maps.Clone(filed)
-	err := eachLine(r.paths(), func(line []byte) bool {
-		var e Entry
-		if json.Unmarshal(line, &e) == nil && e.Kind == KindReport {
+	err := eachEntry(r.paths(), func(e Entry, _ []byte) bool {
+		if e.Kind == KindReport {
 			delete(left, e.JobID)
 		}
 		return len(left) > 0
@@ -422,14 +451,13 @@ func (r *Record) unrecorded(filed map[string]bool) ([]string, error) {
 	return slices.Sorted(maps.Keys(left)), err
 }
 
-// Lines returns lines after a sequence number, of one job (its own or as the
-// original) where jobID is set, up to maxBytes of them; more says that there
-// are others.
+// Lines returns lines after a sequence number, of one job (its own, as the
+// original, or named by a line that sums up) where jobID is set, up to
+// maxBytes of them; more says that there are others.
 func (r *Record) Lines(after int64, jobID string, maxBytes int) (lines []json.RawMessage, more bool, err error) {
 	total := 0
-	err = eachLine(r.paths(), func(line []byte) bool {
-		var e Entry
-		if json.Unmarshal(line, &e) != nil || e.Seq <= after || jobID != "" && e.JobID != jobID && e.OriginalID != jobID {
+	err = eachEntry(r.paths(), func(e Entry, line []byte) bool {
+		if e.Seq <= after || jobID != "" && !e.about(jobID) {
 			return true
 		}
 		if total += len(line); total > maxBytes && len(lines) > 0 {

@@ -83,7 +83,7 @@ func (g *Guard) admit(ctx context.Context, m guardwire.Message) (*inquiry, error
 			refusal, q.refusedBy = err, checkDisk
 		}
 	}
-	if err := g.record.Append(decided(q, refusal)); err != nil {
+	if err := g.record.AppendForeign(decided(q, refusal)); err != nil {
 		g.opts.Log.Error("cannot record a decision", "job", q.jobID, "error", err)
 	}
 	return q, refusal
@@ -236,7 +236,7 @@ func (g *Guard) finish(m guardwire.Message) {
 func (g *Guard) keepEnd(m guardwire.Message) guardwire.Message {
 	dropped, err := g.outbox.addFinish(m)
 	for _, id := range dropped {
-		g.note(Entry{Kind: KindDiscarded, JobID: id, Reason: "the end of this run waited too long for the server"})
+		g.noteForeign(Entry{Kind: KindDiscarded, JobID: id, Reason: "the end of this run waited too long for the server"})
 	}
 	if err != nil {
 		g.opts.Log.Error("cannot keep the end of a run", "job", m.JobID, "error", err)
@@ -275,6 +275,13 @@ func withoutResult(o hooks.Outcome) hooks.Outcome {
 // note writes a line that nothing waits for.
 func (g *Guard) note(e Entry) {
 	if err := g.record.Append(e); err != nil {
+		g.opts.Log.Error("cannot write to the record", "error", err)
+	}
+}
+
+// noteForeign is note for what the server or the network side alone can cause.
+func (g *Guard) noteForeign(e Entry) {
+	if err := g.record.AppendForeign(e); err != nil {
 		g.opts.Log.Error("cannot write to the record", "error", err)
 	}
 }

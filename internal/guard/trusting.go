@@ -45,7 +45,7 @@ func (g *Guard) onTrust(ctx context.Context, b []byte) error {
 	default:
 		g.turnedDown = digest
 		g.opts.Log.Warn("trust metadata is refused; what was known stays in force", "code", string(errs.CodeOf(err)), "error", err)
-		g.note(Entry{
+		g.noteForeign(Entry{
 			Kind: KindTrust, Decision: "refused", Code: string(errs.CodeOf(err)), Reason: reasonOf(err),
 			Digest: fmt.Sprintf("%x", digest), Trust: noteOf(g.trusted, 0),
 		})
@@ -261,6 +261,9 @@ func (g *Guard) tend() {
 	defer g.mu.Unlock()
 	g.warnOld()
 	g.keepRevoked()
+	if err := g.record.SumUp(sumEvery); err != nil {
+		g.opts.Log.Error("cannot write to the record", "error", err)
+	}
 	if now := g.raise(g.ledger.now.Floor); now.At.Sub(g.ledger.now.Floor.At) < floorEvery {
 		return
 	}
