@@ -53,10 +53,23 @@ func (a *app) versions(items []api.Version) {
 		}
 		rows = append(rows, []string{
 			fmt.Sprintf("%s@%d", v.Hook, v.Number), short(v.Digest), v.State,
-			fmt.Sprintf("%d/%d", v.Approvals, v.Needed), results, v.SubmittedBy, clock(v.SubmittedAt),
+			approvals(v, "/"), results, v.SubmittedBy, clock(v.SubmittedAt),
 		})
 	}
 	a.list(rows, "no hook versions")
+}
+
+// approvals is how many signatures of reviewers count, of how many that are
+// needed; where the version is refused as a whole, nobody's do, and it says why.
+func approvals(v api.Version, of string) string {
+	if v.Refusal != nil && v.Needed == 0 {
+		return "- (" + v.Refusal.Code + ")"
+	}
+	text := fmt.Sprintf("%d%s%d", v.Approvals, of, v.Needed)
+	if n := len(v.Void); n > 0 {
+		text += fmt.Sprintf(" (%d void)", n)
+	}
+	return text
 }
 
 func newHookShowCommand(a *app) *cobra.Command {
@@ -148,8 +161,16 @@ func (a *app) life(v api.Version) {
 	a.section("state")
 	a.pairs(
 		[2]string{"state", v.State}, [2]string{"submitted", clock(v.SubmittedAt) + " by " + v.SubmittedBy},
-		[2]string{"author", v.Author}, [2]string{"approvals", fmt.Sprintf("%d of %d", v.Approvals, v.Needed)},
+		[2]string{"author", v.Author}, [2]string{"approvals", approvals(v, " of ")}, [2]string{"refused", refusalText(v.Refusal)},
 	)
+	if len(v.Void) > 0 {
+		a.section("signatures that do not count")
+		rows := [][]string{{"WHO", "KEY", "CODE", "WHY"}}
+		for _, s := range v.Void {
+			rows = append(rows, []string{s.Person, short(s.KeyID), s.Code, clip(s.Reason, maxWhy)})
+		}
+		a.table(rows)
+	}
 	if len(v.Reviews) > 0 {
 		a.section("reviews")
 		rows := [][]string{{"AT", "WHO", "VERDICT", "KEY", "COMMENT"}}
@@ -169,6 +190,17 @@ func (a *app) life(v api.Version) {
 			[2]string{"ledger", ledgerLine(l)},
 		)
 	}
+}
+
+// maxWhy is how much of a reason is shown, in characters.
+const maxWhy = 300
+
+// refusalText says why a version may not run as it stands, "" where it may.
+func refusalText(r *api.Refusal) string {
+	if r == nil {
+		return ""
+	}
+	return r.Code + ": " + clip(r.Reason, maxWhy)
 }
 
 // reviewedBy names who signed, and who uploaded it where that is another.
