@@ -79,7 +79,7 @@ type Changes interface {
 	// AddVersion refuses a taken number or digest: errs.CodeVersionTaken.
 	AddVersion(ctx context.Context, v Version, g auth.Grant) error
 	// AddReview adds r (and its signature file to the version) and moves the version's state from → to;
-	// errs.CodeConflict where the state is no longer from or the same person has already approved,
+	// errs.CodeConflict where the state is no longer from or the same key has already approved,
 	// errs.CodeTooLarge where it has MaxReviews already, or is too large for the store with one more.
 	AddReview(ctx context.Context, r Review, from, to hooks.State, g auth.Grant) error
 	// Activate creates the activation, or updates state, quantity, deadline and rollout of the one in state from

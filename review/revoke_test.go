@@ -300,3 +300,32 @@ func TestEnforceWaitsForThoseUnderWay(t *testing.T) {
 		t.Errorf("it is %s", got)
 	}
 }
+
+// Who approved with a key that does not count any more approves with another;
+// who approved with one that counts does not.
+func TestApprovalWithAnotherKey(t *testing.T) {
+	w := newWorld(t, nil)
+	second := w.key("bob-2")
+	w.change(func(p *signing.Policy) {
+		i := slices.IndexFunc(p.Persons, func(one signing.Person) bool { return one.Name == "bob" })
+		p.Persons[i].Keys = append(p.Persons[i].Keys, second)
+	})
+	l := w.submitted(1)
+	_, err := w.approve(l, "bob")
+	w.ok(err)
+	_, err = w.approve(l, "bob-2")
+	w.wantCode(err, errs.CodeConflict, "signature")
+	w.revoke(signing.RevokeApproval, signing.ApprovalValue(l.Version.Digest, w.keys["bob"].Public().ID))
+	_, err = w.approve(l, "bob")
+	w.wantCode(err, errs.CodeRevoked, "signature")
+	l, err = w.approve(l, "bob-2")
+	w.ok(err)
+	if l.State() != hooks.StateSubmitted || len(l.Reviews) != 2 || len(l.Version.Signatures) != 3 {
+		t.Errorf("it is %s with %d reviews", l.State(), len(l.Reviews))
+	}
+	l, err = w.approve(l, "carol")
+	w.ok(err)
+	if l.State() != hooks.StateApproved {
+		t.Errorf("it is %s", l.State())
+	}
+}

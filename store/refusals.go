@@ -16,7 +16,7 @@ func PeerTaken(id string) *errs.Error {
 
 // ApprovedAlready is errs.CodeConflict.
 func ApprovedAlready(person string) *errs.Error {
-	return errs.New(errs.CodeConflict, "cannot add review: %q has approved this version already", person)
+	return errs.New(errs.CodeConflict, "cannot add review: this key of %q has approved this version already", person)
 }
 
 // TokenTaken is errs.CodeConflict.

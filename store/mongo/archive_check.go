@@ -54,7 +54,7 @@ func (d *DB) checkUnique(ctx context.Context, r archive.Record) error {
 		if v.Verdict != review.VerdictApprove {
 			return nil
 		}
-		return taken(d.versions, m{{Key: "_id", Value: v.Version}, {Key: "approvers", Value: v.Person}})
+		return taken(d.versions, m{{Key: "_id", Value: v.Version}, {Key: "approvers", Value: v.KeyID}})
 	case archive.Activation:
 		if v.State != hooks.StateActive {
 			return nil

@@ -184,7 +184,7 @@ func (d *DB) putReview(ctx context.Context, v review.Review, r archive.Record) e
 	}
 	push := m{{Key: "reviews", Value: doc}}
 	if v.Verdict == review.VerdictApprove {
-		push = append(push, condition{Key: "approvers", Value: v.Person})
+		push = append(push, condition{Key: "approvers", Value: v.KeyID})
 	}
 	ok, err = d.change(ctx, d.versions, byID(v.Version), m{{Key: "$push", Value: push}})
 	if err == nil && !ok {

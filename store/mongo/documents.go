@@ -103,7 +103,7 @@ type versionDoc struct {
 	Script      []byte      `bson:"script"`
 	Statement   []byte      `bson:"statement"`
 	Signatures  [][]byte    `bson:"signatures"`
-	Approvers   []string    `bson:"approvers"` // persons who have approved
+	Approvers   []string    `bson:"approvers"` // keys that have approved
 	Reviews     []reviewDoc `bson:"reviews"`
 	SubmittedBy string      `bson:"submitted_by"`
 	SubmittedAt time.Time   `bson:"submitted_at,omitempty"`

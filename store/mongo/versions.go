@@ -48,7 +48,7 @@ func (d *DB) listVersion(ctx context.Context, v versionDoc) error {
 
 // AddReview stores a review with its signature file and moves the version
 // from one state to the next, in one update. errs.CodeConflict where the
-// version is no longer in from, or the same person has approved it;
+// version is no longer in from, or the same key has approved it;
 // errs.CodeTooLarge where it has review.MaxReviews, or no document holds it
 // with one more.
 //
@@ -87,7 +87,7 @@ func mayReview(v versionDoc, r review.Review, from, to hooks.State) error {
 		return errs.New(errs.CodeTooLarge, "cannot add review: version %s has %d, at most %d", v.Digest, len(v.Reviews), review.MaxReviews).
 			WithHint("submit a new version")
 	}
-	approved := r.Verdict == review.VerdictApprove && slices.Contains(v.Approvers, r.Person)
+	approved := r.Verdict == review.VerdictApprove && slices.Contains(v.Approvers, r.KeyID)
 	if approved || slices.ContainsFunc(v.Reviews, func(have reviewDoc) bool { return have.ID == r.ID }) {
 		return store.ApprovedAlready(r.Person)
 	}
@@ -97,7 +97,7 @@ func mayReview(v versionDoc, r review.Review, from, to hooks.State) error {
 		v.Signatures = append(v.Signatures, r.Signature)
 	}
 	if r.Verdict == review.VerdictApprove {
-		v.Approvers = append(v.Approvers, r.Person)
+		v.Approvers = append(v.Approvers, r.KeyID)
 	}
 	return fits(v, "version "+v.Digest+" with one more review")
 }
@@ -109,7 +109,7 @@ func reviewed(r review.Review, to hooks.State, entry string) m {
 		push = append(push, m{{Key: "signatures", Value: r.Signature}}...)
 	}
 	if r.Verdict == review.VerdictApprove {
-		push = append(push, m{{Key: "approvers", Value: r.Person}}...)
+		push = append(push, m{{Key: "approvers", Value: r.KeyID}}...)
 	}
 	return m{
 		{Key: "$set", Value: m{{Key: "state", Value: to}, {Key: "audit", Value: entry}}},

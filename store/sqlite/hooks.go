@@ -64,7 +64,7 @@ func addSignature(t *tx, digest string, file []byte) error {
 
 // AddReview stores a review with its signature file and moves the version
 // from one state to the next; errs.CodeConflict where the version is no longer
-// in from, or the same person has approved it, errs.CodeTooLarge where it has
+// in from, or the same key has approved it, errs.CodeTooLarge where it has
 // review.MaxReviews, or would be too large for a record with one more.
 func (d *DB) AddReview(ctx context.Context, r review.Review, from, to hooks.State, g auth.Grant) error {
 	return d.audited(ctx, g, func(t *tx) error {

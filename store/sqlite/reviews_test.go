@@ -27,7 +27,7 @@ func TestReviewsStayWithinARecord(t *testing.T) {
 	noError(t, d.AddVersion(t.Context(), review.Version{Digest: "v", Hook: "h", Number: 1, State: hooks.StateSubmitted}, grant(auth.HooksSubmit)))
 	approve := func(person string) error {
 		return d.AddReview(t.Context(), review.Review{
-			ID: person, Version: "v", Person: person, Verdict: review.VerdictApprove, Signature: make([]byte, store.MaxRecordBytes/5),
+			ID: person, Version: "v", Person: person, KeyID: person, Verdict: review.VerdictApprove, Signature: make([]byte, store.MaxRecordBytes/5),
 		}, hooks.StateSubmitted, hooks.StateSubmitted, grant(auth.HooksReview))
 	}
 	noError(t, approve("bob"))

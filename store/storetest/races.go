@@ -26,7 +26,7 @@ func raceTests() []test {
 		{"pending jobs of a peer", racePeerCap},
 		{"recovery and sender", raceRecover},
 		{"a version number is given once", raceVersionNumber},
-		{"a person approves once", raceApproval},
+		{"a key approves once", raceApproval},
 		{"a one-time token is spent once", raceSpendToken},
 		{"a report is counted once", raceReport},
 		{"reports of one problem are all counted", raceProblem},
@@ -324,7 +324,7 @@ func raceApproval(k *kit) {
 		return k.AddReview(k.ctx, r, hooks.StateSubmitted, hooks.StateSubmitted, grants[i])
 	})
 	if n := k.winners(failures, errs.CodeConflict); n != 1 {
-		k.Errorf("%d approvals of one person", n)
+		k.Errorf("%d approvals with one key", n)
 	}
 	if l := k.life(v.Digest); len(l.Reviews) != 1 || len(l.Version.Signatures) != 2 {
 		k.Errorf("%d reviews, %d signature files", len(l.Reviews), len(l.Version.Signatures))

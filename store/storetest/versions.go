@@ -15,7 +15,7 @@ func versionTests() []test {
 	return []test{
 		{"life of a version", life},
 		{"numbers and digests are taken once", versionTaken},
-		{"a person approves once", approveOnce},
+		{"a key approves once", approveOnce},
 		{"reviews are conditional on the state", reviewState},
 		{"reviews of a version are capped", reviewCap},
 		{"newest of each hook", newestVersions},
@@ -87,6 +87,12 @@ func approveOnce(k *kit) {
 	if l.State() != hooks.StateSubmitted || len(l.Reviews) != 1 || len(l.Version.Signatures) != 2 {
 		k.Errorf("after a second approval of one person: %s, %d reviews, %d signatures", l.State(), len(l.Reviews), len(l.Version.Signatures))
 	}
+	// The first may be void by now; whose approvals count, the rules say.
+	other := k.approval(v.Digest, "bob")
+	other.KeyID = "key-bob-2"
+	k.must(k.AddReview(k.ctx, other, hooks.StateSubmitted, hooks.StateSubmitted, k.grant(auth.HooksReview)))
+	other.ID = k.id()
+	k.refused(k.AddReview(k.ctx, other, hooks.StateSubmitted, hooks.StateSubmitted, k.grant(auth.HooksReview)), errs.CodeConflict)
 	for range 2 { // anybody may ask for changes more than once
 		r := k.approval(v.Digest, "bob")
 		r.Verdict, r.Signature = review.VerdictRequestChanges, nil
