@@ -112,6 +112,9 @@ func (h *trustHolder) change(ctx context.Context, p auth.Principal, perm auth.Pe
 	if err != nil || next == old {
 		return false, err
 	}
+	if err := next.CheckAhead(h.now()); err != nil {
+		return false, err
+	}
 	grant, err := h.gate.Authorize(ctx, p, perm, "trust/"+rootOf(next.Bundle()), told(old, next))
 	if err != nil {
 		return false, err

@@ -614,3 +614,26 @@ func TestKeptTrustHasABound(t *testing.T) {
 		t.Errorf("%d sizes were kept, %d refused", taken, refused)
 	}
 }
+
+// Over what was signed in a far future nobody could sign for as long, and no
+// hook would run.
+func TestTrustOfAFarFuture(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	must(t, os.CopyFS(dir, os.DirFS(r.offline)))
+	k, err := keeper.Open(dir, func() time.Time { return r.clock.now().Add(48 * time.Hour) })
+	must(t, err)
+	file, err := k.Revoke(r.keys["alice"], signing.Revocation{Kind: signing.RevokeHook, Value: "bad", Reason: "it leaks"})
+	must(t, err)
+	if p := r.send(auth.RoleAdmin, "POST", "/api/revocations", api.NewRevocations{Metadata: file}).problem(t); p.Code != string(errs.CodeTrustStale) {
+		t.Errorf("revocations: %+v", p)
+	}
+	r.freshen(k)
+	b, err := k.Bundle()
+	must(t, err)
+	encoded, err := b.Encode()
+	must(t, err)
+	if p := r.send(auth.RoleAdmin, "PUT", "/api/trust", api.NewTrust{Bundle: encoded}).problem(t); p.Code != string(errs.CodeTrustStale) {
+		t.Errorf("a bundle: %+v", p)
+	}
+}

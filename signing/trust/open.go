@@ -361,7 +361,8 @@ func (t *Trusted) Push(revocations []byte) (*Trusted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := signedAt(RoleRevocations, m.Signed.UnrecognizedFields, m.Signed.Expires); err != nil {
+	at, err := signedAt(RoleRevocations, m.Signed.UnrecognizedFields, m.Signed.Expires)
+	if err != nil {
 		return nil, err
 	}
 	if err := signersOf(t.tuf.Targets[metadata.TARGETS], m).VerifyDelegate(RoleRevocations, m); err != nil {
@@ -380,7 +381,7 @@ func (t *Trusted) Push(revocations []byte) (*Trusted, error) {
 		return t, nil
 	}
 	if newer || unnamed {
-		next.bundle.Pushed, next.newest = revocations, max(t.newest, m.Signed.Version)
+		next.bundle.Pushed, next.newest, next.pushedAt = revocations, max(t.newest, m.Signed.Version), at
 	}
 	return &next, nil
 }

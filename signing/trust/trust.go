@@ -67,7 +67,9 @@ type Trusted struct {
 	ca      []byte
 	revoked signing.Revocations
 	newest  int64 // the highest version of the revocations' metadata
-	tuf     *trustedmetadata.TrustedMetadata
+	// pushedAt is when the pushed revocations were signed.
+	pushedAt time.Time
+	tuf      *trustedmetadata.TrustedMetadata
 }
 
 // Role is one piece of metadata, as people see it.
@@ -177,6 +179,24 @@ func (t *Trusted) Freshness(at time.Time) Freshness {
 	return Freshness{Role: first.Name, Expires: first.Expires, Share: max(0, float64(at.Sub(first.SignedAt))/float64(life))}
 }
 
+// CheckAhead refuses metadata of which a part was signed more than a day after
+// now, pushed revocations too: errs.CodeTrustStale. Whoever keeps metadata for
+// others looks: over such a part nobody could sign, nor run a hook, for as long.
+func (t *Trusted) CheckAhead(now time.Time) error {
+	return ahead(now, append(slices.Clone(t.roles), Role{Name: RoleRevocations, SignedAt: t.pushedAt})...)
+}
+
+func ahead(now time.Time, roles ...Role) error {
+	for _, r := range roles {
+		if r.SignedAt.After(now.Add(maxAhead)) {
+			return errs.New(errs.CodeTrustStale, "cannot trust the deployment's metadata: its %s says that it was signed on %s, now is %s",
+				r.Name, r.SignedAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)).
+				WithHint("check the clock of this machine, and of the one that signed")
+		}
+	}
+	return nil
+}
+
 // CheckFresh refuses metadata of which a part has expired at the later of
 // floor and now, or was signed more than a day after it: errs.CodeTrustStale. A
 // revocation may be hidden then; who signs ahead could hide it for as long.
@@ -185,12 +205,8 @@ func (t *Trusted) CheckFresh(floor, now time.Time) error {
 	if floor.After(latest) {
 		latest = floor
 	}
-	for _, r := range t.roles {
-		if r.SignedAt.After(latest.Add(maxAhead)) {
-			return errs.New(errs.CodeTrustStale, "cannot trust the deployment's metadata: its %s says that it was signed on %s, now is %s",
-				r.Name, r.SignedAt.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339)).
-				WithHint("check the clock of this machine, and of the one that signed")
-		}
+	if err := ahead(latest, t.roles...); err != nil {
+		return err
 	}
 	f := t.Freshness(latest)
 	if latest.Before(f.Expires) {

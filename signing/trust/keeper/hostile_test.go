@@ -317,3 +317,35 @@ func TestTwoAtOnce(t *testing.T) {
 		t.Errorf("%d revoked, version %d", m.Revoked().Len(), m.RevocationsVersion())
 	}
 }
+
+// Who holds a freshen key or a revoker's could sign a far future: nobody could
+// sign over it in this folder for as long.
+func TestTakeFromAFarFuture(t *testing.T) {
+	for name, do := range map[string]func(s *team, k *keeper.Keeper) error{
+		"freshened": func(s *team, k *keeper.Keeper) error {
+			_, err := k.Freshen(s.key("alice"), 0)
+			return err
+		},
+		"revoked": func(s *team, k *keeper.Keeper) error {
+			_, err := k.Revoke(s.key("erin"), signing.Revocation{Kind: signing.RevokeHook, Value: "bad", Reason: "wrong"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := begun(t)
+			dir := t.TempDir()
+			s.must(os.CopyFS(dir, os.DirFS(s.dir)))
+			theirs, err := keeper.Open(dir, func() time.Time { return s.now.Add(365 * 24 * time.Hour) })
+			s.must(err)
+			s.must(do(s, theirs))
+			b, err := theirs.Bundle()
+			s.must(err)
+			_, err = s.k.Take(b)
+			s.wantCode(err, errs.CodeTrustStale)
+			s.must(s.k.Rotate(keeper.Rotation{}))
+			s.now = s.now.Add(366 * 24 * time.Hour) // by then it is no future
+			_, err = s.k.Take(b)
+			s.must(err)
+		})
+	}
+}

@@ -356,6 +356,9 @@ func (k *Keeper) Take(b trust.Bundle) (news bool, err error) {
 		if err != nil || next == k.trusted {
 			return err
 		}
+		if err := next.CheckAhead(k.now()); err != nil {
+			return err
+		}
 		news = true
 		if err := k.write(next, true); err != nil {
 			return err
