@@ -3,6 +3,7 @@ package trust_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -137,4 +138,31 @@ func TestRevocationsOfManySignatures(t *testing.T) {
 	must(t, err)
 	_, err = r.open().Push(b)
 	wantCode(t, err, errs.CodeTrustInvalid)
+}
+
+// Nobody could sign a newer version than the last one that there is.
+func TestVersionsAreNotUsedUp(t *testing.T) {
+	for name, change := range map[string]func(r *repo){
+		"revocations": func(r *repo) {
+			r.revocations.Version = math.MaxInt64 - 1
+			r.revoke(r.erin)
+			r.freshen()
+		},
+		"snapshot": func(r *repo) {
+			r.snapshot.Version = math.MaxInt64 - 1
+			r.freshen()
+		},
+		"timestamp": func(r *repo) {
+			r.timestamp.Version = math.MaxInt64 - 1
+			r.freshen()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRepo(t)
+			known := r.open()
+			change(r)
+			_, err := known.Update(r.bundle)
+			wantCode(t, err, errs.CodeTrustInvalid)
+		})
+	}
 }

@@ -315,6 +315,11 @@ func (c *chain) fewest(name string, policy *signing.Policy) int {
 	return people
 }
 
+// maxSkipped bounds how many versions a role can be ahead of what is known.
+// Whoever holds one freshen key could use up all of them, and with a revoker's
+// key those of the revocations: nobody could sign a newer one.
+const maxSkipped = 1 << 20
+
 // notOlder holds versions against what is known, also where the root changed
 // the keys of snapshot or timestamp and the specification would start anew.
 func (c *chain) notOlder(known *Trusted) error {
@@ -322,6 +327,9 @@ func (c *chain) notOlder(known *Trusted) error {
 		return nil
 	}
 	for i, role := range c.next.roles {
+		if was := known.roles[i].Version; role.Version-was > maxSkipped {
+			return invalid("its %s skips from version %d to %d", role.Name, was, role.Version)
+		}
 		if role.Name != metadata.TIMESTAMP && role.Name != metadata.SNAPSHOT && role.Version < known.roles[i].Version {
 			return errs.New(errs.CodeTrustRollback, "cannot take the metadata: its %s has version %d, version %d was seen", role.Name, role.Version, known.roles[i].Version)
 		}
