@@ -224,7 +224,11 @@ func (a *app) policyDifference(d policyDiff) {
 		}
 		return
 	}
-	fmt.Fprintf(a.out, "of the active versions %d would go on counting, these would not:\n", d.Holding)
+	if d.Holding > 0 {
+		fmt.Fprintf(a.out, "active versions that would go on counting: %d; that would not:\n", d.Holding)
+	} else {
+		fmt.Fprintln(a.out, "no active version would go on counting:")
+	}
 	rows := [][]string{{"VERSION", "DIGEST", "CODE", "WHY"}}
 	for _, l := range d.Losing {
 		rows = append(rows, []string{l.Version, short(l.Digest), string(l.Code), l.Why})

@@ -80,6 +80,9 @@ func (a *app) revoke(ctx context.Context, kind signing.RevocationKind, args []st
 	}
 	one := signing.Revocation{Kind: kind, Value: value, Reason: o.Reason}
 	a.toRead().toRevoke(base.trusted(), one)
+	if kind == signing.RevokeHook {
+		a.toRead().warnNoHook(ctx, cl, value)
+	}
 	if !o.Yes {
 		if err := a.confirm("Revoke this for ever?"); err != nil {
 			return err
@@ -104,6 +107,10 @@ func (a *app) revoke(ctx context.Context, kind signing.RevocationKind, args []st
 }
 
 func (a *app) toRevoke(t *trust.Trusted, one signing.Revocation) {
+	if was, ok := t.Revoked().Find(one.Kind, one.Value); ok {
+		fmt.Fprintf(a.out, "%s is revoked already, by %s on %s: %s\n", safe(was.ID()), safe(was.By), clock(was.At), safe(was.Reason))
+		return
+	}
 	fmt.Fprintf(a.out, "you sign revocations version %d: all that is revoked already (%d), and for ever\n", t.RevocationsVersion()+1, t.Revoked().Len())
 	a.pairs([2]string{"revoke", one.ID()}, [2]string{"reason", one.Reason})
 	if one.Kind == signing.RevokeKey {
@@ -112,6 +119,19 @@ func (a *app) toRevoke(t *trust.Trusted, one signing.Revocation) {
 		} else {
 			fmt.Fprintln(a.out, "WARNING: the policy knows no such key")
 		}
+	}
+}
+
+// warnNoHook warns where the server has no version of a hook, since a misspelt
+// name would be gone for ever and the hook meant would go on. It may be meant so:
+// a name can be revoked before it is used.
+func (a *app) warnNoHook(ctx context.Context, cl *client.Client, name string) {
+	if cl == nil {
+		return
+	}
+	page, err := cl.VersionsOf(ctx, name, 0, 1)
+	if errs.Is(err, errs.CodeNotFound) || err == nil && len(page.Items) == 0 {
+		fmt.Fprintln(a.out, "WARNING: the server has no hook of this name")
 	}
 }
 

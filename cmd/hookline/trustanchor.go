@@ -59,8 +59,8 @@ func fetchTrust(ctx context.Context, c *client.Client) (trust.Bundle, error) {
 	return trust.ParseBundle(answer.Bundle)
 }
 
-// verifyTrust verifies a bundle from an anchor (of which an empty member is
-// taken from the bundle) and against what was kept, and keeps what is newer.
+// verifyTrust verifies a bundle from an anchor, of which an empty member is
+// taken from the bundle.
 func (a *app) verifyTrust(anchor trust.Anchor, b trust.Bundle) (*trust.Trusted, error) {
 	pinned := anchor.RootDigest != ""
 	if anchor.Deployment == "" {
@@ -74,6 +74,16 @@ func (a *app) verifyTrust(anchor trust.Anchor, b trust.Bundle) (*trust.Trusted, 
 		anchor.RootDigest = trust.Digest(b.Roots[len(b.Roots)-1])
 		return anchor.Open(b)
 	}
+	t, err := a.followTrust(anchor, b)
+	if e, ok := errs.As(err); ok && e.Code == errs.CodeTrustRoot {
+		return nil, e.WithHint("compare with the root digest that hookline trust show prints for whoever has the offline folder; if this server's is right, follow it: hookline login --trust-root DIGEST")
+	}
+	return t, err
+}
+
+// followTrust verifies a bundle from a pinned root and against what was kept,
+// and keeps what is newer.
+func (a *app) followTrust(anchor trust.Anchor, b trust.Bundle) (*trust.Trusted, error) {
 	known, err := a.knownTrust(anchor)
 	if err != nil {
 		return nil, err
