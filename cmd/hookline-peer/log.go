@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -128,13 +129,27 @@ func hookText(e guard.Entry) string {
 // few words of an entry that has neither.
 func result(e guard.Entry) string {
 	if e.Decision == "" && e.Outcome == "" || e.Kind == guard.KindTrust || e.Kind == guard.KindEnrolled {
-		text := []rune(strings.TrimPrefix(e.Decision+": "+e.Reason, ": "))
-		return string(text[:min(len(text), 60)])
+		return shortened(strings.TrimPrefix(e.Decision+": "+e.Reason, ": "))
 	}
 	if e.Kind == guard.KindOutcome {
 		return endingText(e) + sentFields(e)
 	}
 	return e.Decision + e.Outcome
+}
+
+var digests = regexp.MustCompile(`\b([0-9a-f]{16})[0-9a-f]{48}\b`)
+
+// maxResult is the width of a result in the table, in characters.
+const maxResult = 120
+
+// shortened leaves of digests what names them, and cuts what is too wide for the
+// table; --output json has all.
+func shortened(s string) string {
+	text := []rune(digests.ReplaceAllString(s, "$1…"))
+	if len(text) > maxResult {
+		text = append(text[:maxResult-1], '…')
+	}
+	return string(text)
 }
 
 // endingText is how a run ended: "succeeded, 2 calls denied".

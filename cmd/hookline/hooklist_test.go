@@ -47,7 +47,7 @@ func TestVersionsTellWhatDoesNotCount(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join("testdata", tc.golden+".txt")
+			path := filepath.Join("testdata", tc.golden+".golden")
 			want, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatalf("%v; it would be\n%s", err, got)

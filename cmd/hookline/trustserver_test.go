@@ -238,11 +238,21 @@ func TestWithoutALoginThePersonIsTold(t *testing.T) {
 
 func TestRevokeAtTheServer(t *testing.T) {
 	s, k := founded(t)
+	routes := s.thief.answer
+	s.thief.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Path, "/api/hooks/misspelt/") {
+			return routes != nil && routes(w, r)
+		}
+		_, _ = w.Write([]byte(`{"items":[]}`))
+		return true
+	}
+	s.want(2, "the server has no hook of this name", "revoke", "hook", "misspelt", "--reason", "x", "--key", s.path("bob.key"))
 	s.want(2, "use --yes", "revoke", "hook", "h", "--reason", "x", "--key", s.path("bob.key"))
 	s.want(0, "revoked hook/h, by bob", "revoke", "hook", "h", "--reason", "x", "--key", s.path("bob.key"), "--yes")
+	s.want(0, "hook/h is revoked already, by bob", "revoke", "hook", "h", "--reason", "y", "--key", s.path("bob.key"), "--yes")
 	s.want(0, "revoked approval/"+s.digest+"/"+string(s.alice.Public().ID), "revoke", "approval", s.digest, s.path("alice.pub"), "--reason", "x", "--key", s.path("bob.key"), "--yes")
 	s.want(0, "answer@4 has the digest "+s.digest, "revoke", "version", "answer@4", "--reason", "x", "--key", s.path("bob.key"), "--yes")
-	if n, pushed := k.t.Revoked().Len(), k.t.RevocationsVersion(); n != 3 || pushed != 4 || k.pushes != 3 {
+	if n, pushed := k.t.Revoked().Len(), k.t.RevocationsVersion(); n != 3 || pushed != 4 || k.pushes != 4 { // what is revoked already is sent again, as it is
 		t.Errorf("%d revoked, version %d, %d pushes", n, pushed, k.pushes)
 	}
 	// The folder learns of it by the next freshen, which puts it under the snapshot.

@@ -134,7 +134,7 @@ func lock(dir string) (*os.File, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
 		return nil, errs.New(errs.CodeStateHeld, "cannot use %s: %s holds it", dir, holder(dir)).
-			WithHint("one hookline-peer run is enough for a folder: stop that one first, or give another --state")
+			WithHint("one process at a time uses a folder: stop hookline-peer run first, or give another --state")
 	}
 	// For people only: the kernel's lock is what counts, on a full disk too.
 	if f.Truncate(0) == nil {

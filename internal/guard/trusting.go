@@ -234,7 +234,11 @@ func (g *Guard) warnOld() {
 	if level == levelStale {
 		e.Code, e.Reason = string(errs.CodeTrustStale), fmt.Sprintf("the trust metadata's %s ended on %s: no hook runs", f.Role, f.Expires.UTC().Format(time.RFC3339))
 	}
-	g.opts.Log.Warn("trust metadata grows old", "role", f.Role, "expires", f.Expires, "share", f.Share)
+	words := "trust metadata grows old"
+	if level == levelStale {
+		words = "trust metadata is too old: no hook runs"
+	}
+	g.opts.Log.Warn(words, "role", f.Role, "expires", f.Expires, "share", f.Share)
 	g.note(e)
 	if err := g.ledger.update(func(s *State) { s.Warned = g.warned }); err != nil {
 		g.opts.Log.Error("cannot note a warning", "error", err)
