@@ -40,7 +40,7 @@ func powers() []power {
 			"stop runs that it asked for, and use up the runs of a version that way", "at most the signed runs; the record has each", "powers",
 		},
 		{
-			"fill a machine's record with refusals, until its oldest lines fall out", "300 at once, then two a second, into some 128 MiB: about a day; the first line that is left has a number", "hooks, where each try is a line",
+			"fill a machine's record with refusals, until its oldest lines fall out", "1,000 of a kind, then one line an hour and sums by code, into some 128 MiB: most of a year; the first line that is left has a number", "hooks, where each try is a line",
 		},
 		{
 			"hide a revocation or a newer policy", "until the timestamp that the machine has runs out, 7 days after `hookline trust freshen` if nothing else was said and 14 at most; then no hook runs", "freeze",

@@ -98,6 +98,25 @@ func (h *trustHolder) Push(ctx context.Context, p auth.Principal, metadata []byt
 	})
 }
 
+// listedFor is how long revocations of versions and approvals stay in the
+// metadata at least: ten days less than those who sign it keep them, for clocks
+// that differ. A version lives for 14 days at most.
+const listedFor = 50 * 24 * time.Hour
+
+// leavesNothingOut refuses newer revocations that leave out what others have
+// revoked: machines that know it remember, but new ones would never hear of it.
+func leavesNothingOut(old, next *trust.Trusted, now time.Time) error {
+	for _, r := range old.Listed().List() {
+		passing := r.Kind == signing.RevokeVersion || r.Kind == signing.RevokeApproval
+		if _, listed := next.Listed().Find(r.Kind, r.Value); listed || passing && now.Sub(r.At) > listedFor {
+			continue
+		}
+		return errs.New(errs.CodeTrustRollback, "cannot take the revocations: they leave out %.100s, which %s revoked", r.ID(), r.By).
+			WithHint("revoke with the command, which keeps what others revoked; if somebody signed this on purpose, take the key out of the policy")
+	}
+	return nil
+}
+
 // change has one change audited, kept on disk and then put in force. A refused
 // person is audited before anything is verified.
 func (h *trustHolder) change(ctx context.Context, p auth.Principal, perm auth.Permission, make func(*trust.Trusted) (*trust.Trusted, error)) (bool, error) {
@@ -113,6 +132,9 @@ func (h *trustHolder) change(ctx context.Context, p auth.Principal, perm auth.Pe
 		return false, err
 	}
 	if err := next.CheckAhead(h.now()); err != nil {
+		return false, err
+	}
+	if err := leavesNothingOut(old, next, h.now()); err != nil {
 		return false, err
 	}
 	grant, err := h.gate.Authorize(ctx, p, perm, "trust/"+rootOf(next.Bundle()), told(old, next))

@@ -151,6 +151,37 @@ func TestRevokersAtOnce(t *testing.T) {
 	}
 }
 
+// A revoker cannot take back what another has revoked, by a newer version that
+// leaves it out: machines that enrol later would not hear of it.
+func TestRevocationsAreNotLeftOut(t *testing.T) {
+	r := newRig(t)
+	copied := filepath.Join(t.TempDir(), "offline")
+	must(t, os.CopyFS(copied, os.DirFS(r.offline)))
+	r.revoke(signing.RevokeHook, "one")
+	r.revoke(signing.RevokeVersion, nobody)
+	other, err := keeper.Open(copied, r.clock.now)
+	must(t, err)
+	var without []byte
+	for _, hook := range []string{"two", "three", "four"} {
+		without, err = other.Revoke(r.keys["alice"], signing.Revocation{Kind: signing.RevokeHook, Value: hook, Reason: "x"})
+		must(t, err)
+	}
+	a := r.send(auth.RoleAuthor, "POST", "/api/revocations", api.NewRevocations{Metadata: without})
+	if p := a.problem(t); p.Code != string(errs.CodeTrustRollback) || !strings.Contains(p.Detail, "leave out") {
+		t.Errorf("%d %+v", a.Status, p)
+	}
+	if got := r.trust.rules().Revoked.Len(); got != 2 {
+		t.Errorf("%d are revoked", got)
+	}
+	// What is old enough to have passed may go.
+	old := r.trust.newest().Trusted
+	gone, err := old.Push(without)
+	must(t, err)
+	if err := leavesNothingOut(old, gone, r.clock.now().Add(listedFor+time.Hour)); !errs.Is(err, errs.CodeTrustRollback) || !strings.Contains(err.Error(), "hook/one") {
+		t.Errorf("a hook's revocation passes: %v", err)
+	}
+}
+
 // TestRevocationOverTheAPI: what was active is closed with its reason, the jobs
 // that are out are ended, and pages, API, metrics and audit log say so.
 func TestRevocationOverTheAPI(t *testing.T) {

@@ -232,7 +232,7 @@ func (c *chain) revocations(b Bundle) error {
 		return refusal(RoleRevocations, err)
 	}
 	c.next.bundle.Revocations = b.Revocations
-	c.next.revoked = c.next.revoked.With(list...)
+	c.next.revoked, c.next.listed = c.next.revoked.With(list...), signing.NewRevocations(list...)
 	c.next.newest = max(c.next.newest, m.Signed.Version)
 	return c.add(RoleRevocations, &m.Signed.Version, m.Signed.Expires, m.Signed.UnrecognizedFields)
 }
@@ -390,6 +390,7 @@ func (t *Trusted) Push(revocations []byte) (*Trusted, error) {
 	}
 	if newer || unnamed {
 		next.bundle.Pushed, next.newest, next.pushedAt = revocations, max(t.newest, m.Signed.Version), at
+		next.listed = signing.NewRevocations(list...)
 	}
 	return &next, nil
 }

@@ -66,7 +66,8 @@ type Trusted struct {
 	policy  *signing.Policy
 	ca      []byte
 	revoked signing.Revocations
-	newest  int64 // the highest version of the revocations' metadata
+	listed  signing.Revocations // by the newest metadata alone
+	newest  int64               // the highest version of the revocations' metadata
 	// pushedAt is when the pushed revocations were signed.
 	pushedAt time.Time
 	tuf      *trustedmetadata.TrustedMetadata
@@ -88,6 +89,10 @@ func (t *Trusted) Policy() *signing.Policy { return t.policy }
 
 // Revoked is everything that was ever seen revoked.
 func (t *Trusted) Revoked() signing.Revocations { return t.revoked }
+
+// Listed is what the newest metadata of the revocations lists itself: less than
+// Revoked, where it leaves out what was seen before.
+func (t *Trusted) Listed() signing.Revocations { return t.listed }
 
 // RevocationsVersion is the highest version of the revocations that was seen.
 func (t *Trusted) RevocationsVersion() int64 { return t.newest }
