@@ -55,6 +55,7 @@ var allowed = []struct {
 	{"internal/httpapi", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/api"}},
 	{"internal/web", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/looks"}},
 	{"internal/looks", nil},
+	{"internal/reviewpage", []string{"signing", "internal/looks"}},
 	{"internal/jobserver", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/jobpb"}},
 	{"internal/guard", []string{"hooks", "signing", "signing/trust", "sandbox", "internal/guardwire"}},
 	{"internal/peer", []string{"hooks", "internal/jobpb", "internal/guardwire", "signing/trust", "internal/enroll"}},

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode"
@@ -12,13 +14,14 @@ import (
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/signing"
+	"hookline/signing/signer"
 
 	"github.com/spf13/cobra"
 )
 
 func newReviewCommand(a *app) *cobra.Command {
 	return group("review", "Read what others submitted, approve by signing",
-		newReviewListCommand(a), newReviewShowCommand(a), newReviewApproveCommand(a),
+		newReviewListCommand(a), newReviewShowCommand(a), newReviewServeCommand(a), newReviewApproveCommand(a),
 		newReviewWordCommand(a, "reject", "Reject a version for good"),
 		newReviewWordCommand(a, "request-changes", "Ask the author for a new version"))
 }
@@ -33,19 +36,33 @@ func newReviewListCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			waiting := []api.Version{}
-			err = newWalker(cl).eachHook(c.Context(), func(v api.Version) error {
-				if v.State == "submitted" || v.State == "changes-requested" {
-					waiting = append(waiting, v)
-				}
-				return nil
-			})
+			waiting, err := waitingForReview(c.Context(), cl, math.MaxInt)
 			if err != nil {
 				return err
 			}
 			return a.show(api.Page[api.Version]{Items: waiting}, func() { a.versions(waiting) })
 		},
 	}
+}
+
+// waitingForReview are the newest versions that nobody has decided about, at
+// most limit.
+func waitingForReview(ctx context.Context, cl *client.Client, limit int) ([]api.Version, error) {
+	waiting := []api.Version{}
+	enough := errors.New("enough")
+	err := newWalker(cl).eachHook(ctx, func(v api.Version) error {
+		if v.State == "submitted" || v.State == "changes-requested" {
+			waiting = append(waiting, v)
+		}
+		if len(waiting) >= limit {
+			return enough
+		}
+		return nil
+	})
+	if errors.Is(err, enough) {
+		err = nil
+	}
+	return waiting, err
 }
 
 func newReviewShowCommand(a *app) *cobra.Command {
@@ -200,15 +217,7 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 	if err != nil {
 		return none, err
 	}
-	// The author's and the earlier signatures, by the same code as the peers.
-	_, standing, err := rules.Examine(f.version.Script, f.version.Statement, f.version.Signatures)
-	if err != nil {
-		return none, err
-	}
-	if err := a.opensNow(f.statement.Predicate); err != nil {
-		return none, err
-	}
-	before, err := a.lastApproved(ctx, cl, rules, f.statement.Predicate.Hook, f.statement.Predicate.Version)
+	standing, before, err := a.examined(ctx, cl, rules, f)
 	if err != nil {
 		return none, err
 	}
@@ -226,17 +235,39 @@ func (a *app) approve(ctx context.Context, cl *client.Client, text string, o app
 	if err != nil {
 		return none, err
 	}
-	if err := mayReview(rules.Policy, key.Public().ID, f); err != nil {
-		return none, err
-	}
-	file, err := key.Sign(f.version.Statement)
+	_, file, err := approval(rules, f, key)
 	if err != nil {
 		return none, err
 	}
-	if _, err := counts(rules, f, file, key.Public().ID); err != nil {
-		return none, err
-	}
 	return cl.Review(ctx, f.digest, api.NewReview{Verdict: "approve", Comment: o.Comment, Signature: file})
+}
+
+// examined holds a version against the rules by the same code as the peers,
+// the author's and the earlier signatures too, and finds what it is compared
+// with.
+func (a *app) examined(ctx context.Context, cl *client.Client, rules signing.Rules, f fetched) (signing.Standing, baseline, error) {
+	_, standing, err := rules.Examine(f.version.Script, f.version.Statement, f.version.Signatures)
+	if err != nil {
+		return standing, baseline{}, err
+	}
+	if err := a.opensNow(f.statement.Predicate); err != nil {
+		return standing, baseline{}, err
+	}
+	before, err := a.lastApproved(ctx, cl, rules, f.statement.Predicate.Hook, f.statement.Predicate.Version)
+	return standing, before, err
+}
+
+// approval signs the very bytes of a version, for whom it counts.
+func approval(rules signing.Rules, f fetched, key *signer.Signer) (person string, file []byte, err error) {
+	id := key.Public().ID
+	if err := mayReview(rules.Policy, id, f); err != nil {
+		return "", nil, err
+	}
+	if file, err = key.Sign(f.version.Statement); err != nil {
+		return "", nil, err
+	}
+	person, err = counts(rules, f, file, id)
+	return person, file, err
 }
 
 // maxAhead is how far an author's clock may be ahead of a reviewer's.
@@ -270,7 +301,7 @@ func (a *app) toApprove(ctx context.Context, f fetched, standing signing.Standin
 	}
 	a.pairs(rows...)
 	if !a.linted(ctx, f) {
-		return errs.New(errs.CodeBadScript, "cannot approve: lint found errors").WithHint("ask the author for a version without them: hookline review request-changes")
+		return lintRefuses()
 	}
 	return nil
 }

@@ -60,13 +60,22 @@ func (a *app) reviewed(ctx context.Context, f fetched) reviewed {
 // no line in a manifest, which is not signed.
 func (a *app) findingLines(manifest, script string, findings []replay.Finding) {
 	for _, x := range findings {
-		place := manifest
-		if x.File != hooks.ManifestName {
-			place = script
-		}
-		if x.Line > 0 {
-			place = fmt.Sprintf("%s:%d:%d", place, x.Line, x.Column)
-		}
-		fmt.Fprintf(a.out, "%s: %s: %s [%s]\n", safe(place), safe(x.Severity), safe(x.Message), safe(x.Code))
+		fmt.Fprintf(a.out, "%s: %s: %s [%s]\n", safe(findingPlace(manifest, script, x)), safe(x.Severity), safe(x.Message), safe(x.Code))
 	}
+}
+
+func findingPlace(manifest, script string, x replay.Finding) string {
+	place := manifest
+	if x.File != hooks.ManifestName {
+		place = script
+	}
+	if x.Line > 0 {
+		place = fmt.Sprintf("%s:%d:%d", place, x.Line, x.Column)
+	}
+	return place
+}
+
+// lintRefuses is why nobody signs what lint calls an error.
+func lintRefuses() error {
+	return errs.New(errs.CodeBadScript, "cannot approve: lint found errors").WithHint("ask the author for a version without them: hookline review request-changes")
 }

@@ -29,33 +29,76 @@ func (a *app) toRead() *app {
 	return &view
 }
 
-// statement prints what a signature covers: what the hook may do first, then
-// its limits, then what it belongs to.
+// part is a part of a statement in the words of a reviewer, for the terminal
+// and for the page of review serve: rows, or a table whose first row is its head.
+type part struct {
+	Title string
+	Rows  []row
+	Table [][]string
+}
+
+// row is one thing that a statement says; one without a name goes on with the
+// one above.
+type row struct {
+	Name, Value string
+	Note        string // what a path opens
+	Path        bool
+}
+
+// statement prints what a signature covers.
 func (a *app) statement(st hooks.Statement, digest string) {
-	p := st.Predicate
-	a.pairs(
-		[2]string{"hook", fmt.Sprintf("%s@%d", p.Hook, p.Version)},
-		[2]string{"digest", digest},
-		[2]string{"author's key", p.Author},
-		[2]string{"deployment", p.Deployment},
-	)
-	a.section("may")
-	a.may(p, identity(p.As))
-	a.section("brings back")
-	rows := [][]string{{"FIELD", "TYPE", "CLASS", "MAX BYTES", "TEXT"}}
-	for _, f := range p.Fields {
-		rows = append(rows, []string{f.Name, string(f.Type), string(f.Class), strconv.FormatInt(f.MaxBytes, 10), redaction(f.Type, f.Raw)})
+	for _, p := range statementParts(st, digest) {
+		a.part(p)
+	}
+}
+
+func (a *app) part(p part) {
+	if p.Title != "" {
+		a.section(safe(p.Title))
+	}
+	rows := p.Table
+	for _, r := range p.Rows {
+		cells := []string{"", r.Value}
+		if r.Name != "" {
+			cells[0] = r.Name + ":"
+		}
+		if r.Path {
+			cells = append(cells, r.Note)
+		}
+		rows = append(rows, cells)
 	}
 	a.table(rows)
-	a.section("at most")
-	a.pairs(
-		[2]string{"results", fmt.Sprintf("%d, %d runs on one peer, %d%% of the peers", p.MaxReports, p.MaxRunsPerPeer, p.MaxPercent)},
-		[2]string{"bytes", fmt.Sprintf("%d in all, %d in one result", p.MaxBytes, p.MaxResultBytes)},
-		[2]string{"run time", (time.Duration(p.MaxRuntimeMS) * time.Millisecond).String()},
-		[2]string{"valid", unix(p.NotBefore) + " until " + unix(p.NotAfter)},
-	)
-	a.section("for")
-	a.pairs(append(matchPairs(p), [2]string{"script", "sha256:" + st.ScriptDigest()})...)
+}
+
+// statementParts are what the hook may do first, then its limits, then what it
+// belongs to.
+func statementParts(st hooks.Statement, digest string) []part {
+	p := st.Predicate
+	parts := []part{{Rows: present(
+		row{Name: "hook", Value: fmt.Sprintf("%s@%d", p.Hook, p.Version)},
+		row{Name: "digest", Value: digest},
+		row{Name: "author's key", Value: p.Author},
+		row{Name: "deployment", Value: p.Deployment},
+	)}}
+	parts = append(parts, mayParts(p, identity(p.As))...)
+	fields := [][]string{{"FIELD", "TYPE", "CLASS", "MAX BYTES", "TEXT"}}
+	for _, f := range p.Fields {
+		fields = append(fields, []string{f.Name, string(f.Type), string(f.Class), strconv.FormatInt(f.MaxBytes, 10), redaction(f.Type, f.Raw)})
+	}
+	return append(parts,
+		part{Title: "brings back", Table: fields},
+		part{Title: "at most", Rows: present(
+			row{Name: "results", Value: fmt.Sprintf("%d, %d runs on one peer, %d%% of the peers", p.MaxReports, p.MaxRunsPerPeer, p.MaxPercent)},
+			row{Name: "bytes", Value: fmt.Sprintf("%d in all, %d in one result", p.MaxBytes, p.MaxResultBytes)},
+			row{Name: "run time", Value: (time.Duration(p.MaxRuntimeMS) * time.Millisecond).String()},
+			row{Name: "valid", Value: unix(p.NotBefore) + " until " + unix(p.NotAfter)},
+		)},
+		part{Title: "for", Rows: present(append(matchRows(p), row{Name: "script", Value: "sha256:" + st.ScriptDigest()})...)})
+}
+
+// present leaves out rows without a value.
+func present(rows ...row) []row {
+	return slices.DeleteFunc(rows, func(r row) bool { return r.Value == "" })
 }
 
 // redaction is what happens to a field's text before it leaves a peer.
@@ -82,49 +125,59 @@ func identity(as hooks.Identity) string {
 	return string(as)
 }
 
-// may prints what a hook may do on the machine: one path a line, since a path
+// mayParts are what a hook may do on the machine: one path a line, since a path
 // may have a comma, and each command with everything that it may be given.
-func (a *app) may(p hooks.Predicate, as string) {
+func mayParts(p hooks.Predicate, as string) []part {
 	c := p.Capabilities
-	rows := [][]string{
-		{"uses:", orNone(strings.Join(signing.CapabilitiesOf(p), ", "))},
-		{"runs as:", as},
-	}
-	rows = append(rows, pathRows("reads files:", c.FSRead)...)
-	rows = append(rows, pathRows("lists folders:", c.FSList)...)
-	rows = append(rows, pathRows("looks at:", c.FSStat)...)
+	may := part{Title: "may", Rows: []row{
+		{Name: "uses", Value: orNone(strings.Join(signing.CapabilitiesOf(p), ", "))},
+		{Name: "runs as", Value: as},
+	}}
+	may.Rows = append(may.Rows, pathRows("reads files", c.FSRead)...)
+	may.Rows = append(may.Rows, pathRows("lists folders", c.FSList)...)
+	may.Rows = append(may.Rows, pathRows("looks at", c.FSStat)...)
 	if len(c.CmdRun) == 0 {
-		rows = append(rows, []string{"runs programs:", "none"})
+		may.Rows = append(may.Rows, row{Name: "runs programs", Value: "none"})
 	}
-	a.table(rows)
+	parts := []part{may}
 	for _, cmd := range c.CmdRun {
-		a.command(cmd, p)
+		parts = append(parts, commandPart(cmd, p))
+	}
+	return parts
+}
+
+// may prints mayParts below what was said already.
+func (a *app) may(p hooks.Predicate, as string) {
+	parts := mayParts(p, as)
+	parts[0].Title = ""
+	for _, p := range parts {
+		a.part(p)
 	}
 }
 
-func (a *app) command(c hooks.Command, p hooks.Predicate) {
-	title := "may run " + safe(c.Name)
+func commandPart(c hooks.Command, p hooks.Predicate) part {
+	out := part{Title: "may run " + c.Name}
 	if p.As == hooks.AsRoot {
-		title += ", AS ROOT"
+		out.Title += ", AS ROOT"
 	}
 	if c.Syslog {
-		title += ", AND READ THE KERNEL'S LOG"
+		out.Title += ", AND READ THE KERNEL'S LOG"
 	}
-	a.section(title)
 	words := []string{shown(c.Program)}
 	for _, arg := range c.Args {
 		words = append(words, shown(arg))
 	}
-	rows := [][]string{{"command line:", strings.Join(words, " ")}}
+	out.Rows = []row{{Name: "command line", Value: strings.Join(words, " ")}}
 	for _, name := range []string{hooks.PlacePackage, hooks.PlacePID} {
 		if slices.Contains(c.Args, name) {
-			rows = append(rows, []string{name + ":", placed(name, p)})
+			out.Rows = append(out.Rows, row{Name: name, Value: placed(name, p)})
 		}
 	}
 	if len(c.Paths) > 0 {
-		rows = append(rows, pathRows(hooks.PlacePath+":", c.Paths)...)
+		out.Rows = append(out.Rows, pathRows(hooks.PlacePath, c.Paths)...)
 	}
-	a.table(append(rows, pathRows("program reads:", c.Reads)...))
+	out.Rows = append(out.Rows, pathRows("program reads", c.Reads)...)
+	return out
 }
 
 // placed says what a placeholder may be. A report that somebody else filed does
@@ -147,14 +200,14 @@ func placed(name string, p hooks.Predicate) string {
 }
 
 // pathRows are the rows of a list of paths, with what a pattern opens.
-func pathRows(label string, paths []string) [][]string {
+func pathRows(name string, paths []string) []row {
 	if len(paths) == 0 {
-		return [][]string{{label, "nothing"}}
+		return []row{{Name: name, Value: "nothing"}}
 	}
-	var rows [][]string
+	var rows []row
 	for _, p := range paths {
-		rows = append(rows, []string{label, shown(p), opens(p)})
-		label = ""
+		rows = append(rows, row{Name: name, Value: shown(p), Note: opens(p), Path: true})
+		name = ""
 	}
 	return rows
 }
@@ -183,13 +236,13 @@ func shown(word string) string {
 	return strconv.Quote(word)
 }
 
-func matchPairs(p hooks.Predicate) [][2]string {
+func matchRows(p hooks.Predicate) []row {
 	if p.Level == hooks.LevelPackage {
-		return [][2]string{{"package", p.Match.Package}, {"from version", p.Match.From}, {"below version", p.Match.Below}}
+		return []row{{Name: "package", Value: p.Match.Package}, {Name: "from version", Value: p.Match.From}, {Name: "below version", Value: p.Match.Below}}
 	}
-	var rows [][2]string
+	var rows []row
 	for _, f := range p.Match.Fingerprints {
-		rows = append(rows, [2]string{"fingerprint", f})
+		rows = append(rows, row{Name: "fingerprint", Value: f})
 	}
 	return rows
 }

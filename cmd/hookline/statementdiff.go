@@ -138,16 +138,21 @@ func fieldsText(fields []hooks.DeclaredField) []string {
 	return out
 }
 
-// scriptChanges prints the changed lines of a script as a unified difference,
-// as little out of sight as in script.
-func (a *app) scriptChanges(was, now []byte) {
+// scriptDiff are the lines of a unified difference, each with its mark: "+",
+// "-", a blank, "@" before a part, and a backslash before a remark.
+func scriptDiff(was, now []byte) []string {
 	const header = 3 // lines: diff, ---, +++
-	number := 0
+	var lines []string
 	for line := range strings.Lines(string(diff.Diff("was", was, "now", now))) {
-		if number++; number <= header {
-			continue
-		}
-		line = strings.TrimRight(line, "\n")
+		lines = append(lines, strings.TrimRight(line, "\n"))
+	}
+	return lines[min(header, len(lines)):]
+}
+
+// scriptChanges prints the changed lines of a script, as little out of sight as
+// in script.
+func (a *app) scriptChanges(was, now []byte) {
+	for _, line := range scriptDiff(was, now) {
 		mark, text := line[:min(1, len(line))], line[min(1, len(line)):]
 		if mark == "@" || mark == `\` {
 			fmt.Fprintln(a.out, safe(line))

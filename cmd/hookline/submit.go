@@ -10,6 +10,7 @@ import (
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/signing"
+	"hookline/signing/trust"
 
 	"github.com/spf13/cobra"
 )
@@ -206,22 +207,29 @@ func numbering(rules signing.Rules) signing.Rules {
 // that sign or verify get them here. policyFile is the flag's value: a policy
 // that the person has in hand, and the deployment's has to be.
 func (a *app) rules(ctx context.Context, c *client.Client, policyFile string) (signing.Rules, error) {
-	t, err := a.trusted(ctx)
+	t, err := a.trustedAs(ctx, c, policyFile)
 	if err != nil {
 		return signing.Rules{}, err
 	}
-	if policyFile != "" {
-		mine, err := readPolicy(policyFile)
-		if err != nil {
-			return signing.Rules{}, err
-		}
-		if got := t.Policy().Digest; got != mine.Digest {
-			return signing.Rules{}, errs.New(errs.CodePolicyDigest, "cannot trust the policy of %s: its digest is %s, that of %s is %s", c.Server(), got, filepath.Base(policyFile), mine.Digest).
-				WithHint("compare them: hookline policy show")
-		}
-	}
 	now := a.now()
 	return t.Rules(t.Floor(now), now), nil
+}
+
+// trustedAs is trusted, whose policy has to be that of the file, if any.
+func (a *app) trustedAs(ctx context.Context, c *client.Client, policyFile string) (*trust.Trusted, error) {
+	t, err := a.trusted(ctx)
+	if err != nil || policyFile == "" {
+		return t, err
+	}
+	mine, err := readPolicy(policyFile)
+	if err != nil {
+		return nil, err
+	}
+	if got := t.Policy().Digest; got != mine.Digest {
+		return nil, errs.New(errs.CodePolicyDigest, "cannot trust the policy of %s: its digest is %s, that of %s is %s", c.Server(), got, filepath.Base(policyFile), mine.Digest).
+			WithHint("compare them: hookline policy show")
+	}
+	return t, nil
 }
 
 // latestNumber is 0 where the hook has no version yet.

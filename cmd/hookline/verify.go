@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -111,6 +112,11 @@ func (a *app) verifyRules(ctx context.Context, policyFile string) (signing.Rules
 		return signing.Rules{}, nil, err
 	}
 	floor := t.Floor(now)
+	return t.Rules(floor, now), []signing.Step{freshness(t, floor, now)}, nil
+}
+
+// freshness is the first check of a peer.
+func freshness(t *trust.Trusted, floor, now time.Time) signing.Step {
 	fresh := signing.Step{Name: checkFresh, Verdict: signing.VerdictPassed, Detail: "until " + clock(t.Freshness(now).Expires)}
 	if err := t.CheckFresh(floor, now); err != nil {
 		fresh = refused(checkFresh, errs.CodeOf(err), err.Error())
@@ -118,7 +124,7 @@ func (a *app) verifyRules(ctx context.Context, policyFile string) (signing.Rules
 			fresh.Hint = e.Hint
 		}
 	}
-	return t.Rules(floor, now), []signing.Step{fresh}, nil
+	return fresh
 }
 
 // trustedOffline is trusted, and where the server cannot be asked the newest
