@@ -64,7 +64,10 @@ func endingOfFailure(code errs.Code) Ending {
 		return EndingKilled
 	case errs.CodeSandboxUnconfined: // no Lua ran
 		return EndingRefused
-	case errs.CodeRunCancelled, errs.CodeNotOptedIn: // by the server; by an owner who said no meanwhile
+	case errs.CodeRunCancelled, errs.CodeNotOptedIn, // by the server; by an owner who said no meanwhile
+		// By people, who took back what it stood on while it ran.
+		errs.CodeRevoked, errs.CodeKeyWindow, errs.CodeThresholdNotMet, errs.CodeSignerUnknown, errs.CodeSignerRole,
+		errs.CodeCapabilityForbidden, errs.CodeLifetimeTooLong:
 		return EndingCancelled
 	}
 	return EndingFailed

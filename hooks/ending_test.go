@@ -17,10 +17,13 @@ var failures = map[hooks.Ending][]errs.Code{
 		errs.CodeLimitTime, errs.CodeLimitMemory, errs.CodeLimitCalls, errs.CodeLimitResult, errs.CodeLimitRead,
 		errs.CodeLimitOutput, errs.CodeResultTooBig,
 	},
-	hooks.EndingDenied:    {errs.CodeDenied},
-	hooks.EndingKilled:    {errs.CodeSandboxCrash, errs.CodeSandboxKilled},
-	hooks.EndingRefused:   {errs.CodeSandboxUnconfined},
-	hooks.EndingCancelled: {errs.CodeRunCancelled, errs.CodeNotOptedIn},
+	hooks.EndingDenied:  {errs.CodeDenied},
+	hooks.EndingKilled:  {errs.CodeSandboxCrash, errs.CodeSandboxKilled},
+	hooks.EndingRefused: {errs.CodeSandboxUnconfined},
+	hooks.EndingCancelled: {
+		errs.CodeRunCancelled, errs.CodeNotOptedIn, errs.CodeRevoked, errs.CodeKeyWindow, errs.CodeThresholdNotMet,
+		errs.CodeSignerUnknown, errs.CodeSignerRole, errs.CodeCapabilityForbidden, errs.CodeLifetimeTooLong,
+	},
 	hooks.EndingFailed: {
 		// What the hook brought could not be kept.
 		errs.CodeStorageFull, errs.CodeTooLarge,
@@ -29,15 +32,16 @@ var failures = map[hooks.Ending][]errs.Code{
 		errs.CodeNotFound, errs.CodeConflict, errs.CodeUnauthenticated, errs.CodeForbidden, errs.CodeBadManifest, errs.CodeBadReport,
 		errs.CodeStatementMalformed, errs.CodeStatementUnknown, errs.CodeStatementLimit, errs.CodeVersionTaken,
 		errs.CodeTransitionNotAllowed, errs.CodeBoundExceeded, errs.CodePolicyInvalid, errs.CodePolicyDigest, errs.CodeKeyInvalid,
-		errs.CodeSignatureMalformed, errs.CodeSignatureInvalid, errs.CodeSignerUnknown, errs.CodeSignerRole, errs.CodeAuthorMissing,
-		errs.CodeThresholdNotMet, errs.CodeScriptDigest, errs.CodeWrongDeployment, errs.CodeNotYetValid, errs.CodeExpired,
-		errs.CodeLifetimeTooLong, errs.CodeCapabilityForbidden, errs.CodeWaitsForOwner, errs.CodeOriginalUnknown, errs.CodeNoMatch,
+		errs.CodeSignatureMalformed, errs.CodeSignatureInvalid, errs.CodeAuthorMissing, errs.CodeScriptDigest, errs.CodeWrongDeployment, errs.CodeNotYetValid, errs.CodeExpired,
+		errs.CodeWaitsForOwner, errs.CodeOriginalUnknown, errs.CodeNoMatch,
 		errs.CodeNotInRollout, errs.CodeRunLimit, errs.CodeVersionRollback, errs.CodeOwnerCeiling, errs.CodeWorkloadUnknown,
 		errs.CodeJobDeadline, errs.CodeEnrollRefused, errs.CodeEnrollLine, errs.CodeServerIdentity, errs.CodeNotEnrolled,
 		errs.CodeOwnerDenied, errs.CodeGuardNotRunning, errs.CodeStateHeld, errs.CodeRecordDamaged, errs.CodeProtocolUnsupported,
 		errs.CodePeerNotConnected, errs.CodeTimedOut, errs.CodeLostLease, errs.CodeHookNotActive, errs.CodeQuantityReached,
 		errs.CodeDeadlineReached, errs.CodeBytesReached, errs.CodeErrorRate, errs.CodeAlreadyAsked, errs.CodePeerBusy,
 		errs.CodeLeasesOut, errs.CodeJobDecided, errs.CodePeerOptOut,
+		errs.CodeTrustRoot, errs.CodeTrustInvalid, errs.CodeTrustSigned, errs.CodeTrustRollback, errs.CodeTrustMixed, errs.CodeTrustWeak,
+		errs.CodeTrustMissing, errs.CodeTrustStale,
 	},
 }
 
