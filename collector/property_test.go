@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
 	if !asked {
-		_ = flag.Set("rapid.checks", "40")
+		_ = flag.Set("rapid.checks", "20")
 	}
 	os.Exit(m.Run())
 }

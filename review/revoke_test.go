@@ -69,6 +69,7 @@ func TestEnforce(t *testing.T) {
 	}
 	open := []string{"submitted", "changes-requested", "approved", "active", "paused", "disabled"}
 	running := []string{"approved", "active", "paused"}
+	whole := []string{"nothing", "the version", "a reviewer's key"} // seen at each stage
 	for name, c := range map[string]struct {
 		do     func(w *world, l review.Life)
 		closes []string
@@ -92,6 +93,9 @@ func TestEnforce(t *testing.T) {
 		"a key out of its time": {func(w *world, _ review.Life) { w.change(ended("bob", w.now)) }, nil, ""},
 	} {
 		for stage, make := range stages {
+			if !slices.Contains(whole, name) && !slices.Contains([]string{"submitted", "active", "rejected"}, stage) {
+				continue // the stages that differ
+			}
 			t.Run(name+"/"+stage, func(t *testing.T) {
 				w := newWorld(t, nil)
 				l := make(w)

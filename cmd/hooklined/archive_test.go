@@ -83,7 +83,7 @@ func hooklined(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
 func TestKilledImport(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "hookline.db")
-		killedImport(t, path, 12_000, 2<<20, func() int64 { return sizeOf(path) + sizeOf(path+"-wal") })
+		killedImport(t, path, 6_000, 1<<20, func() int64 { return sizeOf(path) + sizeOf(path+"-wal") })
 	})
 	t.Run("mongo", func(t *testing.T) {
 		address := wiretest.Address(t)

@@ -64,7 +64,7 @@ func schedules(t *testing.T) (seed, from, upTo uint64) {
 		noError(t, err)
 		return n
 	}
-	seed, upTo = number("HOOKLINE_SEED", uint64(time.Now().UnixNano())), 30
+	seed, upTo = number("HOOKLINE_SEED", uint64(time.Now().UnixNano())), 15
 	if rounds := number("HOOKLINE_SOAK_ROUNDS", 0); rounds > 0 {
 		upTo = 20 * rounds
 	}
