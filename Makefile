@@ -49,7 +49,8 @@ check: ## everything that CI runs: tools, drift, build, lint, tests, short fuzzi
 	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=1000
 
 test: build tools ## all tests, with the race detector, in random order
-	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb \
+	@.bin/cosign version 2>&1 | sed -n 's/^GitVersion: */cosign of the round trips: /p'
+	HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb \
 		go test -race -shuffle=on -count=1 -timeout=15m -json ./... | go run ./internal/tools/testsum
 
 hostile: ## every hostile snippet and system call, as root and as an ordinary user, with each layer of the sandbox missing in turn
