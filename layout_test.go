@@ -63,6 +63,8 @@ var allowed = []struct {
 	{"internal/client", []string{"internal/api"}},
 	{"internal/cli", nil},
 	{"internal/wiretest", nil},
+	{"internal/waitfor", nil},
+	{"internal/sshtest", []string{"internal/waitfor"}},
 }
 
 // never lists what a binary must not reach, by any path.
@@ -78,6 +80,8 @@ var only = map[string][]string{
 	"hookline/sandbox/broker":    {"hookline/cmd/hookline-sandbox"},
 	"hookline/sandbox/worker":    {"hookline/cmd/hookline-sandbox"},
 	"hookline/internal/wiretest": nil, // tests only
+	"hookline/internal/waitfor":  nil, // tests only
+	"hookline/internal/sshtest":  nil, // tests only
 }
 
 func TestImportRules(t *testing.T) {

@@ -199,6 +199,17 @@ func (c *Collector) repairLeases(ctx context.Context, grace time.Duration) (err 
 			c.inDoubt.add(doubtful...)
 		}
 	}()
+	return c.eachLease(ctx, func(l Lease) error {
+		if grace > 0 && c.now().Sub(l.TakenAt) < grace && !slices.Contains(doubtful, l.ID) {
+			return nil
+		}
+		return c.repairLease(ctx, l)
+	})
+}
+
+// eachLease does something with every lease that is out, page by page, until
+// it fails.
+func (c *Collector) eachLease(ctx context.Context, do func(Lease) error) error {
 	after := ""
 	for {
 		list, err := c.Repairs.Leases(ctx, after, pageSize)
@@ -206,10 +217,7 @@ func (c *Collector) repairLeases(ctx context.Context, grace time.Duration) (err 
 			return err
 		}
 		for _, l := range list {
-			if grace > 0 && c.now().Sub(l.TakenAt) < grace && !slices.Contains(doubtful, l.ID) {
-				continue
-			}
-			if err := c.repairLease(ctx, l); err != nil {
+			if err := do(l); err != nil {
 				return err
 			}
 		}

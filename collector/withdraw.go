@@ -14,25 +14,12 @@ import (
 func (c *Collector) Withdraw(ctx context.Context, version, why string) error {
 	why = clean(why, maxReasonBytes)
 	c.closed.add(version, why)
-	after := ""
-	for {
-		list, err := c.Repairs.Leases(ctx, after, pageSize)
-		if err != nil {
-			return err
-		}
-		for _, l := range list {
-			if l.Version != version {
-				continue
-			}
-			if err := c.withdraw(ctx, l.ID, why); err != nil {
-				return err
-			}
-		}
-		if len(list) < pageSize {
+	return c.eachLease(ctx, func(l Lease) error {
+		if l.Version != version {
 			return nil
 		}
-		after = list[len(list)-1].ID
-	}
+		return c.withdraw(ctx, l.ID, why)
+	})
 }
 
 // withdraw ends one job. A lease whose job is not stored yet is left to its

@@ -11,12 +11,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh/agent"
 
 	"hookline/hooks"
 	"hookline/internal/api"
+	"hookline/internal/sshtest"
 	"hookline/signing"
 )
 
@@ -215,37 +215,20 @@ func must[V any](v V, err error) V {
 // where that is not installed, and gives its socket to the stage.
 func (s *stage) sshAgent() {
 	s.t.Helper()
-	dir, err := os.MkdirTemp("", "agent") // a socket's path is short
-	s.must(err)
-	socket := filepath.Join(dir, "s")
-	s.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := sshtest.Socket(s.t)
 	s.env["SSH_AUTH_SOCK"] = socket
-	binary, err := exec.LookPath("ssh-agent")
-	if err != nil {
-		s.t.Log("ssh-agent is not installed: golang.org/x/crypto's agent serves")
-		l, err := net.Listen("unix", socket)
-		s.must(err)
-		s.t.Cleanup(func() { _ = l.Close() })
-		ring := agent.NewKeyring()
-		go func() {
-			for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
-				go func() { _ = agent.ServeAgent(ring, conn) }()
-			}
-		}()
+	if sshtest.Agent(s.t, socket) {
 		return
 	}
-	cmd := exec.Command(binary, "-D", "-a", socket)
-	s.must(cmd.Start())
-	s.t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
-	s.t.Log("OpenSSH's ssh-agent serves")
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("unix", socket); err == nil {
-			s.must(conn.Close())
-			return
-		} else if time.Now().After(deadline) {
-			s.t.Fatal("ssh-agent does not listen: ", err)
+	l, err := net.Listen("unix", socket)
+	s.must(err)
+	s.t.Cleanup(func() { _ = l.Close() })
+	ring := agent.NewKeyring()
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go func() { _ = agent.ServeAgent(ring, conn) }()
 		}
-	}
+	}()
 }
 
 // addToAgent makes a key with ssh-keygen and gives it to the agent.

@@ -17,6 +17,7 @@ import (
 
 	"hookline/hooks"
 	"hookline/internal/api"
+	"hookline/internal/waitfor"
 	"hookline/signing"
 )
 
@@ -64,11 +65,10 @@ func serving(t *testing.T, env map[string]string, args ...string) *reviewer {
 		}
 	})
 	link := regexp.MustCompile(`http://127\.0\.0\.1:\d+/open/\S+`)
-	for deadline := time.Now().Add(20 * time.Second); r.link == ""; time.Sleep(5 * time.Millisecond) {
-		if r.link = link.FindString(r.out.String()); r.link == "" && time.Now().After(deadline) {
-			t.Fatalf("no link: %s", r.out)
-		}
-	}
+	waitfor.True(t, 20*time.Second, "review serve prints its link", func() bool {
+		r.link = link.FindString(r.out.String())
+		return r.link != ""
+	})
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
+	"hookline/internal/waitfor"
 	"hookline/sandbox"
 	"hookline/signing"
 	"hookline/signing/signer"
@@ -367,11 +368,7 @@ func wantCode(t testing.TB, err error, code errs.Code) {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
+	waitfor.True(t, 10*time.Second, what, holds)
 }
 
 var _ io.Closer = (*Guard)(nil)

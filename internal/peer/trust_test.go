@@ -14,6 +14,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/guardwire"
 	"hookline/internal/jobpb"
+	"hookline/internal/waitfor"
 	"hookline/signing/trust"
 )
 
@@ -87,11 +88,7 @@ func TestSignedCAs(t *testing.T) {
 	kept := filepath.Join(r.dir, signedCAFile)
 	await := func(what string, holds func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("never: %s", what)
-			}
-		}
+		waitfor.True(t, patience, what, holds)
 	}
 	holds := func(want []byte) func() bool {
 		return func() bool { b, err := os.ReadFile(kept); return err == nil && string(b) == string(want) }

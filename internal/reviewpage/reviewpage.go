@@ -11,12 +11,8 @@ package reviewpage
 import (
 	"context"
 	"embed"
-	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -152,7 +148,7 @@ type Page struct {
 
 // New makes the page and its one-time link.
 func New(parts Parts) (*Page, error) {
-	pages, err := parsePages()
+	pages, err := looks.Pages(files, functions())
 	if err != nil {
 		return nil, err
 	}
@@ -165,31 +161,12 @@ func New(parts Parts) (*Page, error) {
 // Link is the address that opens the page, once.
 func (p *Page) Link() string { return "http://" + p.Addr + openPath + p.link }
 
-func parsePages() (map[string]*template.Template, error) {
-	functions := template.FuncMap{
+func functions() template.FuncMap {
+	return template.FuncMap{
 		"text": text, "loud": loud, "sentence": looks.Sentence,
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	}
-	layout, err := template.New("").Funcs(functions).ParseFS(files, "templates/layout.html")
-	if err != nil {
-		return nil, fmt.Errorf("layout: %w", err)
-	}
-	names, err := fs.Glob(files, "templates/*.html")
-	if err != nil {
-		return nil, err
-	}
-	pages := map[string]*template.Template{}
-	for _, name := range names {
-		page, err := layout.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if pages[strings.TrimSuffix(path.Base(name), ".html")], err = page.ParseFS(files, name); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return pages, nil
 }
 
 func (p *Page) handler() http.Handler {

@@ -19,6 +19,7 @@ import (
 	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/internal/waitfor"
 	"hookline/signing"
 	"hookline/signing/trust"
 	"hookline/signing/trust/keeper"
@@ -345,11 +346,7 @@ func (r *rig) version(digest string) (v api.Version) {
 
 func (r *rig) until(what string, done func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("waited too long until %s\n%s", what, r.log)
-		}
-	}
+	waitfor.True(r.t, 20*time.Second, what, done)
 }
 
 func openTrust(t *testing.T, file string) *trust.Trusted {

@@ -53,7 +53,7 @@ func (s *site) signedIn(perm auth.Permission, page handler) http.HandlerFunc {
 // render writes a page only when all of it could be made.
 func (s *site) render(w http.ResponseWriter, status int, page string, data any) error {
 	var out bytes.Buffer
-	if err := s.pages["templates/"+page+".html"].ExecuteTemplate(&out, "layout", data); err != nil {
+	if err := s.pages[page].ExecuteTemplate(&out, "layout", data); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

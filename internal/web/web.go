@@ -11,9 +11,7 @@ package web
 import (
 	"context"
 	"embed"
-	"fmt"
 	"html/template"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"time"
@@ -69,37 +67,12 @@ type site struct {
 
 // New returns the handler of all pages.
 func New(parts Parts) (http.Handler, error) {
-	pages, err := parsePages()
+	pages, err := looks.Pages(files, functions())
 	if err != nil {
 		return nil, err
 	}
 	s := &site{Parts: parts, pages: pages, sheet: looks.NewSheet()}
 	return s.router(), nil
-}
-
-func parsePages() (map[string]*template.Template, error) {
-	base, err := template.New("").Funcs(functions()).ParseFS(files, "templates/layout.html")
-	if err != nil {
-		return nil, fmt.Errorf("layout: %w", err)
-	}
-	names, err := fs.Glob(files, "templates/*.html")
-	if err != nil {
-		return nil, err
-	}
-	pages := map[string]*template.Template{}
-	for _, name := range names {
-		if name == "templates/layout.html" {
-			continue
-		}
-		page, err := base.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if pages[name], err = page.ParseFS(files, name); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return pages, nil
 }
 
 func (s *site) router() http.Handler {

@@ -1,7 +1,6 @@
 package signer_test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -16,12 +15,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
 	"hookline/internal/errs"
+	"hookline/internal/sshtest"
 	"hookline/signing"
 	"hookline/signing/signer"
 )
@@ -54,31 +53,9 @@ func served(t *testing.T, a agent.Agent) signer.Agent {
 // realAgent is OpenSSH's own agent, nil where it is not installed.
 func realAgent(t *testing.T) *signer.Agent {
 	t.Helper()
-	binary, err := exec.LookPath("ssh-agent")
-	if err != nil {
-		t.Log("ssh-agent is not installed: the agent of golang.org/x/crypto alone is tested")
+	socket := sshtest.Socket(t)
+	if !sshtest.Agent(t, socket) {
 		return nil
-	}
-	dir, err := os.MkdirTemp("", "agent")
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket := filepath.Join(dir, "s")
-	cmd := exec.Command(binary, "-D", "-a", socket)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _, _ = cmd.Process.Kill(), cmd.Wait(), os.RemoveAll(dir) })
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("unix", socket); err == nil {
-			_ = conn.Close()
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatal("ssh-agent does not listen: ", err)
-		}
-	}
-	if out, err := exec.Command("ssh", "-V").CombinedOutput(); err == nil {
-		t.Logf("the agent is OpenSSH's: %s", bytes.TrimSpace(out))
 	}
 	return &signer.Agent{Socket: socket}
 }
