@@ -27,8 +27,10 @@ type Result struct {
 	Version   string
 	PeerID    string
 	ProblemID string
-	Fields    []byte // canonical JSON of the new fields
-	Bytes     int64  // len(Fields)
+	Level     hooks.Level // of the hook
+	Package   string      // that the original report names, at most 128 bytes; "" where it names none
+	Fields    []byte      // canonical JSON of the new fields
+	Bytes     int64       // len(Fields)
 	CreatedAt time.Time
 }
 
@@ -114,14 +116,57 @@ type Activations interface {
 	ChangeState(ctx context.Context, version string, from, to hooks.State, reason string, now time.Time) (ok bool, err error)
 }
 
-// ResultFilter narrows a list of results, newest first; zero members do not narrow.
+// ResultFilter narrows a list of results, newest first; zero members do not
+// narrow. A result's time is the one that its id, a UUIDv7, says.
 type ResultFilter struct {
 	JobID     string
 	Hook      string
 	Version   string
 	ProblemID string
-	After     string
-	Limit     int // 1..200
+	PeerID    string
+	Level     hooks.Level
+	Package   string
+	From      time.Time // no older ones
+	Until     time.Time // older ones only
+	Oldest    bool      // the oldest first
+	After     string    // keyset: results behind this id in the list
+	Limit     int       // 1..200
+}
+
+// ProblemSort is an order of problems, descending, ties by id.
+type ProblemSort string
+
+// The orders of problems.
+const (
+	ByLastSeen  ProblemSort = "last-seen" // the default
+	ByFirstSeen ProblemSort = "first-seen"
+	ByReports   ProblemSort = "reports"
+)
+
+// ProblemFilter narrows and orders a list of problems; zero members do not narrow.
+type ProblemFilter struct {
+	Package string
+	Sort    ProblemSort // "" is ByLastSeen
+	Least   bool        // ascending
+	After   string      // keyset, see ProblemCursor
+	Limit   int         // 1..200
+}
+
+// ProblemCount is a problem with its reports in a span of time.
+type ProblemCount struct {
+	Problem Problem
+	Reports int64
+}
+
+// Counts are what charts are made of. Each is bounded: where there is more than
+// it may look at, it looks at the newest and says so.
+type Counts interface {
+	// CountJobs counts the jobs of each span between two of the times, which rise: len(times)-1 counts, none of which
+	// goes beyond most. From, Until, Oldest, After and Limit of f are not used.
+	CountJobs(ctx context.Context, f jobs.Filter, times []time.Time, most int64) ([]int64, error)
+	// BusyProblems are the problems with most reports among the newest `sample` ones in [from, until), the busiest
+	// first, ties by id, at most limit; looked is how many reports were looked at.
+	BusyProblems(ctx context.Context, from, until time.Time, sample int64, limit int) (list []ProblemCount, looked int64, err error)
 }
 
 // Queries are the reads.
@@ -130,7 +175,7 @@ type Queries interface {
 	Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) // newest first; reports without their fields
 	Activation(ctx context.Context, version string) (hooks.Activation, error)
 	Problem(ctx context.Context, id string) (Problem, error)
-	Problems(ctx context.Context, after string, limit int) ([]Problem, error) // newest last_seen first; after = "<last_seen ms>/<id>"
+	Problems(ctx context.Context, f ProblemFilter) ([]Problem, error)
 }
 
 // Repairs is what Recover and the sweeper need.

@@ -30,6 +30,17 @@ func EncodeReport(r hooks.Report) ([]byte, error) {
 	return report, nil
 }
 
+// maxShort is the most bytes of a field that lists carry.
+const maxShort = 128
+
+// inShort is the start of a field, as lists carry it.
+func inShort(s string) string {
+	if len(s) <= maxShort {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShort], "")
+}
+
 // ErrReportTaken refuses a report under an id that belongs to anything else.
 func ErrReportTaken(id string) error {
 	return errs.New(errs.CodeConflict, "cannot store report: the id %s is taken", id).WithHint("file it under a new id")
@@ -43,15 +54,26 @@ func ProblemOf(j jobs.Job) Problem {
 	}
 }
 
-// ProblemCursor takes the cursor of Queries.Problems apart: when the last
-// problem of the page before was seen last, in milliseconds since 1970, and
-// its id. It is not for "", the first page. errs.CodeBadInput.
-func ProblemCursor(after string) (seen int64, id string, err error) {
-	ms, id, ok := strings.Cut(after, "/")
-	seen, err = strconv.ParseInt(ms, 10, 64)
+// Cursor is where the list goes on behind p.
+func (f ProblemFilter) Cursor(p Problem) string {
+	switch f.Sort {
+	case ByReports:
+		return strconv.FormatInt(p.Reports, 10) + "/" + p.ID
+	case ByFirstSeen:
+		return strconv.FormatInt(p.FirstSeen.UnixMilli(), 10) + "/" + p.ID
+	}
+	return strconv.FormatInt(p.LastSeen.UnixMilli(), 10) + "/" + p.ID
+}
+
+// ProblemCursor takes a cursor apart: the value that the list is sorted by (a
+// number, or milliseconds since 1970) and the id. It is not for "", the first
+// page. errs.CodeBadInput.
+func ProblemCursor(after string) (value int64, id string, err error) {
+	number, id, ok := strings.Cut(after, "/")
+	value, err = strconv.ParseInt(number, 10, 64)
 	if !ok || err != nil {
 		return 0, "", errs.New(errs.CodeBadInput, "cannot list problems from %q", after).At("after").
-			WithHint("use the cursor of the page before, <milliseconds>/<id>")
+			WithHint("use the cursor of the page before, <number>/<id>")
 	}
-	return seen, id, nil
+	return value, id, nil
 }

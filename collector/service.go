@@ -134,6 +134,7 @@ func (c *Collector) FileReport(ctx context.Context, peerID, id string, report ho
 	j = jobs.Job{
 		ID: id, PeerID: peerID, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer",
 		CreatedAt: now, CompletedAt: now, Fingerprint: fp, ProblemID: hooks.ProblemID(fp), Report: report,
+		PackageVersion: inShort(report[hooks.FieldPackageVersion]), Release: inShort(report[hooks.FieldRelease]),
 	}
 	created, err = c.Jobs.AddReport(ctx, j, ProblemOf(j))
 	if err != nil {

@@ -282,7 +282,7 @@ func (u *Upload) judge(original jobs.Job) (jobs.Decision, *Result) {
 	}
 	return jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeReceived}, &Result{
 		ID: u.job.ID, JobID: original.ID, Hook: u.job.Hook, Version: u.job.Version, PeerID: u.job.PeerID,
-		ProblemID: original.ProblemID, Fields: u.buf, Bytes: int64(len(u.buf)), CreatedAt: u.c.now(),
+		ProblemID: original.ProblemID, Level: u.pred.Level, Package: inShort(original.Report[hooks.FieldPackage]), Fields: u.buf, Bytes: int64(len(u.buf)), CreatedAt: u.c.now(),
 	}
 }
 

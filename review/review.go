@@ -5,6 +5,7 @@ package review
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"hookline/hooks"
@@ -71,6 +72,40 @@ type Versions interface {
 	Hooks(ctx context.Context, after string, limit int) ([]Life, error)
 	// VersionsOf lists a hook's versions, newest first, at most limit, below number (0: from the newest).
 	VersionsOf(ctx context.Context, hook string, below int64, limit int) ([]Life, error)
+	// Waiting lists versions in state submitted, the oldest first, behind the cursor (see Cursor), at most limit.
+	Waiting(ctx context.Context, after string, limit int) ([]Life, error)
+	// Comments lists what people wrote about a version, the oldest first; there are at most MaxComments.
+	Comments(ctx context.Context, digest string) ([]Comment, error)
+}
+
+// Cursor is where Waiting goes on behind v: "<submitted, in ms>/<digest>".
+func (v Version) Cursor() string {
+	return strconv.FormatInt(v.SubmittedAt.UnixMilli(), 10) + "/" + v.Digest
+}
+
+// Part is what a comment is about.
+type Part string
+
+// The parts of a version.
+const (
+	PartWhole    Part = ""
+	PartScript   Part = "script"
+	PartManifest Part = "manifest"
+)
+
+// Comment is what somebody wrote about a version, or about one line of it.
+// Those with a parent answer it; one without starts a thread.
+type Comment struct {
+	ID         string // UUIDv7
+	Version    string // digest
+	Part       Part
+	Line       int64  // from 1; 0 is none
+	Parent     string // id of the thread's first comment; "" starts a thread
+	User       string
+	Text       string // Markdown, at most MaxCommentBytes of UTF-8
+	At         time.Time
+	ResolvedBy string // of a thread's first comment: who settled it; "" is open
+	ResolvedAt time.Time
 }
 
 // Changes is what Service needs to write; every method is atomic and writes
@@ -83,14 +118,20 @@ type Changes interface {
 	// errs.CodeTooLarge where it has MaxReviews already, or is too large for the store with one more.
 	AddReview(ctx context.Context, r Review, from, to hooks.State, g auth.Grant) error
 	// Activate creates the activation, or updates state, quantity, deadline and rollout of the one in state from
-	// (from approved: there is none yet). Any other active activation of the same hook becomes superseded in the
+	// (from approved: there is none yet; from active: it stays active with new bounds). Any other active activation of the same hook becomes superseded in the
 	// same commit. errs.CodeConflict where the state is not from.
 	Activate(ctx context.Context, a hooks.Activation, from hooks.State, g auth.Grant) error
-	// Disable moves an activation from → disabled with a reason.
-	Disable(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error
+	// Stop moves an activation from → to, disabled or paused, with a reason. errs.CodeConflict where the state is not from.
+	Stop(ctx context.Context, digest string, from, to hooks.State, reason string, at time.Time, g auth.Grant) error
 	// Revoke closes a version for ever: its activation, which keeps the reason, where from is the state of one, else
 	// the version itself. errs.CodeConflict where the state is not from.
 	Revoke(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error
+	// AddComment stores a comment. errs.CodeNotFound: no such version, or no thread that the parent starts;
+	// errs.CodeTooLarge: the version has MaxComments.
+	AddComment(ctx context.Context, c Comment, g auth.Grant) error
+	// ResolveThread says that a thread is settled, or open again where by is "". errs.CodeNotFound: no such thread of
+	// this version.
+	ResolveThread(ctx context.Context, digest, id, by string, at time.Time, g auth.Grant) error
 }
 
 // Activated reports whether a state is that of an activation: a version that

@@ -23,6 +23,7 @@ const (
 	MaxCommentBytes = 4000
 	MaxReasonBytes  = 500
 	MaxReviews      = 200 // of one version
+	MaxComments     = 500 // of one version
 )
 
 // Service is what people do to hook versions. The signatures decide under the
@@ -140,7 +141,7 @@ func (s *Service) Disable(ctx context.Context, p auth.Principal, digest, reason 
 	if _, err := next(life.State(), hooks.EventDisable); err != nil {
 		return Life{}, err
 	}
-	if err := s.Changes.Disable(ctx, digest, life.State(), reason, s.now(), grant); err != nil {
+	if err := s.Changes.Stop(ctx, digest, life.State(), hooks.StateDisabled, reason, s.now(), grant); err != nil {
 		return Life{}, err
 	}
 	return s.Versions.Life(ctx, digest)

@@ -25,6 +25,7 @@ type Store interface {
 	collector.Activations
 	collector.Jobs
 	collector.Queries
+	collector.Counts
 	collector.Repairs
 	collector.Peers
 	Results
@@ -41,5 +42,14 @@ type Results interface {
 type Process interface {
 	// Ready says whether the store takes writes and answers reads; the error says what is wrong.
 	Ready(ctx context.Context) error
+	Facts(ctx context.Context) (Facts, error)
 	Close() error
+}
+
+// Facts are what operators want to know of a store.
+type Facts struct {
+	Kind    string // "sqlite" or "mongodb"
+	Address string // path or address, without user and password
+	Schema  string // version of the schema
+	Server  string // version of the database
 }

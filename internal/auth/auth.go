@@ -53,6 +53,21 @@ type User struct {
 	Name      string // [a-z0-9][a-z0-9._-]{0,63}
 	Roles     []Role
 	CreatedAt time.Time
+
+	Password     string    // argon2id in PHC form; "" is none: sign-in by link only
+	Off          bool      // may not sign in, and no token of theirs opens anything
+	Failures     int64     // tries to sign in since the last that succeeded, see Accounts.TrySignIn
+	LastFailure  time.Time // of those
+	LastSignIn   time.Time
+	SessionsFrom time.Time // browser sessions from before it are over
+}
+
+// UserChange changes an account; nil members stay as they are.
+type UserChange struct {
+	Roles        []Role
+	Password     *string
+	Off          *bool
+	SessionsFrom *time.Time
 }
 
 // TokenKind tells what a secret opens.
@@ -62,7 +77,7 @@ type TokenKind string
 const (
 	TokenAPI     TokenKind = "api"     // bearer token of the REST API
 	TokenLogin   TokenKind = "login"   // one-time link, turned into a session once
-	TokenSession TokenKind = "session" // browser cookie, read-only
+	TokenSession TokenKind = "session" // a browser's cookie; see Session
 )
 
 // Token is a stored secret: only its SHA-256 is kept.
@@ -120,19 +135,61 @@ type Accounts interface {
 	// exists: Bootstrap stores the first token before the first user.
 	AddUser(ctx context.Context, u User, g Grant) error // errs.CodeConflict: exists
 	AddToken(ctx context.Context, t Token, g Grant) error
-	User(ctx context.Context, name string) (User, error)                // errs.CodeNotFound
-	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)      // errs.CodeNotFound
-	SpendToken(ctx context.Context, id string, replacement Token) error // one-time: delete id, add replacement, atomically; errs.CodeNotFound
+	User(ctx context.Context, name string) (User, error)           // errs.CodeNotFound
+	TokenByHash(ctx context.Context, hash [32]byte) (Token, error) // errs.CodeNotFound
+	// SpendToken deletes a token, once: errs.CodeNotFound for everybody but the first.
+	SpendToken(ctx context.Context, id string) error
+	// ChangeUser and RemoveToken write the grant's entry in the same commit; errs.CodeNotFound.
+	ChangeUser(ctx context.Context, name string, c UserChange, g Grant) error
+	RemoveToken(ctx context.Context, id string, g Grant) error
+	Token(ctx context.Context, id string) (Token, error)                        // errs.CodeNotFound
+	Users(ctx context.Context, after string, limit int) ([]User, error)         // by name, keyset
+	Tokens(ctx context.Context, user, after string, limit int) ([]Token, error) // of a user ("": of all), newest first, keyset by id
+	// TrySignIn counts a try to sign in before it is looked at, so that no number of tries at once gets around the
+	// lock-out: ok is false, and nothing is counted, where the user has had `most` tries since their last success, the
+	// last of them after since. Tries from before since count no more. errs.CodeNotFound.
+	TrySignIn(ctx context.Context, name string, at, since time.Time, most int64) (ok bool, err error)
+	// SignedIn forgets the tries of a user and keeps the time. errs.CodeNotFound.
+	SignedIn(ctx context.Context, name string, at time.Time) error
+	Sessions
+}
+
+// Sessions keeps what browsers' sessions are, by the hash of their secret.
+type Sessions interface {
+	// Session reads one; errs.CodeNotFound. Whoever asks looks at ExpiresAt.
+	Session(ctx context.Context, key string) (Session, error)
+	PutSession(ctx context.Context, s Session) error  // new or again
+	EndSession(ctx context.Context, key string) error // nothing to end is no error
+}
+
+// Session is a browser's session as it is stored.
+type Session struct {
+	Key       string // hash of the secret in the cookie
+	Data      []byte // at most 64 KiB
+	ExpiresAt time.Time
 }
 
 // Purger forgets tokens that are good for nothing any more.
 type Purger interface {
-	// PurgeTokens deletes tokens that had ended by before, the oldest first, at most limit of them; n tells how many.
+	// PurgeTokens deletes tokens and sessions that had ended by before, the oldest first, at most limit of each; n tells how many.
 	PurgeTokens(ctx context.Context, before time.Time, limit int) (n int64, err error)
 }
 
 // Log is the audit log.
 type Log interface {
-	AddEntry(ctx context.Context, e Entry) error                           // refused attempts
-	Entries(ctx context.Context, after string, limit int) ([]Entry, error) // newest first, keyset by ID
+	AddEntry(ctx context.Context, e Entry) error // refused attempts
+	Entries(ctx context.Context, f EntryFilter) ([]Entry, error)
+}
+
+// EntryFilter narrows a list of audit entries, newest first; zero members do
+// not narrow. An entry's time is the one that its id, a UUIDv7, says.
+type EntryFilter struct {
+	Actor  string
+	Action string
+	Target string
+	From   time.Time // no older ones
+	Until  time.Time // older ones only
+	Oldest bool      // the oldest first
+	After  string    // keyset: entries behind this id in the list
+	Limit  int       // 1..200
 }

@@ -5,9 +5,11 @@ package enroll
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/auth"
 )
 
 // Peer is an enrolled machine. ID is the first 32 hex digits of SPKI.
@@ -21,7 +23,38 @@ type Peer struct {
 	// SendReports and AllowHooks ("no", "ask", "yes") are what the owner chose, as told in hello.
 	SendReports bool
 	AllowHooks  string
+	Labels      []string // that operators gave it, sorted; people find it by them, nothing else does
 	Connection  Connection
+}
+
+// PeerSort is an order of peers, ascending, ties by id.
+type PeerSort string
+
+// The orders of peers.
+const (
+	ByID   PeerSort = "id" // the default
+	ByName PeerSort = "name"
+	BySeen PeerSort = "seen"
+)
+
+// PeerFilter narrows and orders a list of peers; zero members do not narrow.
+type PeerFilter struct {
+	Online bool     // connected ones only
+	Sort   PeerSort // "" is ByID
+	Last   bool     // descending
+	After  string   // keyset, see Cursor
+	Limit  int      // 1..200
+}
+
+// Cursor is where the list goes on behind p: "<name>/<id>" or "<seen in ms>/<id>", or the id alone.
+func (f PeerFilter) Cursor(p Peer) string {
+	switch f.Sort {
+	case ByName:
+		return p.Name + "/" + p.ID
+	case BySeen:
+		return strconv.FormatInt(p.Connection.Seen.UnixMilli(), 10) + "/" + p.ID
+	}
+	return p.ID
 }
 
 // Connection is the truth about a peer's stream, fenced by epoch: a write
@@ -54,4 +87,9 @@ type Peers interface {
 	Disconnect(ctx context.Context, id string, epoch int64, now time.Time) (ok bool, err error)
 	// Peers lists by id, keyset.
 	Peers(ctx context.Context, after string, limit int) ([]Peer, error)
+	PeersBy(ctx context.Context, f PeerFilter) ([]Peer, error)
+	// CountPeers counts peers, and those of them that are connected.
+	CountPeers(ctx context.Context) (all, online int64, err error)
+	// SetLabels writes the grant's entry in the same commit; errs.CodeNotFound.
+	SetLabels(ctx context.Context, id string, labels []string, g auth.Grant) error
 }

@@ -52,9 +52,11 @@ type Job struct {
 	FailedText  string        // at most 500 bytes, for people
 
 	// Report jobs.
-	Fingerprint string
-	ProblemID   string
-	Report      hooks.Report
+	Fingerprint    string
+	ProblemID      string
+	PackageVersion string // as the report has it; lists have it too
+	Release        string // of the distribution, as the report has it
+	Report         hooks.Report
 
 	// Hook jobs.
 	OriginalID string
@@ -79,7 +81,8 @@ type Decision struct {
 	Denied    int64
 }
 
-// Filter narrows a list of jobs; zero members do not narrow.
+// Filter narrows a list of jobs, newest first; zero members do not narrow. A
+// job's time is the one that its id, a UUIDv7, says.
 type Filter struct {
 	Workload  Workload
 	Status    Status
@@ -87,6 +90,9 @@ type Filter struct {
 	ProblemID string
 	Original  string
 	Version   string
-	After     string // keyset: jobs older than this id
+	From      time.Time // no older ones
+	Until     time.Time // older ones only
+	Oldest    bool      // the oldest first
+	After     string    // keyset: jobs behind this id in the list
 	Limit     int    // 1..200
 }
