@@ -2,7 +2,12 @@ package store
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+
+	"hookline/internal/enroll"
+	"hookline/internal/errs"
 )
 
 // Page sizes: what a person's list may ask for, and what repairs may.
@@ -58,4 +63,58 @@ func Span(from, until time.Time, after string, ascending bool) (low, high string
 		high = min(high, after)
 	}
 	return low, high
+}
+
+// MaxSpans is the most spans of time that one chart has.
+const MaxSpans = 400
+
+// CheckSpans refuses the bounds of spans that do not rise (errs.CodeBadInput),
+// and more than MaxSpans (errs.CodeTooLarge).
+func CheckSpans(times []time.Time) error {
+	if n := len(times) - 1; n > MaxSpans {
+		return errs.New(errs.CodeTooLarge, "cannot count in %d spans of time, at most %d", n, MaxSpans).WithHint("count in longer ones")
+	}
+	for i := 1; i < len(times); i++ {
+		if !times[i].After(times[i-1]) {
+			return errs.New(errs.CodeBadInput, "cannot count between %v and %v: times must rise", times[i-1], times[i]).
+				WithHint("give the times from the oldest to the newest")
+		}
+	}
+	return nil
+}
+
+// PeerCursor takes the cursor of a list of peers apart: the name or the time in
+// milliseconds that the list is sorted by, and the id. It is not for "", the
+// first page. errs.CodeBadInput.
+func PeerCursor(f enroll.PeerFilter) (name string, seen int64, id string, err error) {
+	at := strings.LastIndexByte(f.After, '/') // names may have one, ids have none
+	switch {
+	case f.Sort == enroll.ByID || f.Sort == "":
+		return "", 0, f.After, nil
+	case at < 0:
+		return "", 0, "", badCursor("peers", f.After)
+	case f.Sort == enroll.ByName:
+		return f.After[:at], 0, f.After[at+1:], nil
+	}
+	if seen, err = strconv.ParseInt(f.After[:at], 10, 64); err != nil {
+		return "", 0, "", badCursor("peers", f.After)
+	}
+	return "", seen, f.After[at+1:], nil
+}
+
+// WaitingCursor takes the cursor of the versions that wait for review apart:
+// when the last one was submitted, in milliseconds since 1970, and its digest.
+// It is not for "", the first page. errs.CodeBadInput.
+func WaitingCursor(after string) (submitted int64, digest string, err error) {
+	number, digest, ok := strings.Cut(after, "/")
+	submitted, err = strconv.ParseInt(number, 10, 64)
+	if !ok || err != nil {
+		return 0, "", badCursor("versions", after)
+	}
+	return submitted, digest, nil
+}
+
+func badCursor(of, after string) *errs.Error {
+	return errs.New(errs.CodeBadInput, "cannot list %s from %q", of, after).At("after").
+		WithHint("use the cursor of the page before")
 }

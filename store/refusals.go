@@ -104,6 +104,33 @@ func NoTokenToSpend() *errs.Error {
 	return errs.New(errs.CodeNotFound, "there is no such token, or it was used already")
 }
 
+// NoSession is errs.CodeNotFound.
+func NoSession() *errs.Error {
+	return errs.New(errs.CodeNotFound, "there is no such session")
+}
+
+// NoThread is errs.CodeNotFound.
+func NoThread(version, id string) *errs.Error {
+	return errs.New(errs.CodeNotFound, "no comment %s on version %s starts a thread", id, version)
+}
+
+// CommentTaken is errs.CodeConflict.
+func CommentTaken(id string) *errs.Error {
+	return errs.New(errs.CodeConflict, "cannot add comment %s: it exists", id)
+}
+
+// ManyComments is errs.CodeTooLarge: a version has as many as it may have.
+func ManyComments(version string, most int64) *errs.Error {
+	return errs.New(errs.CodeTooLarge, "cannot add comment: version %s has %d, the most that it may have", version, most).
+		WithHint("submit a new version")
+}
+
+// NoStop is errs.CodeBadInput: an activation is stopped by being disabled or
+// paused.
+func NoStop(to hooks.State) *errs.Error {
+	return errs.New(errs.CodeBadInput, "cannot stop an activation by making it %q", to).WithHint("disable or pause it")
+}
+
 // NoUser is errs.CodeNotFound.
 func NoUser(name string) *errs.Error {
 	return errs.New(errs.CodeNotFound, "there is no user %q", name)

@@ -4,6 +4,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"hookline/hooks"
+	"hookline/internal/auth"
 	"hookline/internal/errs"
 )
 
@@ -30,6 +32,26 @@ func CheckText(s string) error {
 		return nil
 	}
 	return errs.New(errs.CodeBadInput, "cannot use a text in the store: it is not UTF-8").WithHint("send texts in UTF-8")
+}
+
+// MaxSessionBytes caps what a browser's session holds.
+const MaxSessionBytes = 64 << 10
+
+// CheckSession refuses one with more; errs.CodeTooLarge.
+func CheckSession(s auth.Session) error {
+	if n := len(s.Data); n > MaxSessionBytes {
+		return errs.New(errs.CodeTooLarge, "cannot store session: it has %d bytes, at most %d", n, MaxSessionBytes).
+			WithHint("keep less in a session")
+	}
+	return nil
+}
+
+// CheckStop refuses a state that stops nothing; errs.CodeBadInput.
+func CheckStop(to hooks.State) error {
+	if to == hooks.StateDisabled || to == hooks.StatePaused {
+		return nil
+	}
+	return NoStop(to)
 }
 
 // FirstOf is a time, or another one where there is none.
