@@ -38,11 +38,14 @@ const (
 	PeersRead     Permission = "peers.read"
 	TokensCreate  Permission = "tokens.create" // for oneself
 	LoginCreate   Permission = "logins.create" // a one-time sign-in link for oneself
-	UsersManage   Permission = "users.manage"  // make a user; make a token for somebody else
+	UsersManage   Permission = "users.manage"  // make and change users; make and revoke tokens of somebody else
 	AuditRead     Permission = "audit.read"
 	MetricsRead   Permission = "metrics.read"
 	TrustPublish  Permission = "trust.publish" // bring newer trust metadata; its signatures decide
 	TrustRevoke   Permission = "trust.revoke"  // bring a revoker's signature, which decides
+	HooksComment  Permission = "hooks.comment" // on a version
+	PeersLabel    Permission = "peers.label"
+	AccountOwn    Permission = "account.own" // one's own password, and to end one's own sessions and tokens
 
 	// HooksRevoke is the server's own: it closes versions that the trust metadata does not let count any more.
 	HooksRevoke Permission = "hooks.revoke"
@@ -77,7 +80,7 @@ type TokenKind string
 const (
 	TokenAPI     TokenKind = "api"     // bearer token of the REST API
 	TokenLogin   TokenKind = "login"   // one-time link, turned into a session once
-	TokenSession TokenKind = "session" // a browser's cookie; see Session
+	TokenSession TokenKind = "session" // a browser's cookie, see Session; of a Principal, never of a stored Token
 )
 
 // Token is a stored secret: only its SHA-256 is kept.
@@ -97,9 +100,9 @@ type Token struct {
 type Principal struct {
 	User      string
 	Roles     []Role
-	TokenID   string
-	Kind      TokenKind // a session may only read
-	ExpiresAt time.Time // of the token
+	TokenID   string    // of a session: the id that its sign-in has in the audit log
+	Kind      TokenKind // a session may not do everything, see roles.go
+	ExpiresAt time.Time // of the token or session
 }
 
 // Entry is one line of the audit log.

@@ -40,11 +40,16 @@ type Gate struct {
 	Log      Log
 	Now      func() time.Time
 
-	mu       sync.Mutex
+	mu       sync.Mutex // of what follows
 	window   time.Time
 	total    int
 	perUser  map[string]int
 	unlogged int // refused attempts over the cap since the last written one
+
+	admins    sync.Mutex // is held while the last admin could be taken away
+	hasher    hasher
+	strangers tries // to sign in as users that do not exist
+	addresses tries // to sign in, of one address
 }
 
 // now is the clock at the precision that is stored.
@@ -75,7 +80,7 @@ func (g *Gate) Authorize(ctx context.Context, p Principal, perm Permission, targ
 	if p.may(perm) {
 		return Grant{entry: &e}, nil
 	}
-	if err := g.refused(ctx, e); err != nil {
+	if err := g.refused(ctx, e, e.Actor, errs.CodeForbidden); err != nil {
 		return Grant{}, err
 	}
 	return Grant{}, forbidden(p, perm)
@@ -93,13 +98,13 @@ func (g *Gate) entry(action, target, detail string) (Entry, error) {
 	}, nil
 }
 
-// refused writes a refused attempt.
-func (g *Gate) refused(ctx context.Context, e Entry) error {
-	write, missed := g.admit(e.Actor, e.At)
+// refused writes a refused attempt, within the cap of who.
+func (g *Gate) refused(ctx context.Context, e Entry, who string, code errs.Code) error {
+	write, missed := g.admit(who, e.At)
 	if !write {
 		return nil
 	}
-	e.Outcome = string(errs.CodeForbidden)
+	e.Outcome = string(code)
 	if missed > 0 {
 		more := fmt.Sprintf(" (%d refused attempts before this one were not written)", missed)
 		e.Detail = cut(e.Detail, MaxDetailBytes-len(more)) + more
@@ -134,8 +139,8 @@ func (g *Gate) admit(user string, now time.Time) (write bool, missed int) {
 // forbidden is the refusal that p sees.
 func forbidden(p Principal, perm Permission) error {
 	e := errs.New(errs.CodeForbidden, "%s may not use %s", p.User, perm)
-	if p.Kind == TokenSession {
-		return e.WithHint("a browser session can only read; use the hookline command with a token")
+	if p.Kind == TokenSession && !sessionMay(perm) {
+		return e.WithHint("it is done with the hookline command and a token, not in a browser")
 	}
 	return e.WithHint("roles that may: %s; ask an admin for one", strings.Join(holders(perm), ", "))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"hookline/internal/errs"
 )
@@ -23,8 +24,9 @@ const firstUser = "admin"
 // What a browser does without a permission: the link that it uses was granted
 // when it was made.
 const (
-	actionSignIn  = "logins.use"
-	actionSignOut = "logins.end"
+	actionSignIn   = "logins.use"
+	actionPassword = "logins.password"
+	actionSignOut  = "logins.end"
 )
 
 // note writes down what a person does with a token of their own; where it
@@ -59,39 +61,95 @@ func (g *Gate) NewLogin(ctx context.Context, p Principal) (string, Token, error)
 	return code, t, nil
 }
 
-// SpendLogin turns a code into a session that can only read; the audit log
-// has it before the session is there. A code that was spent, is unknown or has
-// expired: errs.CodeUnauthenticated.
-func (g *Gate) SpendLogin(ctx context.Context, code string) (string, Token, error) {
-	used, err := g.lookup(ctx, code, TokenLogin)
-	if err != nil {
-		return "", Token{}, err
-	}
-	secret, t, err := g.newToken(TokenSession, used.User, "browser", min(SessionLife, used.SessionUntil.Sub(g.now())))
-	if err != nil {
-		return "", Token{}, err
-	}
-	if err := g.note(ctx, actionSignIn, used.User, used.ID); err != nil {
-		return "", Token{}, err
-	}
-	err = g.Accounts.SpendToken(ctx, used.ID, t)
-	if errs.Is(err, errs.CodeNotFound) {
-		return "", Token{}, unauthenticated()
-	}
-	if err != nil {
-		return "", Token{}, err
-	}
-	return secret, t, nil
+// SignedIn is what a browser's session is made of. The pages keep it; with each
+// request they ask SessionPrincipal who that is now.
+type SignedIn struct {
+	User  string
+	ID    string    // of the sign-in, in the audit log
+	Since time.Time // when what was shown to sign in was still good; see User.SessionsFrom
+	Until time.Time // the session ends then at the latest
 }
 
-// Bootstrap makes user admin and its first token where there is no user at
-// all; created tells. Only an admin makes users and nobody removes any, so
-// that no user at all is the same as no user admin.
+// SpendLogin takes a code, once; the audit log has it before anybody is signed
+// in. A code that was spent, is unknown or has expired, that is older than the
+// moment from which its user's sessions count, or whose user is gone or off:
+// errs.CodeUnauthenticated.
+func (g *Gate) SpendLogin(ctx context.Context, code string) (SignedIn, error) {
+	used, err := g.lookup(ctx, code, TokenLogin)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	u, err := g.active(ctx, used.User, unauthenticated())
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if used.CreatedAt.Before(u.SessionsFrom) {
+		return SignedIn{}, unauthenticated()
+	}
+	if err := g.note(ctx, actionSignIn, u.Name, used.ID); err != nil {
+		return SignedIn{}, err
+	}
+	err = g.Accounts.SpendToken(ctx, used.ID)
+	if errs.Is(err, errs.CodeNotFound) {
+		return SignedIn{}, unauthenticated()
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	until := g.now().Add(SessionLife)
+	if used.SessionUntil.Before(until) {
+		until = used.SessionUntil
+	}
+	return SignedIn{User: u.Name, ID: used.ID, Since: used.CreatedAt, Until: until}, nil
+}
+
+// LinkIsOpen reports whether a sign-in link's code still lets somebody in.
+func (g *Gate) LinkIsOpen(ctx context.Context, code string) (bool, error) {
+	_, err := g.lookup(ctx, code, TokenLogin)
+	if errs.Is(err, errs.CodeUnauthenticated) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// SessionPrincipal says who a browser's session is now: its members are those
+// of SignedIn. A session that is over, that began before its user's sessions
+// count, or whose user is gone or off: errs.CodeUnauthenticated.
+func (g *Gate) SessionPrincipal(ctx context.Context, user, tokenID string, since, until time.Time) (Principal, error) {
+	over := errs.New(errs.CodeUnauthenticated, "you are not signed in, or not any more").WithHint("sign in again")
+	if !g.now().Before(until) {
+		return Principal{}, over
+	}
+	u, err := g.active(ctx, user, over)
+	if err != nil {
+		return Principal{}, err
+	}
+	if since.Before(u.SessionsFrom) {
+		return Principal{}, over
+	}
+	return Principal{User: u.Name, Roles: slices.Clone(u.Roles), TokenID: tokenID, Kind: TokenSession, ExpiresAt: until}, nil
+}
+
+// SignOut writes down that a person signs a browser out. Whoever keeps the
+// session ends it then.
+func (g *Gate) SignOut(ctx context.Context, p Principal) error {
+	if p.Kind != TokenSession {
+		return errs.New(errs.CodeBadInput, "only a browser session can be signed out")
+	}
+	return g.note(ctx, actionSignOut, p.User, p.TokenID)
+}
+
+// FirstLinkLife is how long the link is good that Bootstrap makes.
+const FirstLinkLife = 24 * time.Hour
+
+// Bootstrap makes user admin with a first token and a one-time sign-in link
+// where there is no user at all; created tells. Only an admin makes users and
+// nobody removes any, so that no user at all is the same as no user admin.
 //
-// deliver keeps the secret for the owner (a file, mode 0600) and runs before
+// deliver keeps both secrets for the owner (files, mode 0600) and runs before
 // anything is stored; the user is stored last. A crash anywhere in between
-// leaves no user, and the next start begins again with a new secret.
-func (g *Gate) Bootstrap(ctx context.Context, deliver func(secret string) error) (created bool, err error) {
+// leaves no user, and the next start begins again with new secrets.
+func (g *Gate) Bootstrap(ctx context.Context, deliver func(secret, code string) error) (created bool, err error) {
 	if _, err := g.Accounts.User(ctx, firstUser); !errs.Is(err, errs.CodeNotFound) {
 		return false, err
 	}
@@ -99,24 +157,35 @@ func (g *Gate) Bootstrap(ctx context.Context, deliver func(secret string) error)
 	if err != nil {
 		return false, err
 	}
-	if err := deliver(secret); err != nil {
+	code, link, err := g.newToken(TokenLogin, firstUser, "the first sign-in", FirstLinkLife)
+	if err != nil {
+		return false, err
+	}
+	link.SessionUntil = link.ExpiresAt.Add(SessionLife)
+	if err := deliver(secret, code); err != nil {
 		return false, errs.Wrap(errs.CodeUnavailable, err, "cannot keep the first admin token")
 	}
-	if err := g.bootstrapStore(ctx, t); err != nil {
+	if err := g.bootstrapStore(ctx, t, link); err != nil {
 		return false, err
 	}
 	return true, nil
 }
 
-func (g *Gate) bootstrapStore(ctx context.Context, t Token) error {
-	grant, err := g.system(bootstrapActor, TokensCreate, "user/"+firstUser, "the first token")
-	if err != nil {
+func (g *Gate) bootstrapStore(ctx context.Context, t, link Token) error {
+	add := func(t Token, perm Permission, detail string) error {
+		grant, err := g.system(bootstrapActor, perm, "user/"+firstUser, detail)
+		if err != nil {
+			return err
+		}
+		return g.Accounts.AddToken(ctx, t, grant)
+	}
+	if err := add(t, TokensCreate, "the first token"); err != nil {
 		return err
 	}
-	if err := g.Accounts.AddToken(ctx, t, grant); err != nil {
+	if err := add(link, LoginCreate, "the first sign-in link"); err != nil {
 		return err
 	}
-	grant, err = g.system(bootstrapActor, UsersManage, "user/"+firstUser, "the first user")
+	grant, err := g.system(bootstrapActor, UsersManage, "user/"+firstUser, "the first user")
 	if err != nil {
 		return err
 	}

@@ -2,46 +2,54 @@ package auth
 
 import "slices"
 
-// reads are the permissions that change nothing. A session may use no other:
-// a browser cookie that leaks can look, never act.
-var reads = []Permission{HooksRead, JobsRead, PeersRead, AuditRead, MetricsRead}
+// commandOnly are the permissions that no browser session has: they go with a
+// key, or belong to programs. A session may whatever else its user's roles
+// allow.
+func commandOnly() []Permission { return []Permission{HooksSubmit, TrustPublish, TrustRevoke} }
 
-// everybody is what each role holds: its own tokens and sign-in links,
-// reading hooks, jobs and peers, and carrying a revocation that a revoker has
-// signed.
-var everybody = []Permission{HooksRead, JobsRead, PeersRead, TokensCreate, LoginCreate, TrustRevoke}
+func sessionMay(p Permission) bool { return !slices.Contains(commandOnly(), p) }
+
+// everybody is what each role holds: its own account with tokens and sign-in
+// links, reading hooks, jobs and peers, and carrying a revocation that a
+// revoker has signed.
+func everybody() []Permission {
+	return []Permission{HooksRead, JobsRead, PeersRead, TokensCreate, LoginCreate, AccountOwn, TrustRevoke}
+}
 
 // Holds reports whether the role may use the permission. This is the whole
 // table:
 //
-//	            read*  tokens† revoke‡ submit review activate disable publish metrics audit users
-//	admin       yes    yes     yes     yes    yes    yes      yes     yes     yes     yes   yes
-//	author      yes    yes     yes     yes
-//	reviewer    yes    yes     yes            yes
-//	operator    yes    yes     yes                   yes      yes     yes     yes     yes
-//	viewer      yes    yes     yes                                            yes
+//	            read*  own† revoke‡ submit review comment activate disable label publish metrics audit users
+//	admin       yes    yes  yes     yes    yes    yes     yes      yes     yes   yes     yes     yes   yes
+//	author      yes    yes  yes     yes           yes
+//	reviewer    yes    yes  yes            yes    yes
+//	operator    yes    yes  yes                   yes     yes      yes     yes   yes     yes     yes
+//	viewer      yes    yes  yes                                                          yes
+//	in a browser: all but submit, publish and revoke
 //
 // * hooks, jobs with results and problems, peers.
-// † tokens.create and logins.create, both for oneself only; users.manage is
-// what makes users and tokens for others.
+// † tokens.create, logins.create and account.own, for oneself only;
+// users.manage is what makes and changes users and tokens of others.
 // ‡ trust.revoke carries metadata to the server; the signature of a revoker
 // decides. Nobody holds hooks.revoke.
+//
+// To pause an activation is hooks.disable, to change its bounds hooks.activate.
 func (r Role) Holds(p Permission) bool {
 	if r == RoleAdmin {
 		return slices.Contains(allPermissions(), p)
 	}
-	return r.Valid() && (slices.Contains(everybody, p) || slices.Contains(r.extra(), p))
+	return r.Valid() && (slices.Contains(everybody(), p) || slices.Contains(r.extra(), p))
 }
 
 // extra is what a role other than admin holds beyond everybody's.
 func (r Role) extra() []Permission {
 	switch r {
 	case RoleAuthor:
-		return []Permission{HooksSubmit}
+		return []Permission{HooksSubmit, HooksComment}
 	case RoleReviewer:
-		return []Permission{HooksReview}
+		return []Permission{HooksReview, HooksComment}
 	case RoleOperator:
-		return []Permission{HooksActivate, HooksDisable, TrustPublish, MetricsRead, AuditRead}
+		return []Permission{HooksActivate, HooksDisable, HooksComment, PeersLabel, TrustPublish, MetricsRead, AuditRead}
 	case RoleViewer:
 		return []Permission{MetricsRead}
 	default:
@@ -74,14 +82,14 @@ func allPermissions() []Permission {
 	return []Permission{
 		HooksRead, HooksSubmit, HooksReview, HooksActivate, HooksDisable,
 		JobsRead, PeersRead, TokensCreate, LoginCreate, UsersManage, AuditRead, MetricsRead,
-		TrustPublish, TrustRevoke,
+		TrustPublish, TrustRevoke, HooksComment, PeersLabel, AccountOwn,
 	}
 }
 
 // may says whether the principal's roles, and the kind of its token, allow
 // the permission.
 func (p Principal) may(perm Permission) bool {
-	if p.Kind == TokenSession && !slices.Contains(reads, perm) {
+	if p.Kind == TokenSession && !sessionMay(perm) {
 		return false
 	}
 	if p.Kind != TokenSession && p.Kind != TokenAPI {

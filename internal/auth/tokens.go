@@ -41,8 +41,6 @@ func (k TokenKind) prefix() string {
 		return "hkl_"
 	case TokenLogin:
 		return "hkll_"
-	case TokenSession:
-		return "hkls_"
 	default:
 		return ""
 	}
@@ -61,7 +59,7 @@ func hashSecret(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(s
 
 // kindOf tells what a secret claims to be by its prefix and length.
 func kindOf(secret string) (TokenKind, bool) {
-	for _, kind := range []TokenKind{TokenAPI, TokenLogin, TokenSession} {
+	for _, kind := range []TokenKind{TokenAPI, TokenLogin} {
 		body, ok := strings.CutPrefix(secret, kind.prefix())
 		if ok && len(body) == base64.RawURLEncoding.EncodedLen(secretBytes) {
 			return kind, true
@@ -77,28 +75,34 @@ func unauthenticated() error {
 		WithHint("make a new one with: hookline token create")
 }
 
-// Authenticate finds who holds the secret: an API token or a session. The
-// roles are those that the stored user has now. errs.CodeUnauthenticated for
-// anything else; other errors are the store's.
+// Authenticate finds who holds the secret of an API token. The roles are those
+// that the stored user has now. errs.CodeUnauthenticated for anything else,
+// also where the user is off; other errors are the store's.
 func (g *Gate) Authenticate(ctx context.Context, secret string) (Principal, error) {
-	t, err := g.lookup(ctx, secret, TokenAPI, TokenSession)
+	t, err := g.lookup(ctx, secret, TokenAPI)
 	if err != nil {
 		return Principal{}, err
 	}
-	u, err := g.Accounts.User(ctx, t.User)
-	if errs.Is(err, errs.CodeNotFound) {
-		return Principal{}, unauthenticated()
-	}
+	u, err := g.active(ctx, t.User, unauthenticated())
 	if err != nil {
 		return Principal{}, err
 	}
 	return Principal{User: u.Name, Roles: slices.Clone(u.Roles), TokenID: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt}, nil
 }
 
-// lookup finds a live token of one of the kinds.
-func (g *Gate) lookup(ctx context.Context, secret string, kinds ...TokenKind) (Token, error) {
+// active is a user who may come in; gone and off ones are answered with refusal.
+func (g *Gate) active(ctx context.Context, name string, refusal error) (User, error) {
+	u, err := g.Accounts.User(ctx, name)
+	if errs.Is(err, errs.CodeNotFound) || err == nil && u.Off {
+		return User{}, refusal
+	}
+	return u, err
+}
+
+// lookup finds a live token of the kind.
+func (g *Gate) lookup(ctx context.Context, secret string, want TokenKind) (Token, error) {
 	kind, ok := kindOf(secret)
-	if !ok || !slices.Contains(kinds, kind) {
+	if !ok || kind != want {
 		return Token{}, unauthenticated()
 	}
 	t, err := g.Accounts.TokenByHash(ctx, hashSecret(secret))
@@ -153,6 +157,20 @@ func (g *Gate) CreateToken(ctx context.Context, p Principal, user string, roles 
 
 // checkNewToken checks the words of a request before anything is asked.
 func checkNewToken(user string, roles []Role, name string, ttl time.Duration) error {
+	if err := checkUser(user, roles); err != nil {
+		return err
+	}
+	if len(name) > maxTokenName || toValid(name) != name {
+		return errs.New(errs.CodeBadInput, "a token name is at most %d bytes of printable text", maxTokenName).At("name")
+	}
+	if ttl < MinTokenLife || ttl > MaxTokenLife {
+		return errs.New(errs.CodeBadInput, "a token lives from one minute to 366 days").At("days")
+	}
+	return nil
+}
+
+// checkUser checks a name and roles as words.
+func checkUser(user string, roles []Role) error {
 	if !userName.MatchString(user) {
 		return errs.New(errs.CodeBadInput, "a user name is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit").At("user")
 	}
@@ -167,12 +185,6 @@ func checkNewToken(user string, roles []Role, name string, ttl time.Duration) er
 		if slices.Contains(roles[:i], r) {
 			return errs.New(errs.CodeBadInput, "role %s is given twice", r).At("roles")
 		}
-	}
-	if len(name) > maxTokenName || toValid(name) != name {
-		return errs.New(errs.CodeBadInput, "a token name is at most %d bytes of printable text", maxTokenName).At("name")
-	}
-	if ttl < MinTokenLife || ttl > MaxTokenLife {
-		return errs.New(errs.CodeBadInput, "a token lives from one minute to 366 days").At("days")
 	}
 	return nil
 }
@@ -195,14 +207,18 @@ func (g *Gate) ensureUser(ctx context.Context, p Principal, name string, roles [
 
 func (g *Gate) addUser(ctx context.Context, p Principal, name string, roles []Role) error {
 	if len(roles) == 0 {
-		return errs.New(errs.CodeBadInput, "user %s is new and needs a role", name).At("roles").
-			WithHint("roles are admin, author, reviewer, operator, viewer")
+		return needsRole(name)
 	}
 	grant, err := g.Authorize(ctx, p, UsersManage, "user/"+name, fmt.Sprintf("new user with roles %v", roles))
 	if err != nil {
 		return err
 	}
 	return g.Accounts.AddUser(ctx, User{Name: name, Roles: slices.Clone(roles), CreatedAt: g.now()}, grant)
+}
+
+func needsRole(name string) error {
+	return errs.New(errs.CodeBadInput, "user %s needs a role", name).At("roles").
+		WithHint("roles are admin, author, reviewer, operator, viewer")
 }
 
 func sameRoles(a, b []Role) bool {
