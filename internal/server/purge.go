@@ -16,7 +16,7 @@ const (
 	purgeMost  = 500
 )
 
-// purgeLoop purges at once and at each tick until ctx is over.
+// purgeLoop purges tokens and the file of the first sign-in link at once and at each tick until ctx is over.
 func (s *Server) purgeLoop(ctx context.Context, tokens auth.Purger, tick <-chan time.Time) {
 	for {
 		n, err := tokens.PurgeTokens(ctx, s.cfg.Now().Add(-purgeAfter), purgeMost)
@@ -26,6 +26,7 @@ func (s *Server) purgeLoop(ctx context.Context, tokens auth.Purger, tick <-chan 
 		if n > 0 {
 			s.log.InfoContext(ctx, "deleted tokens that have ended", "tokens", n)
 		}
+		s.tidyFirstSignIn(ctx)
 		select {
 		case <-tick:
 		case <-ctx.Done():

@@ -3,17 +3,13 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
 	"hookline/collector"
 	"hookline/internal/auth"
-	"hookline/internal/durable"
 	"hookline/internal/enroll"
 	"hookline/internal/httpapi"
 	"hookline/internal/jobserver"
@@ -24,7 +20,6 @@ import (
 
 const (
 	maxSetupKeyBytes = 1 << 20
-	adminTokenFile   = "admin.token"
 
 	// serverName marks the peers' connections in the store. A store has one
 	// server, which finds those of its own last run by it.
@@ -67,39 +62,6 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	}
 	s.ca, err = enroll.LoadOrCreateCA(s.cfg.Data, s.trust.newest().Policy().Deployment, s.cfg.Now())
 	return err
-}
-
-// openGate makes the first user where there is none.
-func (s *Server) openGate(ctx context.Context) error {
-	path := filepath.Join(s.cfg.Data, adminTokenFile)
-	created, err := s.gate.Bootstrap(ctx, func(secret string) error {
-		if err := s.keepToken(ctx, path); err != nil {
-			return err
-		}
-		return durable.WriteFile(path, []byte(secret+"\n"), 0o600)
-	})
-	if created {
-		s.log.InfoContext(ctx, "made user admin; its token is in a file that only this user can read", "file", path)
-	}
-	return err
-}
-
-// keepToken moves an admin's token aside where the server was given another
-// store with the same data folder: the first store knows its hash only.
-func (s *Server) keepToken(ctx context.Context, path string) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	kept := path + "." + info.ModTime().UTC().Format("20060102T150405.000000000")
-	if err := os.Rename(path, kept); err != nil {
-		return err
-	}
-	s.log.WarnContext(ctx, "the data folder had an admin's token, of another store: it is kept", "file", kept)
-	return nil
 }
 
 // openServices joins the domain to the store.
