@@ -14,7 +14,7 @@ SOAK_ROUNDS ?= 50
 FUZZ_INPUTS ?= 50000
 ARGS ?=
 
-.PHONY: help build demo demo-mongodb check test hostile race-tools lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
+.PHONY: help build demo demo-mongodb screenshots check test hostile race-tools chromium lint fmt fuzz bench soak generate tools verify-worker verify-generated clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,19 +38,23 @@ demo-mongodb: build tools ## the same on a MongoDB store: the tests' server, on 
 	exec {store[1]}>&-
 	wait "$$server"
 
+screenshots: build chromium ## every page of the demo in light and dark, wide and narrow, into bin/screenshots/ (ARGS=-best renews docs/pictures)
+	@CGO_ENABLED=0 go build -o bin/ ./internal/hooktest/thief ./internal/hooktest/wipe ./examples/crash
+	HOOKLINE_CHROMIUM="$$(command -v chromium)" go run ./internal/tools/screenshots -bin bin -out bin/screenshots $(ARGS)
+
 check: ## everything that CI runs: tools, drift, build, lint, tests, short fuzzing
 	@start=$$SECONDS
 	trap 'code=$$?; if [ $$code = 0 ]; then echo "make check: PASS in $$((SECONDS - start)) s"; else echo "make check: FAIL (exit $$code) after $$((SECONDS - start)) s"; fi' EXIT
-	for step in race-tools tools verify-generated build verify-worker lint test; do
+	for step in race-tools chromium tools verify-generated build verify-worker lint test; do
 		echo "== $$step ($$((SECONDS - start)) s)"
 		$(MAKE) --no-print-directory $$step
 	done
 	echo "== fuzz, briefly ($$((SECONDS - start)) s)"
 	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=1000
 
-test: build tools ## all tests, with the race detector, in random order
+test: build tools chromium ## all tests, with the race detector, in random order
 	@.bin/cosign version 2>&1 | sed -n 's/^GitVersion: */cosign of the round trips: /p'
-	HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb \
+	HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_COSIGN=$(CURDIR)/.bin/cosign HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb HOOKLINE_CHROMIUM="$$(command -v chromium)" \
 		go test -race -shuffle=on -count=1 -timeout=15m -json ./... | go run ./internal/tools/testsum
 
 hostile: ## every hostile snippet and system call, as root and as an ordinary user, with each layer of the sandbox missing in turn
@@ -122,6 +126,13 @@ race-tools: # the race detector needs a C compiler
 		echo "gcc is missing; the race detector needs it"
 		[ "$$(id -u)" = 0 ] || { echo "install it: apt-get install gcc libc6-dev"; exit 1; }
 		apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev
+	fi
+
+chromium: # the tests of the pages look at them in a browser
+	@if ! command -v chromium >/dev/null; then
+		echo "chromium is missing; the tests of the pages need it"
+		[ "$$(id -u)" = 0 ] || { echo "install it: apt-get install chromium"; exit 1; }
+		apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
 	fi
 
 clean: ## remove what the build made

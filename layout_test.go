@@ -25,7 +25,7 @@ const module = "hookline/"
 var everywhere = []string{"internal/durable", "internal/errs", "internal/strict"}
 
 // allowed lists, for a package or a tree ("x/..."), what else of ours it may
-// import. The first row that fits decides; cmd, hooktest, server and tools
+// import. The first row that fits decides; cmd, hooktest, browsertest, server and tools
 // wire their parts and stand in no row.
 var allowed = []struct {
 	packages string
@@ -77,11 +77,12 @@ var never = map[string][]string{
 
 // only lists packages that nobody but these binaries may link.
 var only = map[string][]string{
-	"hookline/sandbox/broker":    {"hookline/cmd/hookline-sandbox"},
-	"hookline/sandbox/worker":    {"hookline/cmd/hookline-sandbox"},
-	"hookline/internal/wiretest": nil, // tests only
-	"hookline/internal/waitfor":  nil, // tests only
-	"hookline/internal/sshtest":  nil, // tests only
+	"hookline/sandbox/broker":       {"hookline/cmd/hookline-sandbox"},
+	"hookline/sandbox/worker":       {"hookline/cmd/hookline-sandbox"},
+	"hookline/internal/wiretest":    nil, // tests only
+	"hookline/internal/waitfor":     nil, // tests only
+	"hookline/internal/sshtest":     nil, // tests only
+	"hookline/internal/browsertest": nil, // tests and tools only
 }
 
 func TestImportRules(t *testing.T) {
@@ -103,7 +104,7 @@ func TestImportRules(t *testing.T) {
 func TestEveryPackageHasARule(t *testing.T) {
 	for _, p := range list(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
-		wires := []string{"hookline", "cmd/...", "internal/hooktest/...", "internal/onebox", "internal/demo", "internal/server", "internal/tools/...", "examples/..."}
+		wires := []string{"hookline", "cmd/...", "internal/hooktest/...", "internal/browsertest", "internal/onebox", "internal/demo", "internal/server", "internal/tools/...", "examples/..."}
 		if _, ruled := rule(name); !ruled && !fits(name, wires) {
 			t.Errorf("%s stands in no row of the import rules: add it here and in docs/architecture.md", name)
 		}

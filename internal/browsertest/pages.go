@@ -1,0 +1,103 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+
+	"hookline/internal/client"
+)
+
+// Facts are ids of the world that pages are reached by.
+type Facts struct {
+	Problem  string // with results
+	Job      string // original, with a result
+	HookJob  string // that brought it
+	Failed   string // hook job that failed
+	Peer     string
+	Hook     string // with an active version, and one that waits
+	Active   string // digest
+	Waiting  string // digest, one approval short
+	Changes  string // digest, of which changes were requested
+	Rejected string // digest
+	Broken   string // digest, whose runs fail
+}
+
+// Facts finds them where Fill left them.
+func (w *World) Facts(ctx context.Context) (f Facts, err error) {
+	c, err := w.Client("alice")
+	if err != nil {
+		return f, err
+	}
+	for _, find := range []func(context.Context, *client.Client) error{f.versions, f.jobs, f.peers} {
+		if err := find(ctx, c); err != nil {
+			return f, fmt.Errorf("cannot find what the pages show: %w", err)
+		}
+	}
+	return f, nil
+}
+
+func (f *Facts) versions(ctx context.Context, c *client.Client) error {
+	f.Hook = "kernel-facts"
+	for hook, into := range map[string][]*string{f.Hook: {&f.Waiting, &f.Active}, "broken": {&f.Broken}, "wants-changes": {&f.Changes}, "rejected": {&f.Rejected}} {
+		all, err := c.VersionsOf(ctx, hook, 0, 10)
+		if err != nil {
+			return err
+		}
+		if len(all.Items) < len(into) {
+			return fmt.Errorf("%s has %d versions", hook, len(all.Items))
+		}
+		for i, digest := range into {
+			*digest = all.Items[i].Digest
+		}
+	}
+	return nil
+}
+
+func (f *Facts) jobs(ctx context.Context, c *client.Client) error {
+	results, err := c.Results(ctx, client.List{Version: f.Active, Limit: 1})
+	if err != nil {
+		return err
+	}
+	failed, err := c.Jobs(ctx, client.List{Workload: "hook", Status: "failed", Version: f.Broken, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(results.Items) == 0 || len(failed.Items) == 0 {
+		return fmt.Errorf("there are no results or no failed runs")
+	}
+	r := results.Items[0]
+	f.HookJob, f.Job, f.Problem, f.Peer, f.Failed = r.ID, r.JobID, r.ProblemID, r.PeerID, failed.Items[0].ID
+	return nil
+}
+
+func (f *Facts) peers(ctx context.Context, c *client.Client) error {
+	_, err := c.Peer(ctx, f.Peer)
+	return err
+}
+
+// Page is one page, and how somebody gets there.
+type Page struct {
+	Name   string // short and unique: of pictures, of rows in docs/pages.md
+	Route  string // chi's pattern, as in the server's list
+	As     string // whoever looks at it; "" is nobody, signed in
+	Path   func(Facts) string
+	Status int  // 0 is 200
+	Extra  bool // another look of a route that has a row; pictures and axe alone want it
+}
+
+// Pages is every page of the server: axe, sizes, pictures and headers all go
+// by it.
+func Pages() []Page {
+	at := func(path string) func(Facts) string { return func(Facts) string { return path } }
+	return []Page{
+		{Name: "overview", Route: "/", As: "alice", Path: at("/")},
+		{Name: "problems", Route: "/problems", As: "alice", Path: at("/problems")},
+		{Name: "problem", Route: "/problems/{id}", As: "alice", Path: func(f Facts) string { return "/problems/" + f.Problem }},
+		{Name: "version", Route: "/versions/{digest}", As: "alice", Path: func(f Facts) string { return "/versions/" + f.Active }},
+		{Name: "peer", Route: "/peers/{id}", As: "alice", Path: func(f Facts) string { return "/peers/" + f.Peer }},
+		{Name: "job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.Job }},
+		{Name: "hook-job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.HookJob }, Extra: true},
+		{Name: "failed-hook-job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.Failed }, Extra: true},
+		{Name: "not-found", Route: "/{nothing}", As: "alice", Path: at("/nothing-here"), Status: 404, Extra: true},
+	}
+}
