@@ -22,7 +22,7 @@ type goPackage struct {
 const module = "hookline/"
 
 // everywhere may be imported by every package.
-var everywhere = []string{"internal/durable", "internal/errs", "internal/strict"}
+var everywhere = []string{"internal/durable", "internal/errs", "internal/querylog", "internal/strict"}
 
 // allowed lists, for a package or a tree ("x/..."), what else of ours it may
 // import. The first row that fits decides; cmd, hooktest, browsertest, server and tools
@@ -53,9 +53,13 @@ var allowed = []struct {
 	{"store/archive", []string{"store", "hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth"}},
 	{"store/...", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "store/..."}},
 	{"internal/httpapi", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/api"}},
-	{"internal/web", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/looks"}},
+	{"internal/web/chart", nil},
+	{"internal/web/live", nil},
+	{"internal/web/...", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/looks", "internal/code", "internal/querylog", "internal/web/..."}},
 	{"internal/looks", nil},
-	{"internal/reviewpage", []string{"signing", "internal/looks"}},
+	{"internal/code", []string{"internal/looks"}},
+	{"internal/querylog", nil},
+	{"internal/reviewpage", []string{"signing", "internal/looks", "internal/code"}},
 	{"internal/jobserver", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/jobpb"}},
 	{"internal/guard", []string{"hooks", "signing", "signing/trust", "sandbox", "internal/guardwire"}},
 	{"internal/peer", []string{"hooks", "internal/jobpb", "internal/guardwire", "signing/trust", "internal/enroll"}},

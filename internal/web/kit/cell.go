@@ -1,0 +1,191 @@
+package kit
+
+import (
+	"strconv"
+	"time"
+
+	"hookline/hooks"
+	"hookline/internal/looks"
+)
+
+// Cell is one value of a table, a list of facts, or an export.
+type Cell struct {
+	Text   string // as it is stored; pages and CSV show it with Text
+	Link   string
+	Kind   Kind
+	At     time.Time // of a time
+	Number int64     // of a number
+	Note   string    // beside it, softer
+}
+
+// Kind is how a cell looks.
+type Kind string
+
+// The kinds of cells.
+const (
+	KindText   Kind = ""
+	KindID     Kind = "id"
+	KindCode   Kind = "code"
+	KindTime   Kind = "time"
+	KindNumber Kind = "number"
+	KindState  Kind = "state"
+)
+
+// Text is a cell of words.
+func Text(s string) Cell { return Cell{Text: s} }
+
+// Code is a cell of words that are meant letter by letter.
+func Code(s string) Cell { return Cell{Text: s, Kind: KindCode} }
+
+// ID is a cell with an id that leads somewhere.
+func ID(id, link string) Cell { return Cell{Text: id, Link: link, Kind: KindID} }
+
+// State is a cell with a state, in its color.
+func State(s string) Cell { return Cell{Text: s, Kind: KindState} }
+
+// Time is a cell with a moment; the zero time is "–".
+func Time(t time.Time) Cell { return Cell{At: t, Kind: KindTime} }
+
+// Number is a cell with a count.
+func Number(n int64) Cell { return Cell{Number: n, Kind: KindNumber} }
+
+// To leads somewhere.
+func (c Cell) To(link string) Cell {
+	c.Link = link
+	return c
+}
+
+// With has a softer word beside it.
+func (c Cell) With(note string) Cell {
+	c.Note = note
+	return c
+}
+
+// Shown is what a page shows.
+func (c Cell) Shown() string {
+	if c.Kind == KindNumber {
+		return Grouped(c.Number)
+	}
+	return looks.Visible(c.Text)
+}
+
+// value is what an export has.
+func (c Cell) value() any {
+	switch c.Kind {
+	case KindNumber:
+		return c.Number
+	case KindTime:
+		if c.At.IsZero() {
+			return nil
+		}
+		return c.At.UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	return c.Text
+}
+
+// Fact is one labelled value.
+type Fact struct {
+	Name string
+	Cell
+}
+
+// Grouped writes a count with thin spaces between the thousands.
+func Grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "−", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "\u202f" + digits[i:]
+	}
+	return sign + digits
+}
+
+// Bytes writes a size.
+func Bytes(n int64) string {
+	switch {
+	case n < 1<<10:
+		return strconv.FormatInt(n, 10) + " B"
+	case n < 1<<20:
+		return strconv.FormatFloat(float64(n)/(1<<10), 'f', 1, 64) + " KiB"
+	}
+	return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB"
+}
+
+// Short is enough of a digest to tell versions apart.
+func Short(digest string) string { return digest[:min(12, len(digest))] }
+
+// VersionRef names a hook version; Number is 0 where it is not known.
+type VersionRef struct {
+	Hook   string
+	Number int64
+	Digest string
+}
+
+// Name is "hook@number".
+func (v VersionRef) Name() string {
+	if v.Number == 0 {
+		return v.Hook + "@?"
+	}
+	return v.Hook + "@" + strconv.FormatInt(v.Number, 10)
+}
+
+// Cell leads to the version.
+func (v VersionRef) Cell() Cell { return Cell{Text: v.Name(), Link: "/versions/" + v.Digest} }
+
+// Program is the short name of what had a problem: the executable's, or else
+// the package's.
+func Program(executable, pkg string) string {
+	for i := len(executable) - 1; i >= 0; i-- {
+		if executable[i] == '/' {
+			executable = executable[i+1:]
+			break
+		}
+	}
+	if executable != "" {
+		return executable
+	}
+	return pkg
+}
+
+// Ago writes how long before now something was, or how long until it is.
+func Ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	d := now.Sub(t)
+	if d < 0 {
+		return "in " + Span(-d)
+	}
+	if d < time.Second {
+		return "just now"
+	}
+	return Span(d) + " ago"
+}
+
+// Span writes a length of time, roughly.
+func Span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d/time.Hour)) + " h"
+	}
+	return strconv.Itoa(int(d/(24*time.Hour))) + " days"
+}
+
+// Percent is a share in whole percent.
+func Percent(part, whole int64) string {
+	if whole <= 0 {
+		return "no data"
+	}
+	return strconv.FormatInt(part*100/whole, 10) + " %"
+}
+
+// Program of a report.
+func ProgramOf(r hooks.Report) string {
+	return Program(r[hooks.FieldExecutablePath], r[hooks.FieldPackage])
+}

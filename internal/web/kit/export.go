@@ -1,0 +1,211 @@
+package kit
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"hookline/internal/looks"
+)
+
+// exportStep is how long one step of an export may take.
+const exportStep = 30 * time.Second
+
+// export writes all that a table's filters leave, row by row, as the store
+// gives it. A client that reads it to the end has all of it: where something
+// fails in the middle the connection is cut.
+func export[T any](r *Request, t Table[T], format string) Answer {
+	return Raw(func(w http.ResponseWriter, r *Request) error {
+		first, err := t.Fetch(r.Context(), "", fetchRows)
+		if err != nil {
+			return err
+		}
+		name := strings.Map(func(c rune) rune {
+			if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+				return c
+			}
+			return '-'
+		}, strings.ToLower(t.Name))
+		kind := map[string]string{"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}[format]
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Content-Disposition", `attachment; filename="hookline-`+name+"-"+r.Now().UTC().Format("20060102T150405Z")+"."+format+`"`)
+		out := newSink(w, format, t.names())
+		if err := t.all(r.Context(), first, func(row T) error { return out.row(t.values(row)) }, out.flush); err != nil {
+			r.kit.Log.WarnContext(r.Context(), "an export broke off", "page", r.route.Path, "error", err)
+			panic(http.ErrAbortHandler) // so that nobody takes a part for the whole
+		}
+		return nil
+	})
+}
+
+// all walks the list from its first rows to its end.
+func (t Table[T]) all(ctx context.Context, rows []T, take func(T) error, pause func() error) error {
+	for {
+		for _, one := range rows {
+			if t.Keep != nil {
+				if keep, err := t.Keep(ctx, one); err != nil {
+					return err
+				} else if !keep {
+					continue
+				}
+			}
+			if err := take(one); err != nil {
+				return err
+			}
+		}
+		if err := pause(); err != nil || len(rows) < fetchRows {
+			return err
+		}
+		var err error
+		if rows, err = t.Fetch(ctx, t.Cursor(rows[len(rows)-1]), fetchRows); err != nil {
+			return err
+		}
+	}
+}
+
+func (t Table[T]) names() []string {
+	var names []string
+	for _, c := range t.Columns {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func (t Table[T]) values(one T) []any {
+	var values []any
+	for _, c := range t.Columns {
+		values = append(values, c.Cell(one).value())
+	}
+	return values
+}
+
+// sink writes rows in one format.
+type sink struct {
+	names   []string
+	control *http.ResponseController
+	csv     *csv.Writer // nil is NDJSON
+	w       http.ResponseWriter
+}
+
+func newSink(w http.ResponseWriter, format string, names []string) *sink {
+	s := &sink{names: names, control: http.NewResponseController(w), w: w}
+	if format == "csv" {
+		s.csv = csv.NewWriter(w)
+		_ = s.csv.Write(names) // kept by the writer until the next flush
+	}
+	return s
+}
+
+func (s *sink) row(values []any) error {
+	if s.csv != nil {
+		words := make([]string, len(values))
+		for i, v := range values {
+			words[i] = csvWord(v)
+		}
+		return s.csv.Write(words)
+	}
+	return s.ndjson(values)
+}
+
+func (s *sink) ndjson(values []any) error {
+	var line strings.Builder
+	line.WriteByte('{')
+	for i, v := range values {
+		if i > 0 {
+			line.WriteByte(',')
+		}
+		line.Write(jsonWord(s.names[i]))
+		line.WriteByte(':')
+		line.Write(jsonValue(v))
+	}
+	line.WriteString("}\n")
+	_, err := s.w.Write([]byte(line.String()))
+	return err
+}
+
+// flush sends what is there, and gives the next step its time.
+func (s *sink) flush() error {
+	if s.csv != nil {
+		s.csv.Flush()
+		if err := s.csv.Error(); err != nil {
+			return err
+		}
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(exportStep)) // a test's recorder has none
+	_ = s.control.Flush()                                      // see above
+	return nil
+}
+
+// csvWord is a value as a cell of a spreadsheet: text with nothing hidden in
+// it, and never a formula (OWASP, "CSV Injection").
+func csvWord(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case string:
+		v = looks.Visible(v)
+		if v != "" && strings.ContainsRune("=+-@\t\n＝＋－＠", first(v)) {
+			return "'" + v
+		}
+		return v
+	}
+	return fmt.Sprint(v)
+}
+
+func first(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
+}
+
+func jsonValue(v any) []byte {
+	if s, ok := v.(string); ok {
+		return jsonWord(s)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return []byte("null")
+	}
+	return b
+}
+
+// jsonWord is a text in JSON, exact, with what would hide or reorder it
+// written as an escape.
+func jsonWord(s string) []byte {
+	var out strings.Builder
+	out.WriteByte('"')
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		switch {
+		case r == '"' || r == '\\':
+			out.WriteByte('\\')
+			out.WriteRune(r)
+		case r == '\n':
+			out.WriteString(`\n`)
+		case r == '\t':
+			out.WriteString(`\t`)
+		case r == '<' || r == '>' || r == '&' || r != ' ' && !unicode.IsGraphic(r):
+			writeEscape(&out, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	out.WriteByte('"')
+	return []byte(out.String())
+}
+
+func writeEscape(out *strings.Builder, r rune) {
+	if r > 0xffff {
+		r -= 0x10000
+		fmt.Fprintf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		return
+	}
+	fmt.Fprintf(out, `\u%04x`, r)
+}

@@ -1,0 +1,230 @@
+package kit
+
+import (
+	"context"
+	"slices"
+
+	"hookline/internal/errs"
+)
+
+// Sizes of lists.
+const (
+	pageRows  = 50  // rows of one page
+	fetchRows = 200 // rows of one question to the store, where rows are left out
+	// maxLooked is how many rows one page looks at for those that fit a filter
+	// that no index knows. The page says how far it came, and goes on from there.
+	maxLooked = 4000
+	maxAfter  = 4 << 10
+)
+
+// Table describes a list: its columns, how a page of it is fetched, and what
+// is left out. The same description makes the page and the exports.
+type Table[T any] struct {
+	Name    string // of the exported file and of the table for those who hear it
+	Columns []Column[T]
+	// Fetch reads the rows behind a cursor ("": the first), at most limit.
+	Fetch func(ctx context.Context, after string, limit int) ([]T, error)
+	// Cursor is where the list goes on behind a row.
+	Cursor func(T) string
+	// Keep leaves rows out that Fetch cannot; nil keeps all. It may look things up.
+	Keep func(ctx context.Context, row T) (bool, error)
+	// Key is an id of the row's element, for parts that are live; nil is none.
+	Key func(T) string
+
+	Filters []Filter // the form on top
+	Orders  []Order  // the first is the one without a word in the address
+	Empty   Empty
+}
+
+// Column is one column.
+type Column[T any] struct {
+	Name string // in an export, lower case with "_": "last_seen"
+	Head string
+	Cell func(T) Cell
+	Sort string // the word of the order that a click on the head gives
+	Wide bool   // takes the room that is left
+	Only bool   // in exports only
+}
+
+// Filter is one field of the form on top of a table.
+type Filter struct {
+	Name    string // in the address
+	Label   string
+	Value   string
+	Options []Option // a choice; nil is words
+	Day     bool     // a day
+	Hint    string   // an example
+}
+
+// Option is one choice; the first is without a filter.
+type Option struct{ Value, Label string }
+
+// Order is one order of a table: a word in the address, ?sort=…
+type Order struct{ Value, Label string }
+
+// Empty says what an empty list means, and what to do next.
+type Empty struct {
+	Text    string
+	Command string // to type
+	Link    string
+	Label   string // of the link
+}
+
+// TableView is a page of a table as the template "table" shows it.
+type TableView struct {
+	Name     string
+	Heads    []head
+	Rows     []row
+	Filters  []Filter
+	Order    string // in force
+	Orders   []Order
+	Filtered bool
+	Kept     [][2]string // words of the address that the form must keep
+	Path     string
+	First    string // link to the first page; "" on it
+	Next     string
+	Looked   int64 // rows looked at where some were left out and there may be more
+	CSV      string
+	NDJSON   string
+	Empty    Empty
+}
+
+type head struct {
+	Text, Link string
+	Here, Wide bool
+	Number     bool
+}
+
+type row struct {
+	Key   string
+	Cells []cellView
+}
+
+type cellView struct {
+	Cell
+	Head string
+}
+
+// Show makes one page of a table, or, where the address asks for it with
+// ?format=csv or ?format=ndjson, the export of all that the filters leave.
+// view is called with the page.
+func Show[T any](r *Request, t Table[T], view func(TableView) (Answer, error)) (Answer, error) {
+	format, err := r.One("format", "", "csv", "ndjson")
+	if err != nil {
+		return nil, err
+	}
+	if format != "" {
+		return export(r, t, format), nil
+	}
+	v, err := t.View(r)
+	if err != nil {
+		return nil, err
+	}
+	return view(v)
+}
+
+// View makes one page of a table.
+func (t Table[T]) View(r *Request) (TableView, error) {
+	after := r.URL.Query().Get("after")
+	if len(after) > maxAfter {
+		return TableView{}, errs.New(errs.CodeBadInput, "this is no place in the list").At("after").WithHint("begin at the first page")
+	}
+	rows, next, looked, err := t.page(r.Context(), after)
+	if err != nil {
+		return TableView{}, err
+	}
+	v := t.frame(r)
+	if after != "" {
+		v.First = r.With()
+	}
+	if next != "" {
+		v.Next = r.with(r.URL.Path, "after", next)
+	}
+	v.Looked = looked
+	for _, one := range rows {
+		v.Rows = append(v.Rows, t.row(one))
+	}
+	return v, nil
+}
+
+// page reads one page's rows. next is "" at the end; looked is 0 where the
+// page is full or the list at its end.
+func (t Table[T]) page(ctx context.Context, after string) (rows []T, next string, looked int64, err error) {
+	if t.Keep == nil {
+		rows, err = t.Fetch(ctx, after, pageRows+1)
+		if err != nil || len(rows) <= pageRows {
+			return rows, "", 0, err
+		}
+		return rows[:pageRows], t.Cursor(rows[pageRows-1]), 0, nil
+	}
+	for looked < maxLooked {
+		some, err := t.Fetch(ctx, after, fetchRows)
+		if err != nil {
+			return nil, "", 0, err
+		}
+		for _, one := range some {
+			looked++
+			after = t.Cursor(one)
+			keep, err := t.Keep(ctx, one)
+			if err != nil {
+				return nil, "", 0, err
+			}
+			if !keep {
+				continue
+			}
+			if rows = append(rows, one); len(rows) == pageRows {
+				return rows, after, 0, nil
+			}
+		}
+		if len(some) < fetchRows {
+			return rows, "", 0, nil
+		}
+	}
+	return rows, after, looked, nil
+}
+
+func (t Table[T]) row(one T) row {
+	out := row{}
+	if t.Key != nil {
+		out.Key = t.Key(one)
+	}
+	for _, c := range t.Columns {
+		if !c.Only {
+			out.Cells = append(out.Cells, cellView{c.Cell(one), c.Head})
+		}
+	}
+	return out
+}
+
+// frame is all of a page but its rows.
+func (t Table[T]) frame(r *Request) TableView {
+	v := TableView{
+		Name: t.Name, Filters: t.Filters, Orders: t.Orders, Path: r.URL.Path, Empty: t.Empty,
+		CSV: r.With("format", "csv"), NDJSON: r.With("format", "ndjson"), Order: r.URL.Query().Get("sort"),
+	}
+	if v.Order == "" && len(t.Orders) > 0 {
+		v.Order = t.Orders[0].Value
+	}
+	known := []string{"after", "sort", "format"}
+	for _, f := range t.Filters {
+		known = append(known, f.Name)
+		v.Filtered = v.Filtered || f.Value != ""
+	}
+	for name, values := range r.URL.Query() {
+		if !slices.Contains(known, name) && len(values) > 0 {
+			v.Kept = append(v.Kept, [2]string{name, values[0]})
+		}
+	}
+	slices.SortFunc(v.Kept, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	for _, c := range t.Columns {
+		if c.Only {
+			continue
+		}
+		h := head{Text: c.Head, Wide: c.Wide}
+		if c.Sort != "" {
+			h.Link, h.Here = r.With("sort", c.Sort), c.Sort == v.Order
+		}
+		v.Heads = append(v.Heads, h)
+	}
+	return v
+}
