@@ -19,7 +19,8 @@ import (
 var errOthers = errors.New("others were first")
 
 // Activate makes the activation of an approved version, or makes the one in
-// state from active again, and supersedes the hook's other active one.
+// state from active again, and supersedes the hook's other active one. One that
+// is active gets new bounds.
 //
 // What can be refused is refused first; then the other one is superseded, and
 // then this one takes the hook's one active slot, whose unique index has the
@@ -230,10 +231,14 @@ func (d *DB) changedSince(ctx context.Context, superseded activationDoc, by stri
 	return err == nil, ignoreNone(err)
 }
 
-// Disable moves an activation from one state to disabled; errs.CodeConflict
-// where it is no longer in from.
-func (d *DB) Disable(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error {
-	return d.close(ctx, digest, from, hooks.StateDisabled, reason, at, g)
+// Stop moves an activation from one state to disabled or paused;
+// errs.CodeConflict where it is no longer in from, errs.CodeBadInput for any
+// other state.
+func (d *DB) Stop(ctx context.Context, digest string, from, to hooks.State, reason string, at time.Time, g auth.Grant) error {
+	if err := store.CheckStop(to); err != nil {
+		return err
+	}
+	return d.close(ctx, digest, from, to, reason, at, g)
 }
 
 // close moves an activation to a state in which nothing is leased.

@@ -85,7 +85,7 @@ func (d *DB) shelfOf(k archive.Kind) shelf {
 	switch k {
 	case archive.KindUser:
 		return shelf{d.users, records(k, func(v userDoc) (string, any, bson.M, error) {
-			return v.Name, auth.User{Name: v.Name, Roles: v.Roles, CreatedAt: v.CreatedAt}, v.Extra, nil
+			return v.Name, v.user(), v.Extra, nil
 		})}
 	case archive.KindToken:
 		return shelf{d.tokens, records(k, func(v tokenDoc) (string, any, bson.M, error) { return v.ID, v.token(), v.Extra, nil })}
@@ -149,7 +149,9 @@ func documentOf(r archive.Record) (any, error) {
 	}
 	switch v := r.Value.(type) {
 	case auth.User:
-		return userDoc{Name: v.Name, Roles: notNil(v.Roles), CreatedAt: v.CreatedAt, Extra: extra}, nil
+		doc := newUserDoc(v)
+		doc.Extra = extra
+		return doc, nil
 	case auth.Token:
 		doc := newTokenDoc(v)
 		doc.Extra = extra

@@ -59,7 +59,7 @@ func (d *DB) ArchiveBegin(ctx context.Context) (func() error, error) {
 // records are the collections of records.
 func (d *DB) records() []*mongo.Collection {
 	return []*mongo.Collection{
-		d.users, d.tokens, d.audit, d.peers, d.hooks, d.versions, d.activations, d.jobs, d.problems, d.results, d.foreign,
+		d.users, d.tokens, d.audit, d.peers, d.hooks, d.versions, d.comments, d.activations, d.jobs, d.problems, d.results, d.foreign,
 	}
 }
 
@@ -141,8 +141,8 @@ func (d *DB) ArchivePage(ctx context.Context, k archive.Kind, after string, limi
 	switch {
 	case s.collection == d.foreign: // "0" comes after "/"
 		filter = m{{Key: "_id", Value: m{{Key: "$gt", Value: foreignID(k, after)}, {Key: "$lt", Value: string(k) + "0"}}}}
-	case k == archive.KindToken: // a spent one is only not deleted yet
-		filter = append(filter, condition{Key: "spent", Value: m{{Key: "$exists", Value: false}}})
+	case k == archive.KindToken: // a removed one is only not deleted yet
+		filter = append(filter, stillThere())
 	case k == archive.KindVersion:
 		projection = m{{Key: "reviews", Value: 0}}
 	case k == archive.KindJob:

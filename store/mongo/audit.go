@@ -29,6 +29,14 @@ const maxRounds = 100
 // in the caller. From the intent on nothing interrupts the action: who asked
 // may have left, but half of it must not be all of it.
 func (d *DB) audited(ctx context.Context, g auth.Grant, where string, change func(ctx context.Context, entry string) error) error {
+	return d.auditedThen(ctx, g, where, change, func(context.Context) {})
+}
+
+// auditedThen is audited, and then does what takes the entry's id away from
+// the document: only where nobody looks for it any more.
+func (d *DB) auditedThen(
+	ctx context.Context, g auth.Grant, where string, change func(ctx context.Context, entry string) error, then func(ctx context.Context),
+) error {
 	entry := g.Entry()
 	if err := d.begin(ctx, entry, where); err != nil {
 		return err
@@ -37,7 +45,9 @@ func (d *DB) audited(ctx context.Context, g auth.Grant, where string, change fun
 	err := change(ctx, entry.ID)
 	switch {
 	case err == nil: // done, whether or not the entry can be told so: Mend sees it too
-		_, _ = d.change(ctx, d.audit, byID(entry.ID), entryEnd(entry.Outcome))
+		if ended, _ := d.change(ctx, d.audit, byID(entry.ID), entryEnd(entry.Outcome)); ended {
+			then(ctx)
+		}
 	case refused(err):
 		_, _ = d.audit.DeleteOne(ctx, byID(entry.ID))
 	}
@@ -90,10 +100,14 @@ func (d *DB) addEntry(ctx context.Context, doc entryDoc) error {
 	return err
 }
 
-// Entries lists the audit log, newest first, entries older than after.
-func (d *DB) Entries(ctx context.Context, after string, limit int) ([]auth.Entry, error) {
-	docs, err := list[entryDoc](ctx, d, d.audit, m{{Key: "_id", Value: m{{Key: "$lt", Value: store.Before(after)}}}},
-		m{{Key: "_id", Value: -1}}, store.Page(limit, store.MaxPage), nil)
+// Entries lists the audit log, newest first.
+func (d *DB) Entries(ctx context.Context, f auth.EntryFilter) ([]auth.Entry, error) {
+	filter := narrowed(within(f.From, f.Until, f.After, f.Oldest), []equality{
+		{"actor", f.Actor},
+		{"action", f.Action},
+		{"target", f.Target},
+	})
+	docs, err := list[entryDoc](ctx, d, d.audit, filter, byAge(f.Oldest), store.Page(f.Limit, store.MaxPage), nil)
 	return all(docs, err, entryDoc.entry)
 }
 

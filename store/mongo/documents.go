@@ -20,11 +20,17 @@ import (
 // know: a newer one's fields, and those of an imported archive.
 
 type userDoc struct {
-	Name      string      `bson:"_id"`
-	Roles     []auth.Role `bson:"roles"`
-	CreatedAt time.Time   `bson:"created_at,omitempty"`
-	Audit     string      `bson:"audit,omitempty"` // the entry of the action that made it
-	Extra     bson.M      `bson:",inline"`
+	Name         string      `bson:"_id"`
+	Roles        []auth.Role `bson:"roles"`
+	CreatedAt    time.Time   `bson:"created_at,omitempty"`
+	Password     string      `bson:"password"`
+	Off          bool        `bson:"off"`
+	Failures     int64       `bson:"failures"`
+	LastFailure  time.Time   `bson:"last_failure,omitempty"`
+	LastSignIn   time.Time   `bson:"last_sign_in,omitempty"`
+	SessionsFrom time.Time   `bson:"sessions_from,omitempty"`
+	Audit        string      `bson:"audit,omitempty"` // the entry of its last change
+	Extra        bson.M      `bson:",inline"`
 }
 
 type tokenDoc struct {
@@ -36,9 +42,17 @@ type tokenDoc struct {
 	CreatedAt    time.Time      `bson:"created_at,omitempty"`
 	ExpiresAt    time.Time      `bson:"expires_at,omitempty"`
 	SessionUntil time.Time      `bson:"session_until,omitempty"`
-	Spent        string         `bson:"spent,omitempty"` // the token that replaces it; the hash is no secret's any more
+	Removed      bool           `bson:"removed,omitempty"` // and not deleted yet; the hash is no secret's any more
 	Audit        string         `bson:"audit,omitempty"`
 	Extra        bson.M         `bson:",inline"`
+}
+
+// sessionDoc is a browser's session. Only browsers miss one that is gone: no
+// archive has any.
+type sessionDoc struct {
+	Key       string    `bson:"_id"`
+	Data      []byte    `bson:"data"`
+	ExpiresAt time.Time `bson:"expires_at,omitempty"`
 }
 
 type entryDoc struct {
@@ -79,9 +93,12 @@ type peerDoc struct {
 	Version     string    `bson:"version"`
 	SendReports bool      `bson:"send_reports"`
 	AllowHooks  string    `bson:"allow_hooks"`
+	Labels      []string  `bson:"labels"`
 	Server      string    `bson:"server"` // "" is not connected
+	Online      bool      `bson:"online"` // whether there is a server
 	Epoch       int64     `bson:"epoch"`
-	Seen        time.Time `bson:"seen,omitempty"`
+	Seen        time.Time `bson:"seen"` // the year 1 is never: lists are in its order
+	Audit       string    `bson:"audit,omitempty"`
 	Extra       bson.M    `bson:",inline"`
 }
 
@@ -122,6 +139,24 @@ type reviewDoc struct {
 	Signature []byte         `bson:"signature,omitempty"`
 	At        time.Time      `bson:"at,omitempty"`
 	Extra     bson.M         `bson:",inline"`
+}
+
+// commentDoc is a comment. A number of its version is taken once, and there are
+// review.MaxComments of them: that caps the comments.
+type commentDoc struct {
+	ID         string      `bson:"_id"`
+	Version    string      `bson:"version"`
+	Number     int64       `bson:"number"` // from 0
+	Part       review.Part `bson:"part"`
+	Line       int64       `bson:"line"`
+	Parent     string      `bson:"parent"`
+	User       string      `bson:"user"`
+	Text       string      `bson:"text"`
+	At         time.Time   `bson:"at,omitempty"`
+	ResolvedBy string      `bson:"resolved_by"`
+	ResolvedAt time.Time   `bson:"resolved_at,omitempty"`
+	Audit      string      `bson:"audit,omitempty"`
+	Extra      bson.M      `bson:",inline"`
 }
 
 // activationDoc holds its ledger and the leases that are out: to take, to
@@ -191,6 +226,8 @@ type jobDoc struct {
 	FailedText  string        `bson:"failed_text"`
 	Fingerprint string        `bson:"fingerprint"`
 	ProblemID   string        `bson:"problem_id"`
+	Package     string        `bson:"package_version"`
+	Release     string        `bson:"release"`
 	OriginalID  string        `bson:"original_id"`
 	Hook        string        `bson:"hook"`
 	Version     string        `bson:"version"`
@@ -208,16 +245,18 @@ type jobDoc struct {
 }
 
 type resultDoc struct {
-	ID        string    `bson:"_id"`
-	JobID     string    `bson:"job_id"`
-	Hook      string    `bson:"hook"`
-	Version   string    `bson:"version"`
-	PeerID    string    `bson:"peer_id"`
-	ProblemID string    `bson:"problem_id"`
-	Fields    []byte    `bson:"fields"`
-	Bytes     int64     `bson:"bytes"`
-	CreatedAt time.Time `bson:"created_at,omitempty"`
-	Extra     bson.M    `bson:",inline"`
+	ID        string      `bson:"_id"`
+	JobID     string      `bson:"job_id"`
+	Hook      string      `bson:"hook"`
+	Version   string      `bson:"version"`
+	PeerID    string      `bson:"peer_id"`
+	ProblemID string      `bson:"problem_id"`
+	Level     hooks.Level `bson:"level"`
+	Package   string      `bson:"package"`
+	Fields    []byte      `bson:"fields"`
+	Bytes     int64       `bson:"bytes"`
+	CreatedAt time.Time   `bson:"created_at,omitempty"`
+	Extra     bson.M      `bson:",inline"`
 }
 
 type problemDoc struct {
@@ -305,7 +344,7 @@ func newJobDoc(j jobs.Job, n int) jobDoc {
 		Deadline: j.Deadline, SentAt: j.SentAt, AckedAt: j.AckedAt, CompletedAt: j.CompletedAt, Outcome: j.Outcome,
 		FailedCode: j.FailedCode, FailedText: j.FailedText, Fingerprint: j.Fingerprint, ProblemID: j.ProblemID,
 		OriginalID: j.OriginalID, Hook: j.Hook, Version: j.Version, HookError: j.HookError, Slot: slotOf(j),
-		Place: placeOf(j, n), Bytes: j.Bytes, Denied: j.Denied,
+		Place: placeOf(j, n), Bytes: j.Bytes, Denied: j.Denied, Package: j.PackageVersion, Release: j.Release,
 	}
 }
 
@@ -316,7 +355,7 @@ func (d jobDoc) job() (jobs.Job, error) {
 		Deadline: d.Deadline, SentAt: d.SentAt, AckedAt: d.AckedAt, CompletedAt: d.CompletedAt, Outcome: d.Outcome,
 		FailedCode: d.FailedCode, FailedText: d.FailedText, Fingerprint: d.Fingerprint, ProblemID: d.ProblemID,
 		OriginalID: d.OriginalID, Hook: d.Hook, Version: d.Version, HookError: d.HookError, Bytes: d.Bytes,
-		Denied: d.Denied,
+		Denied: d.Denied, PackageVersion: d.Package, Release: d.Release,
 	}
 	if j.Workload == jobs.WorkHook {
 		j.Slot = jobs.SlotOf(j)
@@ -330,14 +369,14 @@ func (d jobDoc) job() (jobs.Job, error) {
 func newResultDoc(r collector.Result) resultDoc {
 	return resultDoc{
 		ID: r.ID, JobID: r.JobID, Hook: r.Hook, Version: r.Version, PeerID: r.PeerID, ProblemID: r.ProblemID,
-		Fields: notNil(r.Fields), Bytes: r.Bytes, CreatedAt: r.CreatedAt,
+		Level: r.Level, Package: r.Package, Fields: notNil(r.Fields), Bytes: r.Bytes, CreatedAt: r.CreatedAt,
 	}
 }
 
 func (d resultDoc) result() collector.Result {
 	return collector.Result{
 		ID: d.ID, JobID: d.JobID, Hook: d.Hook, Version: d.Version, PeerID: d.PeerID, ProblemID: d.ProblemID,
-		Fields: d.Fields, Bytes: d.Bytes, CreatedAt: d.CreatedAt,
+		Level: d.Level, Package: d.Package, Fields: d.Fields, Bytes: d.Bytes, CreatedAt: d.CreatedAt,
 	}
 }
 
@@ -352,8 +391,8 @@ func newPeerDoc(p enroll.Peer) peerDoc {
 	return peerDoc{
 		ID: p.ID, Name: p.Name, SPKI: p.SPKI, EnrolledAt: p.EnrolledAt,
 		Facts:   factsDoc{OS: p.Facts.OS, Release: p.Facts.Release, Kernel: p.Facts.Kernel, Arch: p.Facts.Arch},
-		Version: p.Version, SendReports: p.SendReports, AllowHooks: p.AllowHooks,
-		Server: p.Connection.Server, Epoch: p.Connection.Epoch, Seen: p.Connection.Seen,
+		Version: p.Version, SendReports: p.SendReports, AllowHooks: p.AllowHooks, Labels: notNil(p.Labels),
+		Server: p.Connection.Server, Online: p.Connection.Server != "", Epoch: p.Connection.Epoch, Seen: p.Connection.Seen,
 	}
 }
 
@@ -362,6 +401,9 @@ func (d peerDoc) peer() enroll.Peer {
 		ID: d.ID, Name: d.Name, SPKI: d.SPKI, EnrolledAt: d.EnrolledAt,
 		Facts:   hooks.Facts{OS: d.Facts.OS, Release: d.Facts.Release, Kernel: d.Facts.Kernel, Arch: d.Facts.Arch},
 		Version: d.Version, SendReports: d.SendReports, AllowHooks: d.AllowHooks,
+	}
+	if len(d.Labels) > 0 {
+		p.Labels = d.Labels
 	}
 	p.Connection.Server, p.Connection.Epoch, p.Connection.Seen = d.Server, d.Epoch, d.Seen
 	return p
@@ -392,6 +434,34 @@ func (d reviewDoc) review(version string) review.Review {
 	return review.Review{
 		ID: d.ID, Version: version, User: d.User, Person: d.Person, KeyID: d.KeyID, Verdict: d.Verdict,
 		Comment: d.Comment, Signature: d.Signature, At: d.At,
+	}
+}
+
+func newCommentDoc(c review.Comment) commentDoc {
+	return commentDoc{
+		ID: c.ID, Version: c.Version, Part: c.Part, Line: c.Line, Parent: c.Parent, User: c.User, Text: c.Text, At: c.At,
+		ResolvedBy: c.ResolvedBy, ResolvedAt: c.ResolvedAt,
+	}
+}
+
+func (d commentDoc) comment() review.Comment {
+	return review.Comment{
+		ID: d.ID, Version: d.Version, Part: d.Part, Line: d.Line, Parent: d.Parent, User: d.User, Text: d.Text, At: d.At,
+		ResolvedBy: d.ResolvedBy, ResolvedAt: d.ResolvedAt,
+	}
+}
+
+func newUserDoc(u auth.User) userDoc {
+	return userDoc{
+		Name: u.Name, Roles: notNil(u.Roles), CreatedAt: u.CreatedAt, Password: u.Password, Off: u.Off, Failures: u.Failures,
+		LastFailure: u.LastFailure, LastSignIn: u.LastSignIn, SessionsFrom: u.SessionsFrom,
+	}
+}
+
+func (d userDoc) user() auth.User {
+	return auth.User{
+		Name: d.Name, Roles: d.Roles, CreatedAt: d.CreatedAt, Password: d.Password, Off: d.Off, Failures: d.Failures,
+		LastFailure: d.LastFailure, LastSignIn: d.LastSignIn, SessionsFrom: d.SessionsFrom,
 	}
 }
 

@@ -73,31 +73,21 @@ func (d *DB) Job(ctx context.Context, id string) (jobs.Job, error) {
 	return doc.job()
 }
 
-// Jobs lists jobs without their reports, newest first.
+// Jobs lists jobs without their reports.
 func (d *DB) Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) {
-	return d.jobList(ctx, jobsFilter(f), newestFirst(), store.Page(f.Limit, store.MaxPage), withoutContents())
+	return d.jobList(ctx, jobsFilter(f), byAge(f.Oldest), store.Page(f.Limit, store.MaxPage), withoutContents())
 }
 
-// jobsFilter narrows only by what the filter sets, so that each combination
-// finds its index.
 func jobsFilter(f jobs.Filter) m {
-	filter := m{{Key: "_id", Value: m{{Key: "$lt", Value: store.Before(f.After)}}}}
-	for _, c := range []struct{ key, value string }{
+	return narrowed(within(f.From, f.Until, f.After, f.Oldest), []equality{
 		{"peer_id", f.PeerID},
 		{"problem_id", f.ProblemID},
 		{"original_id", f.Original},
 		{"version", f.Version},
 		{"workload", string(f.Workload)},
 		{"status", string(f.Status)},
-	} {
-		if c.value != "" {
-			filter = append(filter, condition{Key: c.key, Value: c.value})
-		}
-	}
-	return filter
+	})
 }
-
-func newestFirst() m { return m{{Key: "_id", Value: -1}} }
 
 func (d *DB) jobList(ctx context.Context, filter, sort m, limit int, projection m) ([]jobs.Job, error) {
 	docs, err := list[jobDoc](ctx, d, d.jobs, filter, sort, limit, projection)

@@ -94,8 +94,10 @@ func (d *DB) takeLease(ctx context.Context, version, lease string, now time.Time
 }
 
 // busy answers where a document changed faster than it could be looked at.
-func busy(version string) error {
-	return errs.New(errs.CodeUnavailable, "cannot change version %s: too many others do", version).WithHint("try again")
+func busy(version string) error { return busyOf("version", version) }
+
+func busyOf(what, id string) error {
+	return errs.New(errs.CodeUnavailable, "cannot change %s %s: too many others do", what, id).WithHint("try again")
 }
 
 // whyNoLease names the condition that a refused lease met first, nil where

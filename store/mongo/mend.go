@@ -36,8 +36,6 @@ func todoBefore(todo, began string, before time.Time) m {
 
 func among(ids []string) m { return m{{Key: "_id", Value: m{{Key: "$in", Value: ids}}}} }
 
-func oldestFirst() m { return m{{Key: "_id", Value: 1}} }
-
 // finished takes the todo, and what was there for it, from documents that
 // still have it.
 func (d *DB) finished(ctx context.Context, c *mongo.Collection, ids []string, todo string, with ...string) error {
@@ -172,7 +170,7 @@ func (d *DB) marks(ctx context.Context, entries []entryDoc) (map[string]string, 
 		named[collection] = append(named[collection], id)
 	}
 	marks := map[string]string{}
-	for _, c := range []*mongo.Collection{d.users, d.tokens, d.peers, d.versions, d.activations} {
+	for _, c := range []*mongo.Collection{d.users, d.tokens, d.peers, d.versions, d.comments, d.activations} {
 		ids := named[c.Name()]
 		if len(ids) == 0 {
 			continue

@@ -73,7 +73,7 @@ type DB struct {
 	client  *mongo.Client
 	db      *mongo.Database
 
-	users, tokens, audit, peers, hooks, versions, activations, jobs, problems, results, foreign, meta *mongo.Collection
+	users, tokens, sessions, audit, peers, hooks, versions, comments, activations, jobs, problems, results, foreign, meta *mongo.Collection
 }
 
 // Open connects to the server that the address names (mongodb:// or
@@ -115,8 +115,8 @@ func newDB(client *mongo.Client, p target, o Options) *DB {
 	db := client.Database(p.database)
 	return &DB{
 		options: o, target: p, client: client, db: db,
-		users: db.Collection("users"), tokens: db.Collection("tokens"), audit: db.Collection("audit"),
-		peers: db.Collection("peers"), hooks: db.Collection("hooks"), versions: db.Collection("hook_versions"),
+		users: db.Collection("users"), tokens: db.Collection("tokens"), sessions: db.Collection("sessions"), audit: db.Collection("audit"),
+		peers: db.Collection("peers"), hooks: db.Collection("hooks"), versions: db.Collection("hook_versions"), comments: db.Collection("comments"),
 		activations: db.Collection("activations"), jobs: db.Collection("jobs"), problems: db.Collection("problems"),
 		results: db.Collection("hook_results"), foreign: db.Collection("foreign_records"), meta: db.Collection("meta"),
 	}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/internal/errs"
+	"hookline/store"
 )
 
 // minWire is the oldest server, by its wire version: MongoDB 5.0.
@@ -87,6 +90,20 @@ func (d *DB) checkServer(ctx context.Context) error {
 	return nil
 }
 
+// Facts are what operators want to know of the store.
+func (d *DB) Facts(ctx context.Context) (store.Facts, error) {
+	f := store.Facts{Kind: "mongodb", Address: d.target.shown, Schema: strconv.Itoa(schema)}
+	var b buildInfo
+	if err := d.db.RunCommand(ctx, m{{Key: "buildInfo", Value: 1}}).Decode(&b); err != nil {
+		return f, d.failed(err)
+	}
+	f.Server = b.Version
+	if b.FerretDB != "" {
+		f.Server = "FerretDB " + strings.TrimPrefix(b.FerretDB, "v")
+	}
+	return f, nil
+}
+
 // checkSchema claims a database that is new, and refuses one that is newer or
 // somebody else's. Several servers may do so at once.
 func (d *DB) checkSchema(ctx context.Context) error {
@@ -115,7 +132,7 @@ func (d *DB) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range d.records() {
+	for _, c := range append(d.records(), d.sessions) {
 		if !slices.Contains(names, c.Name()) {
 			continue
 		}

@@ -2,9 +2,13 @@ package mongo
 
 import (
 	"context"
+	"math"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"hookline/hooks"
+	"hookline/internal/auth"
 	"hookline/internal/enroll"
 	"hookline/store"
 )
@@ -44,6 +48,7 @@ func (d *DB) Connect(ctx context.Context, id, server string, h enroll.Hello, now
 		{Key: "$inc", Value: m{{Key: "epoch", Value: int64(1)}}},
 		{Key: "$set", Value: m{
 			{Key: "server", Value: server},
+			{Key: "online", Value: server != ""},
 			{Key: "seen", Value: now},
 			{Key: "facts", Value: newFactsDoc(h.Facts)},
 			{Key: "version", Value: h.Version},
@@ -69,7 +74,7 @@ func (d *DB) notConnected(ctx context.Context, id string) error {
 // end of an old stream does not close a newer one.
 func (d *DB) Disconnect(ctx context.Context, id string, epoch int64, now time.Time) (bool, error) {
 	return d.change(ctx, d.peers, m{{Key: "_id", Value: id}, {Key: "epoch", Value: epoch}},
-		m{{Key: "$set", Value: m{{Key: "server", Value: ""}, {Key: "seen", Value: now}}}})
+		m{{Key: "$set", Value: m{{Key: "server", Value: ""}, {Key: "online", Value: false}, {Key: "seen", Value: now}}}})
 }
 
 // Peers lists peers by id, those above after.
@@ -77,6 +82,74 @@ func (d *DB) Peers(ctx context.Context, after string, limit int) ([]enroll.Peer,
 	docs, err := list[peerDoc](ctx, d, d.peers, m{{Key: "_id", Value: m{{Key: "$gt", Value: after}}}},
 		m{{Key: "_id", Value: 1}}, store.Page(limit, store.MaxPage), nil)
 	return all(docs, err, peerDoc.peer)
+}
+
+// PeersBy lists peers.
+func (d *DB) PeersBy(ctx context.Context, f enroll.PeerFilter) ([]enroll.Peer, error) {
+	filter, err := peersFilter(f)
+	if err != nil {
+		return nil, err
+	}
+	sort := byAge(!f.Last)
+	if key := peerKey(f.Sort); key != "_id" {
+		sort = ranked(key, !f.Last)
+	}
+	docs, err := list[peerDoc](ctx, d, d.peers, filter, sort, store.Page(f.Limit, store.MaxPage), nil)
+	return all(docs, err, peerDoc.peer)
+}
+
+// peerKey is what an order of peers goes by.
+func peerKey(by enroll.PeerSort) string {
+	switch by {
+	case enroll.ByName:
+		return "name"
+	case enroll.BySeen:
+		return "seen"
+	}
+	return "_id"
+}
+
+func peersFilter(f enroll.PeerFilter) (filter m, err error) {
+	filter = m{}
+	if f.Online {
+		filter = m{{Key: "online", Value: true}}
+	}
+	if f.After == "" {
+		return filter, nil
+	}
+	name, seen, id, err := store.PeerCursor(f)
+	if err != nil {
+		return nil, err
+	}
+	switch key := peerKey(f.Sort); {
+	case key == "name":
+		return append(filter, behind(key, name, id, !f.Last)...), nil
+	case key == "seen":
+		return append(filter, behind(key, bson.DateTime(seen), id, !f.Last)...), nil
+	case f.Last:
+		return append(filter, condition{Key: "_id", Value: m{{Key: "$lt", Value: id}}}), nil
+	}
+	return append(filter, condition{Key: "_id", Value: m{{Key: "$gt", Value: id}}}), nil
+}
+
+// CountPeers counts peers, and those that are connected, from indexes alone.
+func (d *DB) CountPeers(ctx context.Context) (all, online int64, err error) {
+	if all, err = d.count(ctx, d.peers, m{{Key: "_id", Value: m{{Key: "$gte", Value: ""}}}}, math.MaxInt64); err != nil {
+		return 0, 0, err
+	}
+	online, err = d.count(ctx, d.peers, m{{Key: "online", Value: true}}, math.MaxInt64)
+	return all, min(online, all), err // one may have come in between
+}
+
+// SetLabels gives a peer its labels; errs.CodeNotFound.
+func (d *DB) SetLabels(ctx context.Context, id string, labels []string, g auth.Grant) error {
+	return d.audited(ctx, g, where(d.peers, id), func(ctx context.Context, entry string) error {
+		ok, err := d.change(ctx, d.peers, byID(id), m{{Key: "$set", Value: m{{Key: "labels", Value: notNil(labels)}, {Key: "audit", Value: entry}}}})
+		if err == nil && !ok {
+			return store.NoPeer(id)
+		}
+		return err
+	})
 }
 
 func newFactsDoc(f hooks.Facts) factsDoc {

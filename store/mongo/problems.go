@@ -24,34 +24,39 @@ func (d *DB) Problem(ctx context.Context, id string) (collector.Problem, error) 
 	return doc.problem(), err
 }
 
-// Problems lists problems, the one that was seen last first; after is
-// "<last_seen in ms>/<id>" of the last one of the page before.
-func (d *DB) Problems(ctx context.Context, after string, limit int) ([]collector.Problem, error) {
-	filter, err := problemsFilter(after)
+// Problems lists problems.
+func (d *DB) Problems(ctx context.Context, f collector.ProblemFilter) ([]collector.Problem, error) {
+	filter, err := problemsFilter(f)
 	if err != nil {
 		return nil, err
 	}
-	sort := m{{Key: "last_seen", Value: -1}, {Key: "_id", Value: -1}}
-	docs, err := list[problemDoc](ctx, d, d.problems, filter, sort, store.Page(limit, store.MaxPage), withoutCounting())
+	docs, err := list[problemDoc](ctx, d, d.problems, filter, ranked(problemKey(f.Sort), f.Least), store.Page(f.Limit, store.MaxPage), withoutCounting())
 	return all(docs, err, problemDoc.problem)
 }
 
-// problemsFilter says the range of last_seen by itself, so that the index
-// gives its bounds.
-func problemsFilter(after string) (m, error) {
-	if after == "" {
-		return m{}, nil
+// problemKey is what an order of problems goes by.
+func problemKey(by collector.ProblemSort) string {
+	switch by {
+	case collector.ByFirstSeen:
+		return "first_seen"
+	case collector.ByReports:
+		return "reports"
 	}
-	ms, id, err := collector.ProblemCursor(after)
+	return "last_seen"
+}
+
+func problemsFilter(f collector.ProblemFilter) (m, error) {
+	filter := narrowed(m{}, []equality{{"package", f.Package}})
+	if f.After == "" {
+		return filter, nil
+	}
+	value, id, err := collector.ProblemCursor(f.After)
 	if err != nil {
 		return nil, err
 	}
-	seen := bson.DateTime(ms)
-	return m{
-		{Key: "last_seen", Value: m{{Key: "$lte", Value: seen}}},
-		{Key: "$or", Value: a{
-			m{{Key: "last_seen", Value: m{{Key: "$lt", Value: seen}}}},
-			m{{Key: "_id", Value: m{{Key: "$lt", Value: id}}}},
-		}},
-	}, nil
+	key := problemKey(f.Sort)
+	if key == "reports" {
+		return append(filter, behind(key, value, id, f.Least)...), nil
+	}
+	return append(filter, behind(key, bson.DateTime(value), id, f.Least)...), nil
 }

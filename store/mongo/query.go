@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -75,6 +76,77 @@ func modify[T any](ctx context.Context, d *DB, c *mongo.Collection, filter, upda
 		return doc, err
 	}
 	return doc, d.failed(err)
+}
+
+// within is the range of ids that a page of a list in their order may have.
+// The newest come first, or the oldest.
+func within(from, until time.Time, after string, oldest bool) m {
+	low, high := store.Span(from, until, after, oldest)
+	if low == "" {
+		return m{{Key: "_id", Value: m{{Key: "$lt", Value: high}}}}
+	}
+	return m{{Key: "_id", Value: m{{Key: "$gte", Value: low}, {Key: "$lt", Value: high}}}}
+}
+
+// equality is a member of a list's filter; "" does not narrow.
+type equality struct{ key, value string }
+
+// narrowed adds to a filter only what is set, so that each combination finds
+// its index.
+func narrowed(filter m, by []equality) m {
+	for _, e := range by {
+		if e.value != "" {
+			filter = append(filter, condition{Key: e.key, Value: e.value})
+		}
+	}
+	return filter
+}
+
+func newestFirst() m { return byAge(false) }
+
+func oldestFirst() m { return byAge(true) }
+
+// byAge is the order of ids that begin with a time.
+func byAge(oldest bool) m {
+	if oldest {
+		return m{{Key: "_id", Value: 1}}
+	}
+	return m{{Key: "_id", Value: -1}}
+}
+
+// ranked is an order by a key, ties by id, both in one direction.
+func ranked(key string, ascending bool) m {
+	if ascending {
+		return m{{Key: key, Value: 1}, {Key: "_id", Value: 1}}
+	}
+	return m{{Key: key, Value: -1}, {Key: "_id", Value: -1}}
+}
+
+// behind is the keyset filter of such an order: what comes behind a value and
+// an id. It says the range of the key by itself, so that the index gives its
+// bounds.
+func behind(key string, value any, id string, ascending bool) m {
+	than := "$lt"
+	if ascending {
+		than = "$gt"
+	}
+	return m{
+		{Key: key, Value: m{{Key: than + "e", Value: value}}},
+		{Key: "$or", Value: a{
+			m{{Key: key, Value: m{{Key: than, Value: value}}}},
+			m{{Key: "_id", Value: m{{Key: than, Value: id}}}},
+		}},
+	}
+}
+
+// count counts what matches, at most most of it: an index says it without
+// looking at a document.
+func (d *DB) count(ctx context.Context, c *mongo.Collection, filter m, most int64) (int64, error) {
+	if most <= 0 {
+		return 0, nil
+	}
+	n, err := c.CountDocuments(ctx, filter, options.Count().SetLimit(most))
+	return n, d.failed(err)
 }
 
 // all projects a list of documents to what the domain calls them.

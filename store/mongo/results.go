@@ -16,23 +16,20 @@ func (d *DB) Result(ctx context.Context, id string) (collector.Result, error) {
 	return doc.result(), err
 }
 
-// Results lists results, newest first.
+// Results lists results.
 func (d *DB) Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error) {
-	docs, err := list[resultDoc](ctx, d, d.results, resultsFilter(f), newestFirst(), store.Page(f.Limit, store.MaxPage), nil)
+	docs, err := list[resultDoc](ctx, d, d.results, resultsFilter(f), byAge(f.Oldest), store.Page(f.Limit, store.MaxPage), nil)
 	return all(docs, err, resultDoc.result)
 }
 
 func resultsFilter(f collector.ResultFilter) m {
-	filter := m{{Key: "_id", Value: m{{Key: "$lt", Value: store.Before(f.After)}}}}
-	for _, c := range []struct{ key, value string }{
+	return narrowed(within(f.From, f.Until, f.After, f.Oldest), []equality{
 		{"job_id", f.JobID},
 		{"hook", f.Hook},
 		{"version", f.Version},
 		{"problem_id", f.ProblemID},
-	} {
-		if c.value != "" {
-			filter = append(filter, condition{Key: c.key, Value: c.value})
-		}
-	}
-	return filter
+		{"peer_id", f.PeerID},
+		{"level", string(f.Level)},
+		{"package", f.Package},
+	})
 }

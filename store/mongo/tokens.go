@@ -3,9 +3,6 @@ package mongo
 import (
 	"context"
 	"crypto/rand"
-	"time"
-
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/internal/auth"
 	"hookline/store"
@@ -22,78 +19,77 @@ func (d *DB) AddToken(ctx context.Context, k auth.Token, g auth.Grant) error {
 
 // TokenByHash finds a token by the SHA-256 of its secret; errs.CodeNotFound.
 func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error) {
-	doc, err := one[tokenDoc](ctx, d, d.tokens, m{{Key: "hash", Value: hash[:]}})
+	return d.oneToken(ctx, m{{Key: "hash", Value: hash[:]}})
+}
+
+// Token reads a token; errs.CodeNotFound.
+func (d *DB) Token(ctx context.Context, id string) (auth.Token, error) {
+	return d.oneToken(ctx, byID(id))
+}
+
+func (d *DB) oneToken(ctx context.Context, filter m) (auth.Token, error) {
+	doc, err := one[tokenDoc](ctx, d, d.tokens, append(filter, stillThere()))
 	if none(err) {
 		return auth.Token{}, store.NoToken()
 	}
 	return doc.token(), err
 }
 
-// SpendToken deletes the one-time token id and adds its replacement, once:
-// errs.CodeNotFound for everybody but the first.
-//
-// The first is who marks the token as spent. From then on it opens nothing:
-// its hash becomes one that no secret has, whoever reads it. Then the
-// replacement is added and the spent token deleted. A stop in between leaves
-// nobody signed in, and a token that PurgeTokens removes when it would have
-// ended.
-func (d *DB) SpendToken(ctx context.Context, id string, replacement auth.Token) error {
-	old, err := d.markSpent(ctx, id, replacement.ID)
-	if none(err) {
+// stillThere leaves out tokens that were removed and are not deleted yet.
+func stillThere() condition {
+	return condition{Key: "removed", Value: m{{Key: "$exists", Value: false}}}
+}
+
+// Tokens lists the tokens of a user, or of all, newest first, those older than
+// after.
+func (d *DB) Tokens(ctx context.Context, user, after string, limit int) ([]auth.Token, error) {
+	filter := m{{Key: "_id", Value: m{{Key: "$lt", Value: store.Before(after)}}}, stillThere()}
+	if user != "" {
+		filter = append(filter, condition{Key: "user", Value: user})
+	}
+	docs, err := list[tokenDoc](ctx, d, d.tokens, filter, newestFirst(), store.Page(limit, store.MaxPage), nil)
+	return all(docs, err, tokenDoc.token)
+}
+
+// SpendToken deletes a one-time token, once: errs.CodeNotFound for everybody
+// but the first.
+func (d *DB) SpendToken(ctx context.Context, id string) error {
+	r, err := d.tokens.DeleteOne(ctx, append(byID(id), stillThere()))
+	if err != nil {
+		return d.failed(err)
+	}
+	if r.DeletedCount != 1 {
 		return store.NoTokenToSpend()
 	}
-	if err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx)
-	added, err := d.insert(ctx, d.tokens, newTokenDoc(replacement), "a token")
-	switch {
-	case err != nil && !refused(err):
-		return err // it may be there or not: nobody was told its secret
-	case err == nil && added:
-		_, _ = d.tokens.DeleteOne(ctx, byID(id)) // it is dead; PurgeTokens would find it too
-		return nil
-	case err == nil:
-		err = store.TokenTaken(replacement.ID)
-	}
-	_, _ = d.change(ctx, d.tokens, m{{Key: "_id", Value: id}, {Key: "spent", Value: replacement.ID}}, m{
-		{Key: "$set", Value: m{{Key: "hash", Value: old.Hash}}},
-		{Key: "$unset", Value: m{{Key: "spent", Value: ""}}},
-	})
-	return err
+	return nil
 }
 
-// markSpent kills a token, and returns it as it was; none(err) where it is
-// gone or dead.
-func (d *DB) markSpent(ctx context.Context, id, by string) (tokenDoc, error) {
+// RemoveToken takes a token away; errs.CodeNotFound.
+//
+// It is marked as removed, and opens nothing from then on: its hash becomes one
+// that no secret has, whoever reads it. Only when the action's entry says how
+// it has ended is the token deleted, for until then Mend looks at it. What a
+// stop leaves PurgeTokens deletes: a token that was removed has ended.
+func (d *DB) RemoveToken(ctx context.Context, id string, g auth.Grant) error {
+	at := g.Entry().At
 	dead := make([]byte, 32)
 	_, _ = rand.Read(dead) // crypto/rand.Read never fails: it ends the program instead
-	return modify[tokenDoc](ctx, d, d.tokens,
-		m{{Key: "_id", Value: id}, {Key: "spent", Value: m{{Key: "$exists", Value: false}}}},
-		m{{Key: "$set", Value: m{{Key: "spent", Value: by}, {Key: "hash", Value: dead}}}}, options.Before)
-}
-
-// PurgeTokens deletes tokens that had ended by before, the oldest first, at
-// most limit of them, and returns how many.
-func (d *DB) PurgeTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
-	if limit <= 0 {
-		return 0, nil
-	}
-	ended := m{{Key: "expires_at", Value: m{{Key: "$lte", Value: before}}}}
-	docs, err := list[tokenDoc](ctx, d, d.tokens, ended, m{{Key: "expires_at", Value: 1}, {Key: "_id", Value: 1}},
-		min(limit, store.MaxRepair), m{{Key: "_id", Value: 1}})
-	if err != nil || len(docs) == 0 {
-		return 0, err
-	}
-	ids := make([]string, len(docs))
-	for i, doc := range docs {
-		ids[i] = doc.ID
-	}
-	r, err := d.tokens.DeleteMany(ctx, m{{Key: "_id", Value: m{{Key: "$in", Value: ids}}}})
-	if err != nil {
-		return 0, d.failed(err)
-	}
-	return r.DeletedCount, nil
+	return d.auditedThen(ctx, g, where(d.tokens, id), func(ctx context.Context, entry string) error {
+		ok, err := d.change(ctx, d.tokens, append(byID(id), stillThere()), m{
+			{Key: "$set", Value: m{{Key: "removed", Value: true}, {Key: "hash", Value: dead}, {Key: "audit", Value: entry}}},
+			{Key: "$min", Value: m{{Key: "expires_at", Value: at}}},
+		})
+		if err != nil || ok {
+			return err
+		}
+		mine, err := d.marked(ctx, d.tokens, id, entry) // sent twice
+		if err == nil && !mine {
+			return store.NoToken()
+		}
+		return err
+	}, func(ctx context.Context) {
+		_, _ = d.tokens.DeleteOne(ctx, m{{Key: "_id", Value: id}, {Key: "removed", Value: true}})
+	})
 }
 
 func newTokenDoc(k auth.Token) tokenDoc {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/hooks"
@@ -164,6 +165,25 @@ func (d *DB) VersionsOf(ctx context.Context, hook string, below int64, limit int
 	docs, err := list[versionDoc](ctx, d, d.versions,
 		m{{Key: "hook", Value: hook}, {Key: "number", Value: m{{Key: "$lt", Value: below}}}},
 		m{{Key: "number", Value: -1}}, store.Page(limit, store.MaxPage), m{{Key: "_id", Value: 1}})
+	digests, err := all(docs, err, func(v versionDoc) string { return v.Digest })
+	if err != nil {
+		return nil, err
+	}
+	return d.lives(ctx, digests)
+}
+
+// Waiting lists the submitted versions, the oldest first. One that was decided
+// while the page was read is on it as it is then.
+func (d *DB) Waiting(ctx context.Context, after string, limit int) ([]review.Life, error) {
+	filter := m{{Key: "state", Value: hooks.StateSubmitted}}
+	if after != "" {
+		submitted, digest, err := store.WaitingCursor(after)
+		if err != nil {
+			return nil, err
+		}
+		filter = append(filter, behind("submitted_at", bson.DateTime(submitted), digest, true)...)
+	}
+	docs, err := list[versionDoc](ctx, d, d.versions, filter, ranked("submitted_at", true), store.Page(limit, store.MaxPage), m{{Key: "_id", Value: 1}})
 	digests, err := all(docs, err, func(v versionDoc) string { return v.Digest })
 	if err != nil {
 		return nil, err
