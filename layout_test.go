@@ -54,6 +54,7 @@ var allowed = []struct {
 	{"store/...", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "store/..."}},
 	{"internal/httpapi", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/api"}},
 	{"internal/web/chart", nil},
+	{"internal/web/kit/kittest", []string{"internal/auth", "internal/web/kit", "store/sqlite"}},
 	{"internal/web/live", nil},
 	{"internal/web/...", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/looks", "internal/code", "internal/querylog", "internal/web/..."}},
 	{"internal/looks", nil},
