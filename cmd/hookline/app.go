@@ -74,7 +74,7 @@ not signed in; 5 unavailable: try again later.`,
 	flags.BoolVar(&a.allowHTTP, "allow-http", false, "send the token over plain HTTP to other machines too")
 	flags.StringVarP(&a.output, "output", "o", outputTable, "table, json or yaml")
 	root.AddCommand(
-		newLoginCommand(a), newOpenCommand(a), newTokenCommand(a),
+		newLoginCommand(a), newOpenCommand(a), newTokenCommand(a), newUserCommand(a),
 		newKeyCommand(a), newPolicyCommand(a), newTrustCommand(a), newRevokeCommand(a), newEnrollLineCommand(a),
 		newHookCommand(a), newExplainCommand(a), newVerifyCommand(a), newReviewCommand(a),
 		newJobCommand(a), newResultCommand(a), newProblemCommand(a), newPeerCommand(a),

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,46 @@ func newTokenCommand(a *app) *cobra.Command {
 	f.IntVar(&o.Days, "days", 90, "how long it is good, 1 to 366")
 	f.StringVar(&o.Out, "out", "", "write the token to this new file instead of showing it")
 	_ = c.MarkFlagRequired("user")
-	return group("token", "Tokens of the REST API", c)
+	return group("token", "Tokens of the REST API", c, newTokenList(a), newTokenRevoke(a))
+}
+
+func newTokenList(a *app) *cobra.Command {
+	var l client.List
+	var user string
+	c := query(a, "list", "List your tokens and sign-in links, newest first; an admin sees everybody's",
+		func(c *cobra.Command, cl *client.Client) (api.Page[api.TokenInfo], error) {
+			return cl.Tokens(c.Context(), user, l)
+		},
+		func(p api.Page[api.TokenInfo]) { a.tokens(p.Items); a.more(p.Next) })
+	c.Flags().StringVar(&user, "user", "", "of this user only")
+	pageFlags(c, &l)
+	return c
+}
+
+func newTokenRevoke(a *app) *cobra.Command {
+	return lookup(a, "revoke ID", "Make a token or sign-in link worthless, at once",
+		func(c *cobra.Command, cl *client.Client, id string) (api.TokenInfo, error) {
+			return cl.RevokeToken(c.Context(), id)
+		},
+		func(t api.TokenInfo) {
+			fmt.Fprintf(a.out, "token %s of %s opens nothing any more\n", safe(t.ID), safe(t.User))
+		})
+}
+
+func (a *app) tokens(items []api.TokenInfo) {
+	rows := [][]string{{"TOKEN", "KIND", "USER", "NAME", "MADE", "GOOD UNTIL"}}
+	for _, t := range items {
+		rows = append(rows, []string{t.ID, t.Kind, t.User, t.Name, clock(t.CreatedAt), a.untilOf(t.ExpiresAt)})
+	}
+	a.list(rows, "no tokens: make one with hookline token create")
+}
+
+// untilOf says when a token ends, and whether it has.
+func (a *app) untilOf(t time.Time) string {
+	if !a.now().Before(t) {
+		return clock(t) + " (over)"
+	}
+	return clock(t)
 }
 
 func (a *app) createToken(c *cobra.Command, o tokenOptions) error {

@@ -94,6 +94,39 @@ type Token struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// TokenInfo is a token or sign-in link without its secret.
+type TokenInfo struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind" enum:"api,login"`
+	User      string    `json:"user"`
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// User is a person or program with an account.
+type User struct {
+	Name        string     `json:"name"`
+	Roles       []string   `json:"roles"`
+	CreatedAt   time.Time  `json:"created_at"`
+	HasPassword bool       `json:"has_password"`
+	Off         bool       `json:"off" doc:"may not sign in, and no token of theirs opens anything"`
+	LastSignIn  *time.Time `json:"last_sign_in,omitempty" doc:"with a password"`
+	LockedUntil *time.Time `json:"locked_until,omitempty" doc:"no password is looked at before"`
+}
+
+// NewUser asks for a user without a password.
+type NewUser struct {
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+}
+
+// UserChange changes a user; what is left out stays as it is.
+type UserChange struct {
+	Roles []string `json:"roles,omitempty"`
+	Off   *bool    `json:"off,omitempty"`
+}
+
 // LoginLink is a one-time browser sign-in.
 type LoginLink struct {
 	Path      string    `json:"path" doc:"/login/<code>, good once"`

@@ -110,6 +110,10 @@ func put[T any](ctx context.Context, c *Client, path string, body any) (T, error
 	return call[T](ctx, c, http.MethodPut, path, nil, b)
 }
 
+func remove[T any](ctx context.Context, c *Client, path string) (T, error) {
+	return call[T](ctx, c, http.MethodDelete, path, nil, nil)
+}
+
 func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body []byte) (T, error) {
 	var out T
 	req, err := c.request(ctx, method, path, query, body)

@@ -69,6 +69,36 @@ func (c *Client) CreateToken(ctx context.Context, t api.NewToken) (api.Token, er
 	return post[api.Token](ctx, c, "/api/tokens", t)
 }
 
+// Tokens lists a user's tokens and sign-in links, newest first; of "" the
+// caller's own, or everybody's for an admin.
+func (c *Client) Tokens(ctx context.Context, user string, l List) (api.Page[api.TokenInfo], error) {
+	q := l.query()
+	if user != "" {
+		q.Set("user", user)
+	}
+	return get[api.Page[api.TokenInfo]](ctx, c, "/api/tokens", q)
+}
+
+// RevokeToken deletes a token or sign-in link.
+func (c *Client) RevokeToken(ctx context.Context, id string) (api.TokenInfo, error) {
+	return remove[api.TokenInfo](ctx, c, "/api/tokens/"+url.PathEscape(id))
+}
+
+// Users lists users by name.
+func (c *Client) Users(ctx context.Context, l List) (api.Page[api.User], error) {
+	return get[api.Page[api.User]](ctx, c, "/api/users", l.query())
+}
+
+// AddUser makes a user without a password.
+func (c *Client) AddUser(ctx context.Context, u api.NewUser) (api.User, error) {
+	return post[api.User](ctx, c, "/api/users", u)
+}
+
+// ChangeUser changes a user's roles, or whether they may come in.
+func (c *Client) ChangeUser(ctx context.Context, name string, u api.UserChange) (api.User, error) {
+	return put[api.User](ctx, c, "/api/users/"+url.PathEscape(name), u)
+}
+
 // CreateLoginLink makes a one-time browser sign-in for the caller.
 func (c *Client) CreateLoginLink(ctx context.Context) (api.LoginLink, error) {
 	return post[api.LoginLink](ctx, c, "/api/login-links", struct{}{})

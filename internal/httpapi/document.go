@@ -18,7 +18,7 @@ func finishDocument(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas
 	own := schemas.Schema(reflect.TypeFor[api.Problem](), true, "Problem")
 	for _, path := range doc.Paths {
-		for _, op := range []*huma.Operation{path.Get, path.Post, path.Put} {
+		for _, op := range []*huma.Operation{path.Get, path.Post, path.Put, path.Delete} {
 			if op == nil {
 				continue
 			}

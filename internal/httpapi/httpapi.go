@@ -41,7 +41,7 @@ type Results interface {
 
 // Audit reads the audit log.
 type Audit interface {
-	Entries(ctx context.Context, after string, limit int) ([]auth.Entry, error)
+	Entries(ctx context.Context, f auth.EntryFilter) ([]auth.Entry, error)
 }
 
 // Trust is the deployment's trust metadata.

@@ -126,10 +126,9 @@ func (s *service) getResult(ctx context.Context, in *IDPath) (api.Result, error)
 }
 
 func (s *service) listProblems(ctx context.Context, in *Listing) (api.Page[api.ProblemBucket], error) {
-	list, err := s.Queries.Problems(ctx, in.After, in.Limit)
-	return page(list, err, in.Limit, func(p collector.Problem) (api.ProblemBucket, string) {
-		return problemBucketOf(p), fmt.Sprintf("%d/%s", p.LastSeen.UnixMilli(), p.ID)
-	})
+	f := collector.ProblemFilter{After: in.After, Limit: in.Limit}
+	list, err := s.Queries.Problems(ctx, f)
+	return page(list, err, in.Limit, func(p collector.Problem) (api.ProblemBucket, string) { return problemBucketOf(p), f.Cursor(p) })
 }
 
 func (s *service) getProblem(ctx context.Context, in *IDPath) (api.ProblemBucket, error) {

@@ -44,6 +44,11 @@ func (s *service) register(rest huma.API) {
 	replace(s, rest, "/api/trust", "replace-trust", "Bring newer trust metadata; its signatures decide", s.putTrust)
 	change(s, rest, "/api/revocations", "push-revocations", "Bring a revoker's newer revocations; the signature decides", http.StatusOK, s.pushRevocations)
 	change(s, rest, "/api/tokens", "create-token", "Make a token, and its user where there is none", http.StatusCreated, s.createToken)
+	read(s, rest, "/api/tokens", "list-tokens", "Tokens and sign-in links, newest first", anyone, s.listTokens)
+	remove(s, rest, "/api/tokens/{id}", "revoke-token", "Revoke a token or sign-in link", s.revokeToken)
+	read(s, rest, "/api/users", "list-users", "Users by name", auth.UsersManage, s.listUsers)
+	change(s, rest, "/api/users", "add-user", "Make a user", http.StatusCreated, s.addUser)
+	replace(s, rest, "/api/users/{name}", "change-user", "Change a user's roles, or whether they may come in", s.changeUser)
 	change(s, rest, "/api/login-links", "create-login-link", "Make a one-time link that signs a browser in", http.StatusCreated, s.createLogin)
 
 	read(s, rest, "/api/hooks", "list-hooks", "Hooks by name, each with its newest version", auth.HooksRead, s.listHooks)
@@ -88,6 +93,11 @@ func change[I, O any](s *service, rest huma.API, path, id, summary string, statu
 // replace registers a PUT.
 func replace[I, O any](s *service, rest huma.API, path, id, summary string, f func(context.Context, *I) (O, error)) {
 	write(s, rest, huma.Operation{Method: http.MethodPut, Path: path, OperationID: id, Summary: summary, DefaultStatus: http.StatusOK}, f)
+}
+
+// remove registers a DELETE, which answers with what was there.
+func remove[I, O any](s *service, rest huma.API, path, id, summary string, f func(context.Context, *I) (O, error)) {
+	write(s, rest, huma.Operation{Method: http.MethodDelete, Path: path, OperationID: id, Summary: summary, DefaultStatus: http.StatusOK}, f)
 }
 
 func write[I, O any](s *service, rest huma.API, op huma.Operation, f func(context.Context, *I) (O, error)) {
