@@ -1,104 +1,95 @@
-// Package web is the pages for people's browsers: a problem with its reports,
-// and a report with the new fields beside it. They are plain HTML, read-only,
-// without scripts; a browser signs in with a one-time link that somebody with
-// a token asked for.
-//
-// Everything on a page came from machines that may be hostile. html/template
-// escapes it, Visible shows characters that would hide or reorder text, and a
-// strict content security policy stands behind both.
+// Package web is the pages that people work in: it joins the packages of pages
+// below it to one handler, which mounts on any mux at "/".
 package web
 
 import (
 	"context"
-	"embed"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
-	"hookline/collector"
 	"hookline/internal/auth"
-	"hookline/internal/enroll"
-	"hookline/internal/errs"
-	"hookline/internal/looks"
+	"hookline/internal/web/admin"
+	"hookline/internal/web/door"
+	"hookline/internal/web/hookpages"
+	"hookline/internal/web/kit"
+	"hookline/internal/web/live"
+	"hookline/internal/web/machines"
+	"hookline/internal/web/problems"
+	"hookline/internal/web/reviews"
 	"hookline/review"
 	"hookline/signing"
 )
 
-//go:embed templates
-var files embed.FS
-
-// Versions reads a hook version.
-type Versions interface {
-	Life(ctx context.Context, digest string) (review.Life, error)
-}
-
-// Results reads results that show.
-type Results interface {
-	Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error)
-}
-
-// Peers reads a machine.
-type Peers interface {
-	Peer(ctx context.Context, id string) (enroll.Peer, error)
+// Store is what all pages read, and the little that they write themselves.
+type Store interface {
+	problems.Store
+	hookpages.Store
+	reviews.Store
+	machines.Store
+	admin.Log
+	auth.Sessions
 }
 
 // Parts is what the pages are made from.
 type Parts struct {
-	Gate     *auth.Gate
-	Queries  collector.Queries
-	Results  Results
-	Versions Versions
-	Peers    Peers
-	Rules    func() signing.Rules // that versions are held against now
-	Notice   func() string        // what stands on top of every page; "" is nothing, nil too
-	Now      func() time.Time
-	Log      *slog.Logger
-	Secure   bool // served over TLS: cookies are Secure
-}
-
-type site struct {
-	Parts
-	pages map[string]*template.Template
-	sheet looks.Sheet
+	Gate   *auth.Gate
+	Store  Store
+	Facts  func(ctx context.Context) (kit.Facts, error) // of the store, for ?debug=1
+	Review *review.Service
+	Rules  func() signing.Rules // that versions are held against now
+	Bench  reviews.Bench        // nil where there is no sandbox binary
+	Hub    *live.Hub
+	Notice func() string // what stands on top of every page; "" is nothing, nil too
+	Now    func() time.Time
+	Log    *slog.Logger
+	Secure bool // served over TLS: cookies are Secure
 }
 
 // New returns the handler of all pages.
 func New(parts Parts) (http.Handler, error) {
-	pages, err := looks.Pages(files, functions())
+	k, routes, err := build(parts)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Parts: parts, pages: pages, sheet: looks.NewSheet()}
-	return s.router(), nil
+	return k.Handler(routes), nil
 }
 
-func (s *site) router() http.Handler {
-	r := chi.NewRouter()
-	r.Use(looks.Headers)
-	// Browsers tell where a form was sent from; one from elsewhere is refused.
-	r.Use(http.NewCrossOriginProtection().Handler)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, errs.New(errs.CodeNotFound, "there is no such page"))
+// Routes lists every route with its access rule.
+func Routes(parts Parts) ([]kit.Route, error) {
+	_, routes, err := build(parts)
+	return routes, err
+}
+
+func build(parts Parts) (*kit.Kit, []kit.Route, error) {
+	d := door.New(door.Parts{Gate: parts.Gate, Sessions: parts.Store, Now: parts.Now, Log: parts.Log, Secure: parts.Secure})
+	k, err := kit.New(kit.Parts{
+		Gate: parts.Gate, Door: d, Now: parts.Now, Log: parts.Log, Notice: parts.Notice, Store: parts.Facts, Secure: parts.Secure,
 	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		s.failWith(w, r, http.StatusMethodNotAllowed, errs.New(errs.CodeBadInput, "this page cannot be used like that"))
-	})
-	r.Method(http.MethodGet, s.sheet.Path, s.sheet)
-	r.Get(looks.IconPath, looks.ServeIcon)
-	r.Get("/login/{code}", s.askLogin)
-	r.Post("/login/{code}", s.login)
-	r.Post("/logout", s.logout)
-	r.Get("/", s.signedIn(auth.JobsRead, func(w http.ResponseWriter, r *http.Request, _ auth.Principal) error {
-		http.Redirect(w, r, "/problems", http.StatusSeeOther)
-		return nil
-	}))
-	r.Get("/problems", s.signedIn(auth.JobsRead, s.problems))
-	r.Get("/problems/{id}", s.signedIn(auth.JobsRead, s.problem))
-	r.Get("/jobs/{id}", s.signedIn(auth.JobsRead, s.job))
-	r.Get("/versions/{digest}", s.signedIn(auth.HooksRead, s.version))
-	r.Get("/peers/{id}", s.signedIn(auth.PeersRead, s.peer))
-	return r
+	if err != nil {
+		return nil, nil, err
+	}
+	var routes []kit.Route
+	for _, pages := range []func() ([]kit.Route, error){
+		func() ([]kit.Route, error) { return d.Routes(k) },
+		func() ([]kit.Route, error) { return problems.Routes(k, parts.Store) },
+		func() ([]kit.Route, error) {
+			return hookpages.Routes(k, hookpages.Parts{Store: parts.Store, Review: parts.Review, Rules: parts.Rules})
+		},
+		func() ([]kit.Route, error) {
+			return reviews.Routes(k, reviews.Parts{Store: parts.Store, Review: parts.Review, Rules: parts.Rules, Bench: parts.Bench})
+		},
+		func() ([]kit.Route, error) {
+			return machines.Routes(k, machines.Parts{Store: parts.Store, Gate: parts.Gate})
+		},
+		func() ([]kit.Route, error) { return admin.Routes(k, admin.Parts{Gate: parts.Gate, Log: parts.Store}) },
+		func() ([]kit.Route, error) { return parts.Hub.Routes(), nil },
+	} {
+		some, err := pages()
+		if err != nil {
+			return nil, nil, err
+		}
+		routes = append(routes, some...)
+	}
+	return k, routes, nil
 }
