@@ -57,23 +57,20 @@ func accessible(t *testing.T, tab *browsertest.Tab, what, options string) {
 // on a small screen.
 func TestPagesAreAccessible(t *testing.T) {
 	s := everybody(t)
-	for person, pages := range byPerson() {
-		tab := s.tab(t, person, pages[0].Path(s.facts))
-		for _, p := range pages {
-			must(t, tab.Look(1280, false))
-			must(t, tab.Open(p.Path(s.facts)))
-			accessible(t, tab, p.Name, everyRule)
-			must(t, tab.Look(1280, true))
-			accessible(t, tab, p.Name+", dark", onlyColors)
-			must(t, tab.Look(360, false))
-			accessible(t, tab, p.Name+", narrow", everyRule)
-			fits(t, tab, p.Name)
-			if p.Status == 0 {
-				calm(t, tab, p.Name)
-			}
-			tab.Trouble()
+	eachPage(t, s, func(t *testing.T, tab *browsertest.Tab, p browsertest.Page) {
+		must(t, tab.Look(1280, false))
+		must(t, tab.Open(p.Path(s.facts)))
+		accessible(t, tab, p.Name, everyRule)
+		must(t, tab.Look(1280, true))
+		accessible(t, tab, p.Name+", dark", onlyColors)
+		must(t, tab.Look(360, false))
+		accessible(t, tab, p.Name+", narrow", everyRule)
+		fits(t, tab, p.Name)
+		if p.Status == 0 {
+			calm(t, tab, p.Name)
 		}
-	}
+		tab.Trouble()
+	})
 }
 
 // The check finds what it is for.

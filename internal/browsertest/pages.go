@@ -79,7 +79,8 @@ func (f *Facts) peers(ctx context.Context, c *client.Client) error {
 type Page struct {
 	Name   string // short and unique: of pictures, of rows in docs/pages.md
 	Route  string // chi's pattern, as in the server's list
-	As     string // whoever looks at it; "" is nobody, signed in
+	As     string // whoever looks at it; "" is somebody who is not signed in
+	Local  bool   // on the review page of that person's own machine
 	Path   func(Facts) string
 	Status int  // 0 is 200
 	Extra  bool // another look of a route that has a row; pictures and axe alone want it
@@ -98,6 +99,8 @@ func Pages() []Page {
 		{Name: "job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.Job }},
 		{Name: "hook-job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.HookJob }, Extra: true},
 		{Name: "failed-hook-job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.Failed }, Extra: true},
+		{Name: "local-queue", As: "carol", Local: true, Path: at("/")},
+		{Name: "local-version", As: "carol", Local: true, Path: func(f Facts) string { return "/versions/" + f.Waiting }},
 		{Name: "not-found", Route: "/{nothing}", As: "alice", Path: at("/nothing-here"), Status: 404, Extra: true},
 	}
 }

@@ -6,13 +6,25 @@ import (
 	"hookline/internal/browsertest"
 )
 
-// byPerson is the table of pages, by whoever looks at them.
-func byPerson() map[string][]browsertest.Page {
-	all := map[string][]browsertest.Page{}
-	for _, p := range browsertest.Pages() {
-		all[p.As] = append(all[p.As], p)
+// eachPage opens every page of the table, with one tab for each visitor.
+func eachPage(t *testing.T, s *shared, look func(t *testing.T, tab *browsertest.Tab, p browsertest.Page)) {
+	t.Helper()
+	type visitor struct {
+		as    string
+		local bool
 	}
-	return all
+	tabs := map[visitor]*browsertest.Tab{}
+	for _, p := range browsertest.Pages() {
+		who := visitor{p.As, p.Local}
+		if tabs[who] == nil {
+			tab, err := s.world.Enter(t.Context(), s.browser, p)
+			must(t, err)
+			t.Cleanup(tab.Close)
+			calm(t, tab, p.As+" signs in")
+			tabs[who] = tab
+		}
+		look(t, tabs[who], p)
+	}
 }
 
 // fits fails the test where a page is wider than its window.

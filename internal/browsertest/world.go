@@ -23,6 +23,8 @@ const enough = 30 * time.Second
 type World struct {
 	*onebox.Deployment
 	Peer *onebox.Peer
+
+	local []*onebox.Process // review pages
 }
 
 // Found founds a deployment with a peer that allows everything.
@@ -47,6 +49,9 @@ func (w *World) AddPeer(ctx context.Context, name string) (err error) {
 
 // Stop ends the peer and the server.
 func (w *World) Stop() {
+	for _, page := range w.local {
+		page.Kill()
+	}
 	if w.Peer != nil && w.Peer.Process != nil {
 		w.Peer.Kill()
 	}
@@ -81,6 +86,52 @@ func (w *World) SignIn(ctx context.Context, t *Tab, person, path string) error {
 		return err
 	}
 	return t.Open(path)
+}
+
+// ServeReview starts the review page on a reviewer's machine; its Ready is the
+// link that lets one browser in.
+func (w *World) ServeReview(ctx context.Context, reviewer string, args ...string) (*onebox.Process, error) {
+	return w.Serve(ctx, reviewer, "http://", append([]string{"review", "serve", "--key", w.Path(reviewer + ".key")}, args...)...)
+}
+
+// EnterReview lets a tab into the review page, whose paths are below a secret
+// one; the tab's base is that from now on.
+func EnterReview(t *Tab, page *onebox.Process) error {
+	if err := t.Open(page.Ready); err != nil {
+		return err
+	}
+	if err := t.Click("button", "Open"); err != nil {
+		return err
+	}
+	if err := t.Until("the browser was let in", "location.pathname.startsWith('/r/')"); err != nil {
+		return err
+	}
+	base, err := Evaluate[string](t, "location.origin + location.pathname.split('/').slice(0, 3).join('/')")
+	t.Base = base
+	return err
+}
+
+// Enter opens a tab for whoever looks at a page.
+func (w *World) Enter(ctx context.Context, b *Browser, p Page) (*Tab, error) {
+	t, err := b.Visit(w.HTTP, "")
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.Local:
+		var page *onebox.Process
+		if page, err = w.ServeReview(ctx, p.As); err == nil {
+			w.local = append(w.local, page)
+			err = EnterReview(t, page)
+		}
+	case p.As != "":
+		err = w.SignIn(ctx, t, p.As, "/")
+	}
+	if err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // Hook is a small hook of a package of its own.

@@ -256,6 +256,12 @@ func (d *Deployment) Try(ctx context.Context, user string, args ...string) (Answ
 	return run(ctx, d.env(user), "", append([]string{d.Bin.Path("hookline")}, args...)...)
 }
 
+// Serve starts a command of the CLI that stays, as a person, and waits for the
+// line on its standard output that begins with ready.
+func (d *Deployment) Serve(ctx context.Context, user, ready string, args ...string) (*Process, error) {
+	return start(ctx, d.Path(user+"-"+args[0]+".log"), d.env(user), ready, append([]string{d.Bin.Path("hookline")}, args...)...)
+}
+
 // JSON runs the CLI with --output json and decodes what it printed.
 func (d *Deployment) JSON(ctx context.Context, user string, into any, args ...string) error {
 	out, err := d.Hookline(ctx, user, append(args, "--output", "json")...)
