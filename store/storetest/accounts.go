@@ -15,17 +15,37 @@ func accountTests() []test {
 		{"users", users},
 		{"tokens", tokens},
 		{"a one-time token is spent once", spendToken},
-		{"a refused replacement leaves the token", refusedReplacement},
+		{"a change of an account leaves the rest", changeUser},
+		{"pages of users and tokens", accountPages},
+		{"a token is removed once", removeToken},
 		{"tokens that have ended are purged", purgeTokens},
-		{"audit", audit},
 		{"a refused change leaves no entry", refusedChangeLeavesNoEntry},
 		{"a made-up grant does not pass", madeUpGrant},
 	}
 }
 
-func users(k *kit) {
-	u := auth.User{Name: "alice", Roles: []auth.Role{auth.RoleAuthor, auth.RoleReviewer}, CreatedAt: k.clock()}
+// user stores an account with every member set.
+func (k *kit) user(name string) auth.User {
+	k.Helper()
+	u := auth.User{
+		Name: name, Roles: []auth.Role{auth.RoleAuthor, auth.RoleReviewer}, CreatedAt: k.clock(),
+		Password: "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", Off: true, Failures: 2, LastFailure: k.clock().Add(time.Second),
+		LastSignIn: k.clock().Add(2 * time.Second), SessionsFrom: k.clock().Add(3 * time.Second),
+	}
 	k.must(k.AddUser(k.ctx, u, k.grant(auth.TokensCreate)))
+	return u
+}
+
+// account reads one.
+func (k *kit) account(name string) auth.User {
+	k.Helper()
+	u, err := k.User(k.ctx, name)
+	k.must(err)
+	return u
+}
+
+func users(k *kit) {
+	u := k.user("alice")
 	got, err := k.User(k.ctx, "alice")
 	k.must(err)
 	same(k, got, u)
@@ -60,37 +80,100 @@ func tokens(k *kit) {
 }
 
 func spendToken(k *kit) {
-	login, session := k.token("login", auth.TokenLogin), k.token("session", auth.TokenSession)
+	login := k.token("login", auth.TokenLogin)
 	login.SessionUntil = k.clock().Add(2 * time.Hour)
 	k.must(k.AddToken(k.ctx, login, k.grant(auth.LoginCreate)))
 	stored, err := k.TokenByHash(k.ctx, login.Hash)
 	k.must(err)
 	same(k, stored, login)
-	k.must(k.SpendToken(k.ctx, login.ID, session))
-	got, err := k.TokenByHash(k.ctx, session.Hash)
-	k.must(err)
-	same(k, got, session)
+	k.must(k.SpendToken(k.ctx, login.ID))
 	_, err = k.TokenByHash(k.ctx, login.Hash)
 	k.refused(err, errs.CodeNotFound)
-	again := k.token("again", auth.TokenSession)
-	k.refused(k.SpendToken(k.ctx, login.ID, again), errs.CodeNotFound)
-	_, err = k.TokenByHash(k.ctx, again.Hash)
+	_, err = k.Token(k.ctx, login.ID)
 	k.refused(err, errs.CodeNotFound)
+	k.refused(k.SpendToken(k.ctx, login.ID), errs.CodeNotFound)
 }
 
-func refusedReplacement(k *kit) {
-	login, taken := k.token("login", auth.TokenLogin), k.token("session", auth.TokenSession)
-	for _, t := range []auth.Token{login, taken} {
-		k.must(k.AddToken(k.ctx, t, k.grant(auth.LoginCreate)))
-	}
-	twin := k.token("session", auth.TokenSession)
-	k.refused(k.SpendToken(k.ctx, login.ID, twin), errs.CodeConflict)
-	for _, t := range []auth.Token{login, taken} {
-		got, err := k.TokenByHash(k.ctx, t.Hash)
+func removeToken(k *kit) {
+	all := []auth.Token{k.token("api", auth.TokenAPI), k.token("other", auth.TokenAPI)}
+	for _, t := range all {
+		k.must(k.AddToken(k.ctx, t, k.grant(auth.TokensCreate)))
+		got, err := k.Token(k.ctx, t.ID)
 		k.must(err)
 		same(k, got, t)
 	}
-	k.must(k.SpendToken(k.ctx, login.ID, k.token("other", auth.TokenSession)))
+	g := k.grant(auth.TokensCreate)
+	k.must(k.RemoveToken(k.ctx, all[0].ID, g))
+	same(k, k.entries()[0], g.Entry())
+	_, err := k.TokenByHash(k.ctx, all[0].Hash)
+	k.refused(err, errs.CodeNotFound)
+	_, err = k.TokenByHash(k.ctx, all[1].Hash)
+	k.must(err)
+	k.refused(k.RemoveToken(k.ctx, all[0].ID, k.grant(auth.TokensCreate)), errs.CodeNotFound)
+	same(k, len(k.entries()), 3)
+}
+
+// Each member alone, all at once, and none: what is not named stays.
+func changeUser(k *kit) {
+	want, other := k.user("alice"), k.user("bob")
+	password, none, on, later := "$argon2id$other", "", false, k.clock().Add(time.Hour)
+	for i, c := range []struct {
+		change auth.UserChange
+		apply  func(u *auth.User)
+	}{
+		{auth.UserChange{}, func(*auth.User) {}},
+		{auth.UserChange{Roles: []auth.Role{auth.RoleAdmin}}, func(u *auth.User) { u.Roles = []auth.Role{auth.RoleAdmin} }},
+		{auth.UserChange{Password: &password}, func(u *auth.User) { u.Password = password }},
+		{auth.UserChange{Off: &on}, func(u *auth.User) { u.Off = false }},
+		{auth.UserChange{SessionsFrom: &later}, func(u *auth.User) { u.SessionsFrom = later }},
+		{
+			auth.UserChange{Roles: []auth.Role{auth.RoleViewer, auth.RoleOperator}, Password: &none, SessionsFrom: &time.Time{}},
+			func(u *auth.User) {
+				u.Roles, u.Password, u.SessionsFrom = []auth.Role{auth.RoleViewer, auth.RoleOperator}, "", time.Time{}
+			},
+		},
+	} {
+		g := k.grant(auth.TokensCreate)
+		k.must(k.ChangeUser(k.ctx, "alice", c.change, g))
+		c.apply(&want)
+		k.Logf("change %d", i+1)
+		same(k, k.account("alice"), want)
+		same(k, k.entries()[0], g.Entry())
+	}
+	same(k, k.account("bob"), other)
+	n := len(k.entries())
+	k.refused(k.ChangeUser(k.ctx, "nobody", auth.UserChange{Off: &on}, k.grant(auth.TokensCreate)), errs.CodeNotFound)
+	_, err := k.User(k.ctx, "nobody")
+	k.refused(err, errs.CodeNotFound)
+	same(k, len(k.entries()), n)
+}
+
+func accountPages(k *kit) {
+	var names, ids, ofBob []string
+	for i, name := range []string{"a", "a-b", "b", "bob", "c.d", "z9"} {
+		k.user(name)
+		names = append(names, name)
+		for n := range 3 {
+			t := k.token(fmt.Sprint(name, n), auth.TokenAPI)
+			t.User = []string{"bob", name}[n%2]
+			k.must(k.AddToken(k.ctx, t, k.grant(auth.TokensCreate)))
+			if ids = append(ids, t.ID); t.User == "bob" {
+				ofBob = append(ofBob, t.ID)
+			}
+		}
+		k.advance(time.Duration(i%2) * time.Second)
+	}
+	slices.Reverse(ids)
+	slices.Reverse(ofBob)
+	name := func(u auth.User) string { return u.Name }
+	pages(k, names, name, name, func(after string, limit int) ([]auth.User, error) { return k.Users(k.ctx, after, limit) })
+	for user, want := range map[string][]string{"": ids, "bob": ofBob, "nobody": nil} {
+		id := func(t auth.Token) string { return t.ID }
+		pages(k, want, id, id, func(after string, limit int) ([]auth.Token, error) { return k.Tokens(k.ctx, user, after, limit) })
+	}
+	list, err := k.Users(k.ctx, "b", 1)
+	k.must(err)
+	same(k, list, []auth.User{k.account("bob")})
 }
 
 // Of ten tokens, one ends each minute; the store has them in another order.
@@ -138,25 +221,9 @@ func purgeTokens(k *kit) {
 
 func (k *kit) entries() []auth.Entry {
 	k.Helper()
-	all, err := k.Entries(k.ctx, "", 200)
+	all, err := k.Entries(k.ctx, auth.EntryFilter{Limit: 200})
 	k.must(err)
 	return all
-}
-
-func audit(k *kit) {
-	var ids []string
-	for i := range 7 {
-		e := auth.Entry{
-			ID: k.id(), At: k.clock(), Actor: "alice", TokenID: "t", Action: "hooks.submit",
-			Target: fmt.Sprintf("version/%d", i), Detail: "quantity=3 ü", Outcome: "forbidden",
-		}
-		k.must(k.AddEntry(k.ctx, e))
-		same(k, k.entries()[0], e)
-		ids = append(ids, e.ID)
-	}
-	slices.Reverse(ids)
-	id := func(e auth.Entry) string { return e.ID }
-	pages(k, ids, id, id, func(after string, limit int) ([]auth.Entry, error) { return k.Entries(k.ctx, after, limit) })
 }
 
 // Every change on a person's behalf leaves exactly its own entry; one that is
@@ -166,7 +233,7 @@ func refusedChangeLeavesNoEntry(k *kit) {
 	k.must(k.AddUser(k.ctx, auth.User{Name: "alice"}, g))
 	same(k, k.entries(), []auth.Entry{g.Entry()})
 	k.refused(k.AddUser(k.ctx, auth.User{Name: "alice"}, k.grant(auth.TokensCreate)), errs.CodeConflict)
-	k.refused(k.Disable(k.ctx, "none", "active", "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
+	k.refused(k.Stop(k.ctx, "none", "active", "disabled", "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
 	if err := k.AddUser(k.ctx, auth.User{Name: "bob"}, g); err == nil {
 		k.Error("one grant was good for two changes")
 	}

@@ -18,6 +18,8 @@ func activationTests() []test {
 		{"activate again", activateAgain},
 		{"quantity never falls below the ledger", quantityBelowLedger},
 		{"disable and change state", disable},
+		{"pause, and go on", pause},
+		{"new bounds while active", newBounds},
 		{"revoke an activation", revokeActivation},
 		{"revoke a version", revokeVersion},
 		{"matched by key while active", byKeys},
@@ -76,7 +78,7 @@ func supersede(k *kit) {
 func activateAgain(k *kit) {
 	a := k.active("taint", 3)
 	k.taken(a.Digest)
-	k.must(k.Disable(k.ctx, a.Digest, hooks.StateActive, "noisy", k.clock(), k.grant(auth.HooksDisable)))
+	k.must(k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StateDisabled, "noisy", k.clock(), k.grant(auth.HooksDisable)))
 	k.advance(time.Minute)
 	a.Quantity, a.Deadline, a.Rollout = 2, a.Deadline.Add(time.Hour), hooks.Rollout{Percent: 10, PerMinute: 1}
 	a.ChangedAt = k.clock()
@@ -96,7 +98,7 @@ func quantityBelowLedger(k *kit) {
 	for range 2 {
 		k.taken(a.Digest)
 	}
-	k.must(k.Disable(k.ctx, a.Digest, hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)))
+	k.must(k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StateDisabled, "", k.clock(), k.grant(auth.HooksDisable)))
 	a.Quantity = 1
 	k.refused(k.Activate(k.ctx, a, hooks.StateDisabled, k.grant(auth.HooksActivate)), errs.CodeBoundExceeded)
 	if got := k.state(a.Digest); got != hooks.StateDisabled {
@@ -107,7 +109,7 @@ func quantityBelowLedger(k *kit) {
 
 func disable(k *kit) {
 	a := k.active("taint", 3)
-	k.refused(k.Disable(k.ctx, a.Digest, hooks.StatePaused, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
+	k.refused(k.Stop(k.ctx, a.Digest, hooks.StatePaused, hooks.StateDisabled, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
 	ok, err := k.ChangeState(k.ctx, a.Digest, hooks.StatePaused, hooks.StateExpired, "size", k.clock())
 	if err != nil || ok {
 		k.Errorf("a change from another state: %v, %v", ok, err)
@@ -118,12 +120,73 @@ func disable(k *kit) {
 		k.Errorf("pause: %v, %v", ok, err)
 	}
 	k.advance(time.Minute)
-	k.must(k.Disable(k.ctx, a.Digest, hooks.StatePaused, "too noisy", k.clock(), k.grant(auth.HooksDisable)))
+	k.must(k.Stop(k.ctx, a.Digest, hooks.StatePaused, hooks.StateDisabled, "too noisy", k.clock(), k.grant(auth.HooksDisable)))
 	a.State, a.Reason, a.ChangedAt = hooks.StateDisabled, "too noisy", k.clock()
 	got, err := k.Activation(k.ctx, a.Digest)
 	k.must(err)
 	same(k, got, a)
-	k.refused(k.Disable(k.ctx, "none", hooks.StateActive, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
+	k.refused(k.Stop(k.ctx, "none", hooks.StateActive, hooks.StateDisabled, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeNotFound)
+}
+
+func pause(k *kit) {
+	a := k.active("taint", 3)
+	j := k.taken(a.Digest)
+	for _, to := range []hooks.State{hooks.StateExpired, hooks.StateActive, hooks.StateRevoked, hooks.StateApproved, ""} {
+		k.refused(k.Stop(k.ctx, a.Digest, hooks.StateActive, to, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeBadInput)
+	}
+	same(k, k.state(a.Digest), hooks.StateActive)
+	k.advance(time.Minute)
+	g := k.grant(auth.HooksDisable)
+	k.must(k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StatePaused, "a moment", k.clock(), g))
+	same(k, k.entries()[0], g.Entry())
+	a.State, a.Reason, a.ChangedAt, a.Ledger = hooks.StatePaused, "a moment", k.clock(), hooks.Ledger{Issued: 1, Leased: 1}
+	got, err := k.Activation(k.ctx, a.Digest)
+	k.must(err)
+	same(k, got, a)
+	k.refused(k.lease(k.next(a.Digest)), errs.CodeHookNotActive)
+	if found, err := k.ActiveByKeys(k.ctx, a.Keys); err != nil || len(found) != 0 {
+		k.Errorf("a paused version is matched: %d, %v", len(found), err)
+	}
+	k.refused(k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StatePaused, "", k.clock(), k.grant(auth.HooksDisable)), errs.CodeConflict)
+	k.settled(j, hooks.OutcomeReceived, 2) // what is out is still settled
+	k.must(k.Activate(k.ctx, a, hooks.StatePaused, k.grant(auth.HooksActivate)))
+	k.taken(a.Digest)
+	same(k, k.ledger(a.Digest), hooks.Ledger{Issued: 2, Leased: 1, Received: 1, Bytes: 2})
+	k.must(k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StatePaused, "", k.clock(), k.grant(auth.HooksDisable)))
+	k.must(k.Stop(k.ctx, a.Digest, hooks.StatePaused, hooks.StateDisabled, "", k.clock(), k.grant(auth.HooksDisable)))
+	same(k, k.state(a.Digest), hooks.StateDisabled)
+}
+
+// An active version gets other bounds and stays active.
+func newBounds(k *kit) {
+	a, other := k.active("taint", 9), k.active("other", 3)
+	k.settled(k.taken(a.Digest), hooks.OutcomeReceived, 5)
+	k.taken(a.Digest)
+	k.advance(time.Minute)
+	below := a
+	below.Quantity, below.Deadline, below.ChangedAt = 1, a.Deadline.Add(time.Hour), k.clock()
+	n := len(k.entries())
+	k.refused(k.Activate(k.ctx, below, hooks.StateActive, k.grant(auth.HooksActivate)), errs.CodeBoundExceeded)
+	same(k, len(k.entries()), n)
+	a.Ledger = hooks.Ledger{Issued: 2, Leased: 1, Received: 1, Bytes: 5}
+	got, err := k.Activation(k.ctx, a.Digest)
+	k.must(err)
+	same(k, got, a)
+	for _, quantity := range []int64{2, 20, 3} {
+		k.advance(time.Minute)
+		a.Quantity, a.Deadline, a.Rollout = quantity, a.Deadline.Add(time.Hour), hooks.Rollout{Percent: quantity, PerMinute: 2}
+		a.ChangedAt = k.clock()
+		k.must(k.Activate(k.ctx, a, hooks.StateActive, k.grant(auth.HooksActivate)))
+		got, err := k.Activation(k.ctx, a.Digest)
+		k.must(err)
+		same(k, got, a)
+	}
+	if found, err := k.ActiveByKeys(k.ctx, a.Keys); err != nil || len(found) != 2 {
+		k.Errorf("matched %d, %v", len(found), err)
+	}
+	k.taken(a.Digest)
+	k.refused(k.lease(k.next(a.Digest)), errs.CodeQuantityReached)
+	same(k, k.state(other.Digest), hooks.StateActive)
 }
 
 // What is out when an activation is revoked is still settled, and counted.

@@ -200,9 +200,11 @@ func (k *kit) audited(i intent, g auth.Grant, acknowledged, done bool) {
 type snapshot struct {
 	Users    []auth.User
 	Tokens   []auth.Token
+	Sessions []auth.Session
 	Peers    []enroll.Peer
 	Newest   []string
 	Versions []review.Life
+	Comments []review.Comment
 	Jobs     []jobs.Job
 	Leases   []collector.Lease
 	Problems []collector.Problem
@@ -210,11 +212,12 @@ type snapshot struct {
 	Matched  []string
 }
 
-// What the intents call their users, tokens and match keys.
+// What the intents call their users, tokens, sessions and match keys.
 var (
-	cutUsers  = []string{"alice", "bob"}
-	cutTokens = []string{"api", "login", "session", "old", "older", "oldest"}
-	cutKeys   = []string{"fp:one", "fp:two"}
+	cutUsers    = []string{"alice", "bob"}
+	cutTokens   = []string{"api", "login", "session", "old", "older", "oldest"}
+	cutBrowsers = []string{"browser", "old browser"}
+	cutKeys     = []string{"fp:one", "fp:two"}
 )
 
 func (k *kit) snapshot() (s snapshot) {
@@ -225,12 +228,16 @@ func (k *kit) snapshot() (s snapshot) {
 	for _, name := range cutTokens {
 		s.Tokens = found(k, s.Tokens)(k.TokenByHash(k.ctx, sha256.Sum256([]byte(name))))
 	}
+	for _, key := range cutBrowsers {
+		s.Sessions = found(k, s.Sessions)(k.Session(k.ctx, key))
+	}
 	s.Peers = listed(k.Peers(k.ctx, "", 200))(k)
 	for _, l := range listed(k.Hooks(k.ctx, "", 200))(k) {
 		s.Newest = append(s.Newest, l.Version.Digest)
 		s.Versions = append(s.Versions, listed(k.VersionsOf(k.ctx, l.Version.Hook, 0, 200))(k)...)
 	}
 	for _, l := range s.Versions {
+		s.Comments = append(s.Comments, k.comments(l.Version.Digest)...)
 		if l.Activation != nil {
 			l.Activation.ChangedAt = time.Time{}
 		}
@@ -242,7 +249,7 @@ func (k *kit) snapshot() (s snapshot) {
 		s.Jobs = append(s.Jobs, j)
 	}
 	s.Leases = listed(k.Leases(k.ctx, "", 200))(k)
-	s.Problems = listed(k.Problems(k.ctx, "", 200))(k)
+	s.Problems = listed(k.Problems(k.ctx, collector.ProblemFilter{Limit: 200}))(k)
 	s.Results = k.shown(everyResult)
 	for _, a := range listed(k.ActiveByKeys(k.ctx, cutKeys))(k) {
 		s.Matched = append(s.Matched, a.Digest)

@@ -51,12 +51,44 @@ func accountIntents() []intent {
 			return once(func(g auth.Grant) error { return k.AddToken(k.ctx, t, g) }, errs.CodeConflict)
 		}},
 		{"SpendToken", "", func(k *kit) attempt {
-			login, session := k.token("login", auth.TokenLogin), k.token("session", auth.TokenSession)
+			login := k.token("login", auth.TokenLogin)
 			k.must(k.AddToken(k.ctx, login, k.grant(auth.LoginCreate)))
-			a := once(func(auth.Grant) error { return k.SpendToken(k.ctx, login.ID, session) }, errs.CodeNotFound)
-			// It may be spent for nothing: whoever has lost the answer asks for another.
-			a.undone, a.even = []errs.Code{errs.CodeNotFound}, withoutLogins
+			return once(func(auth.Grant) error { return k.SpendToken(k.ctx, login.ID) }, errs.CodeNotFound)
+		}},
+		{"RemoveToken", auth.TokensCreate, func(k *kit) attempt {
+			t := k.token("api", auth.TokenAPI)
+			k.must(k.AddToken(k.ctx, t, k.grant(auth.TokensCreate)))
+			return once(func(g auth.Grant) error { return k.RemoveToken(k.ctx, t.ID, g) }, errs.CodeNotFound)
+		}},
+		{"ChangeUser", auth.UsersManage, func(k *kit) attempt {
+			k.user("alice")
+			password, on := "$argon2id$other", false
+			c := auth.UserChange{Roles: []auth.Role{auth.RoleAdmin}, Password: &password, Off: &on}
+			return once(func(g auth.Grant) error { return k.ChangeUser(k.ctx, "alice", c, g) }, "")
+		}},
+		{"TrySignIn", "", func(k *kit) attempt {
+			k.user("alice")
+			at := k.clock()
+			a := once(func(auth.Grant) error {
+				_, err := k.TrySignIn(k.ctx, "alice", at, at.Add(-time.Hour), 100)
+				return err
+			})
+			a.repeats = true
 			return a
+		}},
+		{"SignedIn", "", func(k *kit) attempt {
+			k.user("alice")
+			at := k.clock()
+			return once(func(auth.Grant) error { return k.SignedIn(k.ctx, "alice", at) }, "")
+		}},
+		{"PutSession", "", func(k *kit) attempt {
+			s := k.session("browser")
+			return once(func(auth.Grant) error { return k.PutSession(k.ctx, s) }, "")
+		}},
+		{"EndSession", "", func(k *kit) attempt {
+			s := k.session("browser")
+			k.must(k.PutSession(k.ctx, s))
+			return once(func(auth.Grant) error { return k.EndSession(k.ctx, s.Key) }, "")
 		}},
 		{"PurgeTokens", "", func(k *kit) attempt {
 			for i, name := range []string{"old", "older", "oldest", "api"} {
@@ -64,6 +96,9 @@ func accountIntents() []intent {
 				t.ExpiresAt = t.ExpiresAt.Add(-time.Duration(i%3) * time.Minute)
 				k.must(k.AddToken(k.ctx, t, k.grant(auth.TokensCreate)))
 			}
+			s := k.session("old browser")
+			s.ExpiresAt = s.ExpiresAt.Add(-time.Minute)
+			k.must(k.PutSession(k.ctx, s))
 			ended := k.clock().Add(time.Hour - time.Minute)
 			return once(func(auth.Grant) error {
 				_, err := k.PurgeTokens(k.ctx, ended, 10)
@@ -71,15 +106,6 @@ func accountIntents() []intent {
 			}, "")
 		}},
 	}
-}
-
-// withoutLogins is a snapshot without tokens that are good for one use.
-func withoutLogins(s snapshot) snapshot {
-	s.Tokens = slices.DeleteFunc(slices.Clone(s.Tokens), func(t auth.Token) bool { return t.Kind == auth.TokenLogin })
-	if len(s.Tokens) == 0 {
-		s.Tokens = nil
-	}
-	return s
 }
 
 func versionIntents() []intent {
@@ -112,7 +138,7 @@ func versionIntents() []intent {
 		{"Activate, again", auth.HooksActivate, func(k *kit) attempt {
 			a := k.active("hook", 3)
 			k.taken(a.Digest)
-			k.must(k.Disable(k.ctx, a.Digest, hooks.StateActive, "noisy", k.clock(), k.grant(auth.HooksDisable)))
+			k.must(k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StateDisabled, "noisy", k.clock(), k.grant(auth.HooksDisable)))
 			a.Quantity = 2
 			return activates(k, a, hooks.StateDisabled)
 		}},
@@ -123,7 +149,30 @@ func versionIntents() []intent {
 		}},
 		{"Disable", auth.HooksDisable, func(k *kit) attempt {
 			a, at := k.active("hook", 3), k.clock()
-			return once(func(g auth.Grant) error { return k.Disable(k.ctx, a.Digest, hooks.StateActive, "noisy", at, g) }, errs.CodeConflict)
+			return once(func(g auth.Grant) error {
+				return k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StateDisabled, "noisy", at, g)
+			}, errs.CodeConflict)
+		}},
+		{"Pause", auth.HooksDisable, func(k *kit) attempt {
+			a, at := k.active("hook", 3), k.clock()
+			return once(func(g auth.Grant) error {
+				return k.Stop(k.ctx, a.Digest, hooks.StateActive, hooks.StatePaused, "a moment", at, g)
+			}, errs.CodeConflict)
+		}},
+		{"Activate, with other bounds", auth.HooksActivate, func(k *kit) attempt {
+			a := k.active("hook", 3)
+			k.taken(a.Digest)
+			a.Quantity, a.Deadline = 2, a.Deadline.Add(time.Hour)
+			return once(func(g auth.Grant) error { return k.Activate(k.ctx, a, hooks.StateActive, g) }, "")
+		}},
+		{"AddComment", auth.HooksReview, func(k *kit) attempt {
+			first := k.comment(k.version("hook", 1).Digest, "")
+			c := k.newComment(first.Version, first.ID)
+			return once(func(g auth.Grant) error { return k.AddComment(k.ctx, c, g) }, errs.CodeConflict)
+		}},
+		{"ResolveThread", auth.HooksReview, func(k *kit) attempt {
+			first, at := k.comment(k.version("hook", 1).Digest, ""), k.clock()
+			return once(func(g auth.Grant) error { return k.ResolveThread(k.ctx, first.Version, first.ID, "alice", at, g) }, "")
 		}},
 		{"ChangeState", "", func(k *kit) attempt {
 			a, at := k.active("hook", 3), k.clock()
@@ -163,6 +212,10 @@ func peerIntents() []intent {
 			})
 			a.repeats = true
 			return a
+		}},
+		{"SetLabels", auth.UsersManage, func(k *kit) attempt {
+			p := k.peer("p")
+			return once(func(g auth.Grant) error { return k.SetLabels(k.ctx, p.ID, []string{"other"}, g) }, "")
 		}},
 		{"Disconnect", "", func(k *kit) attempt {
 			p, at := k.peer("p"), k.clock()

@@ -15,8 +15,6 @@ func jobTests() []test {
 	return []test{
 		{"reports are idempotent", reportIdempotent},
 		{"an id belongs to one report", reportConflict},
-		{"problems count their reports", problemCounts},
-		{"pages of problems", problemPages},
 		{"hook jobs", hookJobs},
 		{"one open job for a version and an original", slots},
 		{"pending jobs of a peer are capped", peerCap},
@@ -24,6 +22,7 @@ func jobTests() []test {
 		{"sent and acknowledged once", sentAndAcked},
 		{"settled once", settleOnce},
 		{"filters and pages", jobPages},
+		{"spans of time and orders", jobSpans},
 	}
 }
 
@@ -85,56 +84,6 @@ func reportConflict(k *kit) {
 	same(k, p, want)
 	_, err = k.Job(k.ctx, k.id())
 	k.refused(err, errs.CodeNotFound)
-}
-
-func problemCounts(k *kit) {
-	first := k.filed("p", crashed)
-	want := k.problem(first)
-	for range 3 {
-		k.advance(time.Hour)
-		k.filed("q", with(crashed, hooks.FieldDate, k.clock().String()))
-	}
-	other := with(crashed, hooks.FieldSignal, "6")
-	k.filed("p", other)
-	want.Reports, want.LastSeen = 4, k.clock()
-	got, err := k.Problem(k.ctx, first.ProblemID)
-	k.must(err)
-	same(k, got, want)
-	_, err = k.Problem(k.ctx, "none")
-	k.refused(err, errs.CodeNotFound)
-}
-
-func problemPages(k *kit) {
-	var want []string
-	for i := range 9 {
-		if i%3 != 0 { // some are seen in the same millisecond
-			k.advance(time.Second)
-		}
-		r := hooks.Report{hooks.FieldExecutablePath: "/bin/" + strconv.Itoa(i), hooks.FieldSignal: "6"}
-		want = append(want, k.filed("p", r).ProblemID)
-	}
-	problems := map[string]collector.Problem{}
-	for _, id := range want {
-		p, err := k.Problem(k.ctx, id)
-		k.must(err)
-		problems[id] = p
-	}
-	slices.SortFunc(want, func(a, b string) int {
-		if d := problems[b].LastSeen.Compare(problems[a].LastSeen); d != 0 {
-			return d
-		}
-		if a < b {
-			return 1
-		}
-		return -1
-	})
-	id := func(p collector.Problem) string { return p.ID }
-	cursor := func(p collector.Problem) string { return strconv.FormatInt(p.LastSeen.UnixMilli(), 10) + "/" + p.ID }
-	pages(k, want, id, cursor, func(after string, limit int) ([]collector.Problem, error) { return k.Problems(k.ctx, after, limit) })
-	for _, bad := range []string{"x", "12", "/", "1x/2"} {
-		_, err := k.Problems(k.ctx, bad, 10)
-		k.refused(err, errs.CodeBadInput)
-	}
 }
 
 func hookJobs(k *kit) {
@@ -296,6 +245,24 @@ func jobPages(k *kit) {
 	for i, want := range all {
 		want.Report = nil // lists leave it out
 		same(k, list[i], want)
+	}
+}
+
+func jobSpans(k *kit) {
+	all := k.mixedJobs()
+	id := func(j jobs.Job) string { return j.ID }
+	for _, f := range []jobs.Filter{
+		{}, {PeerID: "p"}, {ProblemID: all[0].ProblemID}, {Original: "1"}, {Version: "v1-1"}, {Workload: jobs.WorkHook}, {Status: jobs.Failed},
+		{PeerID: "p", Workload: jobs.WorkHook, Status: jobs.Succeeded}, {Workload: jobs.WorkHook, Status: jobs.Succeeded},
+	} {
+		for _, s := range spansAround(all[4].CreatedAt, all[13].CreatedAt)[1:] {
+			f.From, f.Until, f.Oldest = s.from, s.until, s.oldest
+			want := among(s, all, func(j jobs.Job) (string, time.Time, bool) { return j.ID, j.CreatedAt, matches(f, j) })
+			pagesOf(k, s.sizes(), want, id, id, func(after string, limit int) ([]jobs.Job, error) {
+				f.After, f.Limit = after, limit
+				return k.Jobs(k.ctx, f)
+			})
+		}
 	}
 }
 

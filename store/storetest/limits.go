@@ -3,6 +3,7 @@ package storetest
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"hookline/collector"
 	"hookline/hooks"
@@ -45,6 +46,22 @@ func textsOfPeople() []text {
 		{"a role", false, func(k *kit, s string, g auth.Grant) error {
 			return k.AddUser(k.ctx, auth.User{Name: "alice", Roles: []auth.Role{auth.Role(s)}}, g)
 		}},
+		{"a password", false, func(k *kit, s string, g auth.Grant) error {
+			return k.ChangeUser(k.ctx, "bob", auth.UserChange{Password: &s}, g)
+		}},
+		{"another role", false, func(k *kit, s string, g auth.Grant) error {
+			return k.ChangeUser(k.ctx, "bob", auth.UserChange{Roles: []auth.Role{auth.Role(s)}}, g)
+		}},
+		{"a session", false, func(k *kit, s string, _ auth.Grant) error { return k.PutSession(k.ctx, auth.Session{Key: s}) }},
+		{"a remark", false, func(k *kit, s string, g auth.Grant) error {
+			c := k.newComment("hook-1", "")
+			c.Text = s
+			return k.AddComment(k.ctx, c, g)
+		}},
+		{"who settles a thread", false, func(k *kit, s string, g auth.Grant) error {
+			return k.ResolveThread(k.ctx, "hook-1", k.comments("hook-1")[0].ID, s, k.clock(), g)
+		}},
+		{"a label", false, func(k *kit, s string, g auth.Grant) error { return k.SetLabels(k.ctx, "p", []string{"ok", s}, g) }},
 		{"a token", false, func(k *kit, s string, g auth.Grant) error {
 			t := k.token("api", auth.TokenAPI)
 			t.Name = s
@@ -70,7 +87,7 @@ func textsOfPeople() []text {
 			return k.Activate(k.ctx, a, hooks.StateApproved, g)
 		}},
 		{"why it is disabled", false, func(k *kit, s string, g auth.Grant) error {
-			return k.Disable(k.ctx, "hook-1", hooks.StateActive, s, k.clock(), g)
+			return k.Stop(k.ctx, "hook-1", hooks.StateActive, hooks.StateDisabled, s, k.clock(), g)
 		}},
 	}
 }
@@ -124,6 +141,8 @@ func (k *kit) refuses(s string, code errs.Code, places []text) {
 	k.version("hook", 2)
 	k.approved("hook", 3)
 	k.peer("p")
+	k.user("bob")
+	k.comment("hook-1", "")
 	before, entries := k.snapshot(), k.entries()
 	for _, p := range places {
 		err := p.use(k, s, k.grant(auth.HooksSubmit))
@@ -167,10 +186,25 @@ func notText(k *kit) {
 		"Result":       func() error { _, err := k.Result(k.ctx, bad); return err },
 		"Results":      func() error { _, err := k.Results(k.ctx, collector.ResultFilter{Hook: bad}); return err },
 		"Problem":      func() error { _, err := k.Problem(k.ctx, bad); return err },
-		"Problems":     func() error { _, err := k.Problems(k.ctx, "1/"+bad, 1); return err },
-		"Entries":      func() error { _, err := k.Entries(k.ctx, bad, 1); return err },
-		"Unacked":      func() error { _, err := k.Unacked(k.ctx, bad, 1); return err },
-		"Originals":    func() error { _, err := k.Originals(k.ctx, bad, []string{"fp:a"}, 1); return err },
+		"Token":        func() error { _, err := k.Token(k.ctx, bad); return err },
+		"Tokens":       func() error { _, err := k.Tokens(k.ctx, bad, "", 1); return err },
+		"Users":        func() error { _, err := k.Users(k.ctx, bad, 1); return err },
+		"Session":      func() error { _, err := k.Session(k.ctx, bad); return err },
+		"PeersBy": func() error {
+			_, err := k.PeersBy(k.ctx, enroll.PeerFilter{Sort: enroll.ByName, After: bad + "/x"})
+			return err
+		},
+		"Waiting":      func() error { _, err := k.Waiting(k.ctx, "1/"+bad, 1); return err },
+		"Comments":     func() error { _, err := k.Comments(k.ctx, bad); return err },
+		"Problems":     func() error { _, err := k.Problems(k.ctx, collector.ProblemFilter{Package: bad}); return err },
+		"a page of it": func() error { _, err := k.Problems(k.ctx, collector.ProblemFilter{After: "1/" + bad}); return err },
+		"Entries":      func() error { _, err := k.Entries(k.ctx, auth.EntryFilter{Actor: bad}); return err },
+		"CountJobs": func() error {
+			_, err := k.CountJobs(k.ctx, jobs.Filter{PeerID: bad}, []time.Time{k.clock(), k.clock().Add(time.Hour)}, 1)
+			return err
+		},
+		"Unacked":   func() error { _, err := k.Unacked(k.ctx, bad, 1); return err },
+		"Originals": func() error { _, err := k.Originals(k.ctx, bad, []string{"fp:a"}, 1); return err },
 	} {
 		if err := read(); !errs.Is(err, errs.CodeBadInput) {
 			k.Errorf("%s: %v, want %s", name, err, errs.CodeBadInput)

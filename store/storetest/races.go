@@ -5,11 +5,13 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/review"
 )
 
 // racers is how many goroutines go for one record.
@@ -28,6 +30,8 @@ func raceTests() []test {
 		{"a version number is given once", raceVersionNumber},
 		{"a key approves once", raceApproval},
 		{"a one-time token is spent once", raceSpendToken},
+		{"tries to sign in never pass their number", raceTrySignIn},
+		{"comments never pass their number", raceComment},
 		{"a report is counted once", raceReport},
 		{"reports of one problem are all counted", raceProblem},
 		{"one active version of a hook", raceActivate},
@@ -334,25 +338,55 @@ func raceApproval(k *kit) {
 func raceSpendToken(k *kit) {
 	login := k.token("login", auth.TokenLogin)
 	k.must(k.AddToken(k.ctx, login, k.grant(auth.LoginCreate)))
-	sessions := make([]auth.Token, racers)
-	for i := range sessions {
-		sessions[i] = k.token("session"+strconv.Itoa(i), auth.TokenSession)
-	}
-	failures := race(func(i int) error { return k.SpendToken(k.ctx, login.ID, sessions[i]) })
+	failures := race(func(int) error { return k.SpendToken(k.ctx, login.ID) })
 	if n := k.winners(failures, errs.CodeNotFound); n != 1 {
 		k.Errorf("a token was spent %d times", n)
 	}
-	live := 0
-	for i, s := range sessions {
-		_, err := k.TokenByHash(k.ctx, s.Hash)
-		if (err == nil) != (failures[i] == nil) {
-			k.Errorf("session %d: spend says %v, reading it %v", i, failures[i], err)
+	_, err := k.TokenByHash(k.ctx, login.Hash)
+	k.refused(err, errs.CodeNotFound)
+}
+
+// Tries at once get no further than tries one after the other.
+func raceTrySignIn(k *kit) {
+	const each, most = 3, 20
+	k.must(k.AddUser(k.ctx, auth.User{Name: "alice"}, k.grant(auth.TokensCreate)))
+	since := k.clock().Add(-time.Hour)
+	var through atomic.Int64
+	k.winners(race(func(int) error {
+		for range each {
+			ok, err := k.TrySignIn(k.ctx, "alice", k.clock(), since, most)
+			if err != nil {
+				return err
+			}
+			if ok {
+				through.Add(1)
+			}
 		}
-		if err == nil {
-			live++
+		return nil
+	}))
+	same(k, through.Load(), int64(most))
+	same(k, k.account("alice").Failures, int64(most))
+}
+
+// The cap on comments holds whoever comes at once, and each that is answered is there.
+func raceComment(k *kit) {
+	v, grants, all := k.version("taint", 1), k.grants(auth.HooksReview), make([]review.Comment, racers)
+	for range review.MaxComments - racers/2 {
+		k.comment(v.Digest, "")
+	}
+	for i := range all {
+		all[i] = k.newComment(v.Digest, "")
+	}
+	failures := race(func(i int) error { return k.AddComment(k.ctx, all[i], grants[i]) })
+	same(k, k.winners(failures, errs.CodeTooLarge), racers/2)
+	list, err := k.Comments(k.ctx, v.Digest)
+	k.must(err)
+	same(k, len(list), review.MaxComments)
+	for i, c := range all {
+		if there := slices.ContainsFunc(list, func(o review.Comment) bool { return o.ID == c.ID }); there != (failures[i] == nil) {
+			k.Errorf("comment %d: adding says %v, it is there: %v", i, failures[i], there)
 		}
 	}
-	same(k, live, 1)
 }
 
 func raceReport(k *kit) {

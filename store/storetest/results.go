@@ -3,6 +3,7 @@ package storetest
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"hookline/collector"
 	"hookline/hooks"
@@ -98,41 +99,72 @@ func noResult(k *kit) {
 	}
 }
 
-func resultPages(k *kit) {
+// mixedResults stores results of several of everything, and returns them, the
+// oldest first.
+func (k *kit) mixedResults() []collector.Result {
+	k.Helper()
 	var all []collector.Result
-	for i := range 20 {
-		j := k.hookJob("p", k.on("v"+strconv.Itoa(i%2)), "original"+strconv.Itoa(i%7))
-		j.Hook, j.ProblemID = "hook"+strconv.Itoa(i%3), "problem"+strconv.Itoa(i%2)
+	for i := range 24 {
+		k.advance(time.Duration(i%2) * time.Second)
+		j := k.hookJob(string("pq"[i%2]), k.on("v"+strconv.Itoa(i/2%2)), "original"+strconv.Itoa(i%7))
+		j.Hook, j.ProblemID = "hook"+strconv.Itoa(i%3), "problem"+strconv.Itoa(i/4%2)
 		if err := k.lease(j); errs.Is(err, errs.CodeAlreadyAsked) {
 			continue
 		}
-		if i%5 == 4 {
+		if i%9 == 4 {
 			k.settled(j, hooks.OutcomeFailed, 0)
 			continue
 		}
-		k.settled(j, hooks.OutcomeReceived, 2)
-		all = append(all, k.result(j, "xx"))
+		r := k.result(j, "xx")
+		r.Level, r.Package = []hooks.Level{hooks.LevelProblem, hooks.LevelPackage}[i/3%2], []string{"nginx", "", "a/b.$c"}[i%3]
+		s, err := k.Settle(k.ctx, j.ID, k.decision(hooks.OutcomeReceived), &r, k.clock())
+		if err != nil || !s.OK {
+			k.Fatalf("settling: %v, %v", s.OK, err)
+		}
+		all = append(all, r)
 	}
-	slices.Reverse(all)
-	for bits := range 16 {
+	return all
+}
+
+func ofFilter(f collector.ResultFilter, r collector.Result) bool {
+	return (f.JobID == "" || f.JobID == r.JobID) && (f.Hook == "" || f.Hook == r.Hook) && (f.Version == "" || f.Version == r.Version) &&
+		(f.ProblemID == "" || f.ProblemID == r.ProblemID) && (f.PeerID == "" || f.PeerID == r.PeerID) &&
+		(f.Level == "" || f.Level == r.Level) && (f.Package == "" || f.Package == r.Package)
+}
+
+func resultPages(k *kit) {
+	all := k.mixedResults()
+	for _, bits := range []int{0, 1, 2, 4, 8, 16, 32, 64, 3, 5, 9, 18, 34, 66, 20, 36, 68, 24, 40, 80, 48, 96, 112, 126, 127} {
 		var f collector.ResultFilter
 		set(&f.JobID, "original1", bits&1)
 		set(&f.Hook, "hook1", bits&2)
 		set(&f.Version, "v1-1", bits&4)
 		set(&f.ProblemID, "problem1", bits&8)
-		var want []string
-		for _, r := range all {
-			if (f.JobID == "" || f.JobID == r.JobID) && (f.Hook == "" || f.Hook == r.Hook) &&
-				(f.Version == "" || f.Version == r.Version) && (f.ProblemID == "" || f.ProblemID == r.ProblemID) {
-				want = append(want, r.ID)
+		set(&f.PeerID, "p", bits&16)
+		set((*string)(&f.Level), string(hooks.LevelPackage), bits&32)
+		set(&f.Package, "nginx", bits&64)
+		k.resultPage(f, span{}, all)
+		if bits&(bits-1) == 0 { // at most one of them
+			for _, s := range spansAround(all[4].CreatedAt, all[13].CreatedAt)[1:] {
+				k.resultPage(f, s, all)
 			}
 		}
-		id := func(r collector.Result) string { return r.ID }
-		pages(k, want, id, id, func(after string, limit int) ([]collector.Result, error) {
-			f.After, f.Limit = after, limit
-			return k.Results(k.ctx, f)
-		})
 	}
+	newest := slices.Clone(all)
+	slices.Reverse(newest)
+	same(k, k.shown(everyResult), newest)
+}
+
+// resultPage walks one list of results.
+func (k *kit) resultPage(f collector.ResultFilter, s span, all []collector.Result) {
+	k.Helper()
+	f.From, f.Until, f.Oldest = s.from, s.until, s.oldest
+	want := among(s, all, func(r collector.Result) (string, time.Time, bool) { return r.ID, r.CreatedAt, ofFilter(f, r) })
+	id := func(r collector.Result) string { return r.ID }
+	pagesOf(k, s.sizes(), want, id, id, func(after string, limit int) ([]collector.Result, error) {
+		f.After, f.Limit = after, limit
+		return k.Results(k.ctx, f)
+	})
 }
 
 // everyResult narrows nothing.

@@ -17,6 +17,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"sync"
@@ -68,14 +69,20 @@ func Run(t *testing.T, open Opener) {
 		tests []test
 	}{
 		{"accounts", accountTests()},
+		{"signing in", signInTests()},
+		{"audit", auditTests()},
 		{"peers", peerTests()},
 		{"versions", versionTests()},
+		{"comments", commentTests()},
 		{"activations", activationTests()},
 		{"ledger", ledgerTests()},
 		{"jobs", jobTests()},
+		{"problems", problemTests()},
+		{"counts", countTests()},
 		{"results", resultTests()},
 		{"repairs", repairTests()},
 		{"values", valueTests()},
+		{"queries", queryTests()},
 		{"races", raceTests()},
 		{"crash", crashTests()},
 		{"cut", cutTests()},
@@ -142,14 +149,14 @@ func (k *kit) advance(d time.Duration) {
 	k.now = k.now.Add(d)
 }
 
-// id makes the next of a rising sequence of ids in the form of a UUIDv7.
+// id makes the next of a rising sequence of UUIDv7s, of the time on the clock.
 func (k *kit) id() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.ids++
 	var u uuid.UUID
-	copy(u[:], fmt.Sprintf("%06x", k.ids)) // below 2^24 records
-	u[6], u[8] = 0x70|u[6]&0x0f, 0x80
+	binary.BigEndian.PutUint64(u[8:], 1<<63|uint64(k.ids))
+	binary.BigEndian.PutUint64(u[:8], uint64(k.now.UnixMilli())<<16|7<<12)
 	return u.String()
 }
 
@@ -164,13 +171,17 @@ func (k *kit) grant(p auth.Permission) auth.Grant {
 
 // Records with every member set, so that a store which drops one is seen.
 
-func (k *kit) peer(id string) enroll.Peer {
-	k.Helper()
-	p := enroll.Peer{
+func (k *kit) newPeer(id string) enroll.Peer {
+	return enroll.Peer{
 		ID: id, Name: "host-" + id, SPKI: "spki-" + id, EnrolledAt: k.clock(),
 		Facts:   hooks.Facts{OS: "linux", Release: "Debian 12", Kernel: "6.1.0", Arch: "amd64"},
-		Version: "0.1.0", SendReports: true, AllowHooks: "ask",
+		Version: "0.1.0", SendReports: true, AllowHooks: "ask", Labels: []string{"db", "ünï"},
 	}
+}
+
+func (k *kit) peer(id string) enroll.Peer {
+	k.Helper()
+	p := k.newPeer(id)
 	k.must(k.AddPeer(k.ctx, p))
 	return p
 }
@@ -225,6 +236,7 @@ func (k *kit) report(peer string, fields hooks.Report) jobs.Job {
 	return jobs.Job{
 		ID: k.id(), PeerID: peer, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer",
 		CreatedAt: k.clock(), CompletedAt: k.clock(), Fingerprint: fp, ProblemID: hooks.ProblemID(fp), Report: fields,
+		PackageVersion: "1.2-3", Release: "Debian 12",
 	}
 }
 
@@ -320,7 +332,7 @@ func (k *kit) settled(j jobs.Job, o hooks.Outcome, n int64) collector.Settlement
 func (k *kit) result(j jobs.Job, fields string) collector.Result {
 	return collector.Result{
 		ID: j.ID, JobID: j.OriginalID, Hook: j.Hook, Version: j.Version, PeerID: j.PeerID, ProblemID: j.ProblemID,
-		Fields: []byte(fields), Bytes: int64(len(fields)), CreatedAt: k.clock(),
+		Level: hooks.LevelProblem, Package: "nginx", Fields: []byte(fields), Bytes: int64(len(fields)), CreatedAt: k.clock(),
 	}
 }
 
@@ -363,7 +375,13 @@ func (k *kit) ledger(version string) hooks.Ledger {
 // of want in that order, whatever the size of the pages.
 func pages[T any](k *kit, want []string, id func(T) string, next func(T) string, page func(after string, limit int) ([]T, error)) {
 	k.Helper()
-	for _, limit := range []int{1, 3, 200} {
+	pagesOf(k, []int{1, 3, 200}, want, id, next, page)
+}
+
+// pagesOf is pages with sizes of its own.
+func pagesOf[T any](k *kit, sizes []int, want []string, id func(T) string, next func(T) string, page func(after string, limit int) ([]T, error)) {
+	k.Helper()
+	for _, limit := range sizes {
 		var got []string
 		for after := ""; ; {
 			rows, err := page(after, limit)

@@ -110,15 +110,42 @@ func versionBytes(k *kit) {
 }
 
 func texts(k *kit) {
+	v := k.version("taint", 1)
+	k.peer("p")
+	for _, text := range oddTexts {
+		c := k.newComment(v.Digest, "")
+		c.User, c.Text = text, text
+		k.must(k.AddComment(k.ctx, c, k.grant(auth.HooksReview)))
+		list := k.comments(v.Digest)
+		same(k, list[len(list)-1], c)
+		k.must(k.SetLabels(k.ctx, "p", []string{text, "other"}, k.grant(auth.UsersManage)))
+		peer, err := k.Peer(k.ctx, "p")
+		k.must(err)
+		same(k, peer.Labels, []string{text, "other"})
+		k.must(k.AddUser(k.ctx, auth.User{Name: "user " + text, Password: text}, k.grant(auth.UsersManage)))
+		same(k, k.account("user "+text).Password, text)
+		s := k.session("key " + text)
+		k.must(k.PutSession(k.ctx, s))
+		stored, err := k.Session(k.ctx, s.Key)
+		k.must(err)
+		same(k, stored, s)
+	}
 	for _, text := range oddTexts {
 		e := auth.Entry{ID: k.id(), At: k.clock(), Actor: text, TokenID: text, Action: text, Target: text, Detail: text, Outcome: text}
 		k.must(k.AddEntry(k.ctx, e))
-		same(k, k.entries()[0], e)
+		found, err := k.Entries(k.ctx, auth.EntryFilter{Actor: text, Action: text, Target: text, Limit: 1})
+		k.must(err)
+		same(k, found, []auth.Entry{e})
 		j := k.report("peer "+text, hooks.Report{hooks.FieldExecutablePath: text})
 		j.TriggeredBy = text
 		p := collector.Problem{ID: j.ProblemID, Fingerprint: text, Package: text, Executable: text, Reports: 1, FirstSeen: k.clock(), LastSeen: k.clock()}
-		_, err := k.AddReport(k.ctx, j, p)
+		j.PackageVersion, j.Release = text, text
+		_, err = k.AddReport(k.ctx, j, p)
 		k.must(err)
 		same(k, k.job(j.ID), j)
+		first, err := k.Problems(k.ctx, collector.ProblemFilter{Package: text, Least: true, Limit: 1})
+		if err != nil || len(first) != 1 || text != "" && first[0].Package != text {
+			k.Errorf("of package %q: %v, %v", text, first, err)
+		}
 	}
 }
