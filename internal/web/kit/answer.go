@@ -44,6 +44,13 @@ type Templates struct {
 	pages map[string]*template.Template
 }
 
+// Share parses templates that several packages use into the layout, for the
+// pages that are parsed after it. Their names must be nobody else's.
+func (k *Kit) Share(from fs.FS, patterns ...string) error {
+	_, err := k.layout.ParseFS(from, patterns...)
+	return err
+}
+
 // Parse parses each file that a pattern names as a page that the layout goes
 // around; it defines "page". Names are those of the files, without ending.
 func (k *Kit) Parse(from fs.FS, patterns ...string) (*Templates, error) {
