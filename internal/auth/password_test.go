@@ -136,7 +136,7 @@ func TestHashesWaitTheirTurn(t *testing.T) {
 			}
 		})
 	}
-	waitfor.True(t, "the queue is full", func() bool { return refused.Load() == 10 })
+	waitfor.True(t, 10*time.Second, "the queue is full", func() bool { return refused.Load() == 10 })
 	close(hold)
 	wg.Wait()
 	if most.Load() > maxHashing || refused.Load() != 10 {
