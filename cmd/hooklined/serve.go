@@ -42,9 +42,11 @@ func newServe() *cobra.Command {
 	f.StringVar(&c.Trust, "trust", "", "the deployment's trust metadata: trust.json of the offline folder; newer metadata comes by hookline trust publish")
 	f.StringVar(&c.SetupKeys, "setup-keys", "", "file with the hashes of setup keys")
 	f.StringVar(&c.GRPC, "grpc", "127.0.0.1:7443", "address for peers")
-	f.StringVar(&c.HTTP, "http", "127.0.0.1:7080", "address for people; plain HTTP on loopback only")
+	f.StringVar(&c.HTTP, "http", "127.0.0.1:7080", "address for people: REST API and pages; plain HTTP on loopback only")
 	f.StringVar(&c.HTTPCert, "http-cert", "", "PEM file with the certificate of the address for people")
 	f.StringVar(&c.HTTPKey, "http-key", "", "PEM file with its key")
+	f.StringVar(&c.HTTPNames, "http-names", "", "instead of --http-cert: names and addresses, with commas, of a certificate that the server makes and keeps in --data")
+	f.StringVar(&c.Pages, "pages", server.PagesWithAPI, "address of the pages for browsers: \"api\" is that of --http, empty is no pages")
 	f.StringVar(&c.Sandbox, "sandbox", "", "path of hookline-sandbox, which checks scripts when they are submitted")
 	return cmd
 }

@@ -31,14 +31,25 @@ type Config struct {
 	HTTP     string // address for people; loopback unless HTTPCert and HTTPKey are set
 	HTTPCert string // PEM file
 	HTTPKey  string // PEM file
+	// HTTPNames are the names and addresses in a certificate that the server makes itself, with commas, instead of
+	// HTTPCert and HTTPKey; "" is none.
+	HTTPNames string
+	// Pages is the address of the pages: PagesWithAPI is HTTP, "" turns them off. Any other is plain HTTP on loopback,
+	// or has the certificate of HTTP.
+	Pages string
 
-	GRPCListener net.Listener // instead of GRPC
-	HTTPListener net.Listener // instead of HTTP
+	GRPCListener  net.Listener // instead of GRPC
+	HTTPListener  net.Listener // instead of HTTP
+	PagesListener net.Listener // instead of Pages, where that is an address
 
 	Version string
 	Now     func() time.Time // nil is the clock
 	Log     *slog.Logger     // nil is no log
 }
+
+// PagesWithAPI is the value of Config.Pages for pages under the address of the
+// REST API.
+const PagesWithAPI = "api"
 
 func (c Config) withDefaults() Config {
 	if c.Store == "" {
@@ -65,25 +76,42 @@ func (c Config) check() error {
 	if (c.HTTPCert == "") != (c.HTTPKey == "") {
 		return errs.New(errs.CodeBadInput, "a certificate and its key go together").At("--http-cert, --http-key")
 	}
-	if c.HTTPListener == nil && c.HTTPCert == "" {
-		return checkLoopback(c.HTTP)
+	if c.HTTPCert != "" && c.HTTPNames != "" {
+		return errs.New(errs.CodeBadInput, "a certificate is given, and names for another").At("--http-cert, --http-names").WithHint("give one of both")
+	}
+	if c.secure() {
+		return nil
+	}
+	if c.HTTPListener == nil {
+		if err := checkLoopback("--http", c.HTTP); err != nil {
+			return err
+		}
+	}
+	if c.ownPages() && c.PagesListener == nil {
+		return checkLoopback("--pages", c.Pages)
 	}
 	return nil
 }
 
+// secure reports whether people are served over TLS.
+func (c Config) secure() bool { return c.HTTPCert != "" || c.HTTPNames != "" }
+
+// ownPages reports whether the pages have an address of their own.
+func (c Config) ownPages() bool { return c.Pages != "" && c.Pages != PagesWithAPI }
+
 // checkLoopback keeps tokens off the network: plain HTTP serves this machine
 // only.
-func checkLoopback(address string) error {
+func checkLoopback(flag, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return cannotListen("--http", address, err)
+		return cannotListen(flag, address, err)
 	}
 	ip := net.ParseIP(host)
 	if host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return errs.New(errs.CodeBadInput, "cannot serve plain HTTP on %q: tokens would cross the network in clear", address).At("--http").
-		WithHint("give --http-cert and --http-key, or listen on 127.0.0.1")
+	return errs.New(errs.CodeBadInput, "cannot serve plain HTTP on %q: tokens would cross the network in clear", address).At(flag).
+		WithHint("give --http-cert and --http-key, or --http-names for a certificate that the server makes itself, or listen on 127.0.0.1")
 }
 
 // readCapped reads a file that a flag names.
@@ -141,6 +169,26 @@ func loadSetupKeys(path string) (enroll.KeyHashes, error) {
 
 // httpTLS is nil for plain HTTP.
 func (c Config) httpTLS() (*tls.Config, error) {
+	cert, err := c.httpCertificate()
+	if cert == nil || err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*cert}}, nil
+}
+
+func (c Config) httpCertificate() (*tls.Certificate, error) {
+	if c.HTTPNames != "" {
+		if err := MakeData(c.Data); err != nil {
+			return nil, err
+		}
+		cert, fingerprint, err := ownCertificate(c.Data, splitNames(c.HTTPNames), c.Now())
+		if err != nil {
+			return nil, err
+		}
+		c.Log.Info("people are served with a certificate that this server made; give it to browsers, and to the command line with SSL_CERT_FILE",
+			"certificate", describeOwn(c.Data, fingerprint))
+		return &cert, nil
+	}
 	if c.HTTPCert == "" {
 		return nil, nil
 	}
@@ -149,7 +197,7 @@ func (c Config) httpTLS() (*tls.Config, error) {
 		return nil, errs.Wrap(errs.CodeBadInput, errs.Plain(err), "cannot use %s with %s", c.HTTPCert, c.HTTPKey).At("--http-cert, --http-key").
 			WithHint("both are PEM files: the certificate with its chain, and its key")
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
+	return &cert, nil
 }
 
 func listen(ctx context.Context, flag, address string, given net.Listener) (net.Listener, error) {

@@ -51,7 +51,7 @@ func (s *Server) firstSignIn(code string) []byte {
 
 Open this link in a browser to sign in as admin. It works once, until %s.
 Where the browser runs on another machine, put the server's name in the place of the address.
-`, s.HTTPURL(), loginPath, code, until)
+`, s.PagesURL(), loginPath, code, until)
 }
 
 // tidyFirstSignIn removes the file with the first link when the link lets

@@ -28,6 +28,7 @@ import (
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
 	"hookline/internal/jobserver"
+	"hookline/internal/web/live"
 	"hookline/review"
 	"hookline/store"
 )
@@ -58,9 +59,13 @@ type Server struct {
 	metrics   *metrics
 
 	grpcListener net.Listener
+	live         *live.Hub
 	http         *http.Server
 	httpListener net.Listener
-	stopping     atomic.Bool
+	// pages have a listener of their own where they have an address of their own
+	pages         *http.Server
+	pagesListener net.Listener
+	stopping      atomic.Bool
 }
 
 // New opens everything that a server needs, makes CA and first user where
@@ -88,12 +93,25 @@ func (s *Server) open(ctx context.Context) error {
 }
 
 // HTTPURL is where people find the server.
-func (s *Server) HTTPURL() string {
+func (s *Server) HTTPURL() string { return s.urlOf(s.httpListener) }
+
+// PagesURL is where browsers find the pages; "" where there are none.
+func (s *Server) PagesURL() string {
+	switch {
+	case s.pagesListener != nil:
+		return s.urlOf(s.pagesListener)
+	case s.cfg.Pages == PagesWithAPI:
+		return s.HTTPURL()
+	}
+	return ""
+}
+
+func (s *Server) urlOf(l net.Listener) string {
 	scheme := "http"
-	if s.cfg.HTTPCert != "" {
+	if s.cfg.secure() {
 		scheme = "https"
 	}
-	return scheme + "://" + s.httpListener.Addr().String()
+	return scheme + "://" + l.Addr().String()
 }
 
 // GRPCAddress is where peers find the server.
@@ -103,7 +121,7 @@ func (s *Server) GRPCAddress() string { return s.grpcListener.Addr().String() }
 // by itself.
 func (s *Server) Close() error {
 	var err error
-	for _, l := range []net.Listener{s.grpcListener, s.httpListener} {
+	for _, l := range []net.Listener{s.grpcListener, s.httpListener, s.pagesListener} {
 		if l == nil {
 			continue
 		}
@@ -145,12 +163,16 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	parts.Go(func() error { return ended("peers", s.jobs.Serve(serving, s.grpcListener, s.ca.ServerTLS(s.cfg.Now))) })
-	parts.Go(func() error { return ended("people", s.serveHTTP()) })
+	parts.Go(func() error { return ended("people", serveHTTP(s.http, s.httpListener)) })
+	if s.pages != nil {
+		parts.Go(func() error { return ended("pages", serveHTTP(s.pages, s.pagesListener)) })
+	}
 	parts.Go(func() error {
 		<-serving.Done()
+		s.live.Close() // its streams have no end of their own
 		return s.stopHTTP(context.WithoutCancel(ctx))
 	})
-	s.log.InfoContext(ctx, "ready", "http", s.HTTPURL(), "grpc", s.GRPCAddress(), "deployment", s.trust.newest().Policy().Deployment, "version", s.cfg.Version)
+	s.log.InfoContext(ctx, "ready", "http", s.HTTPURL(), "pages", s.PagesURL(), "grpc", s.GRPCAddress(), "deployment", s.trust.newest().Policy().Deployment, "version", s.cfg.Version)
 	select {
 	case <-ctx.Done():
 	case <-down.Done(): // a part failed
@@ -172,23 +194,29 @@ func (s *Server) runCollector(ctx context.Context) error {
 	return ended("collector", err)
 }
 
-func (s *Server) serveHTTP() error {
-	l := netutil.LimitListener(s.httpListener, maxHTTPClients)
-	if s.http.TLSConfig != nil {
-		return s.http.ServeTLS(l, "", "")
+func serveHTTP(h *http.Server, l net.Listener) error {
+	l = netutil.LimitListener(l, maxHTTPClients)
+	if h.TLSConfig != nil {
+		return h.ServeTLS(l, "", "")
 	}
-	return s.http.Serve(l)
+	return h.Serve(l)
 }
 
 // stopHTTP lets requests that are under way finish, for a while.
 func (s *Server) stopHTTP(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.log.WarnContext(ctx, "requests were cut", "error", err)
-		return s.http.Close()
+	var err error
+	for _, h := range []*http.Server{s.pages, s.http} {
+		if h == nil {
+			continue
+		}
+		if cut := h.Shutdown(ctx); cut != nil {
+			s.log.WarnContext(ctx, "requests were cut", "error", cut)
+			err = errors.Join(err, h.Close())
+		}
 	}
-	return nil
+	return err
 }
 
 // ended says which part ended; an end that was asked for is none.

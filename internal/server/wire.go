@@ -14,6 +14,7 @@ import (
 	"hookline/internal/httpapi"
 	"hookline/internal/jobserver"
 	"hookline/internal/web"
+	"hookline/internal/web/kit"
 	"hookline/review"
 	"hookline/store/open"
 )
@@ -42,7 +43,10 @@ func (s *Server) openSettings(ctx context.Context) (err error) {
 	if s.grpcListener, err = listen(ctx, "--grpc", s.cfg.GRPC, s.cfg.GRPCListener); err != nil {
 		return err
 	}
-	s.httpListener, err = listen(ctx, "--http", s.cfg.HTTP, s.cfg.HTTPListener)
+	if s.httpListener, err = listen(ctx, "--http", s.cfg.HTTP, s.cfg.HTTPListener); err != nil || !s.cfg.ownPages() {
+		return err
+	}
+	s.pagesListener, err = listen(ctx, "--pages", s.cfg.Pages, s.cfg.PagesListener)
 	return err
 }
 
@@ -108,13 +112,37 @@ func (s *Server) openPeers(context.Context) error {
 
 // openPeople makes what answers people.
 func (s *Server) openPeople(context.Context) error {
-	handler, err := s.handler(s.httpTLS)
+	mux := http.NewServeMux()
+	rest := s.rest()
+	mux.Handle("/api/", rest)
+	mux.Handle("/metrics", rest)
+	mux.HandleFunc("GET /livez", live)
+	mux.HandleFunc("GET /readyz", s.ready)
+	if s.cfg.Pages == "" {
+		s.http = s.httpServer(mux)
+		return nil
+	}
+	pages, err := web.New(s.webParts())
 	if err != nil {
 		return err
 	}
-	s.http = &http.Server{
+	if s.cfg.ownPages() {
+		s.pages = s.httpServer(pages)
+	} else {
+		mux.Handle("/", pages)
+	}
+	s.http = s.httpServer(mux)
+	return nil
+}
+
+func (s *Server) httpServer(handler http.Handler) *http.Server {
+	var config *tls.Config
+	if s.httpTLS != nil {
+		config = s.httpTLS.Clone() // each server adds its protocols
+	}
+	return &http.Server{
 		Handler:           handler,
-		TLSConfig:         s.httpTLS,
+		TLSConfig:         config,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      time.Minute,
@@ -122,27 +150,25 @@ func (s *Server) openPeople(context.Context) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          quietLog(s.log),
 	}
-	return nil
 }
 
-func (s *Server) handler(tlsConfig *tls.Config) (http.Handler, error) {
-	rest := httpapi.New(httpapi.Parts{
+func (s *Server) rest() http.Handler {
+	return httpapi.New(httpapi.Parts{
 		Gate: s.gate, Review: s.review, Versions: s.db, Collector: s.collector, Queries: s.db, Results: s.db, Peers: s.db, Audit: s.db,
 		Rules: s.trust.rules, Trust: s.trust, Version: s.cfg.Version, CheckScript: newLint(s.cfg.Sandbox, s.log),
 		Now: s.cfg.Now, Log: s.log, Observe: s.metrics.observe, Metrics: s.metrics.handler(),
 	})
-	pages, err := web.New(web.Parts{
-		Gate: s.gate, Queries: s.db, Results: s.db, Versions: s.db, Peers: s.db, Rules: s.trust.rules, Notice: s.notice,
-		Now: s.cfg.Now, Log: s.log, Secure: tlsConfig != nil,
-	})
-	if err != nil {
-		return nil, err
+}
+
+func (s *Server) webParts() web.Parts {
+	return web.Parts{
+		Gate: s.gate, Store: s.db, Facts: s.storeFacts, Review: s.review, Rules: s.trust.rules, Bench: newBench(s.cfg.Sandbox, s.log), Hub: s.live,
+		Notice: s.notice, Now: s.cfg.Now, Log: s.log, Secure: s.httpTLS != nil,
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/api/", rest)
-	mux.Handle("/metrics", rest)
-	mux.HandleFunc("GET /livez", live)
-	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("/", pages)
-	return mux, nil
+}
+
+// storeFacts are what operators see of the store on a page.
+func (s *Server) storeFacts(ctx context.Context) (kit.Facts, error) {
+	f, err := s.db.Facts(ctx)
+	return kit.Facts{Kind: f.Kind, Address: f.Address, Schema: f.Schema, Server: f.Server}, err
 }

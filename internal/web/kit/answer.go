@@ -173,7 +173,10 @@ func (v *View) write(w http.ResponseWriter, r *Request) error {
 func (k *Kit) frame(v *View, r *Request) frame {
 	f := frame{
 		View: v, User: r.Who.User, Style: k.sheet.Path, Script: k.scripts.path, Address: r.URL.RequestURI(),
-		Failed: refusalOf(r.failed), Said: k.Door.Said(r.Request), Debug: r.debug(),
+		Failed: refusalOf(r.failed), Debug: r.debug(),
+	}
+	if f.User != "" {
+		f.Said = k.Door.Said(r.Request)
 	}
 	if r.Method != http.MethodGet {
 		f.Topics = nil // its address is a form's: it cannot be fetched anew
@@ -233,6 +236,15 @@ func (k *Kit) refuse(status int, err *errs.Error) http.HandlerFunc {
 		}
 		k.showError(w, r, status, *refusalOf(err))
 	}
+}
+
+// elsewhere answers a form that another site sent: with no word of who is
+// signed in.
+func (k *Kit) elsewhere() http.Handler {
+	err := errs.New(errs.CodeForbidden, "this form was not sent from a page of ours").WithHint("open the page here and send it again")
+	return http.HandlerFunc(func(w http.ResponseWriter, raw *http.Request) {
+		k.showError(w, &Request{Request: raw, kit: k, start: k.Now()}, http.StatusForbidden, *refusalOf(err))
+	})
 }
 
 // Refusal is a page that says why, with a status: for what is no failure, too.

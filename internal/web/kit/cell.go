@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -16,6 +17,7 @@ type Cell struct {
 	At     time.Time // of a time
 	Number int64     // of a number
 	Note   string    // beside it, softer
+	Brief  string    // what a page shows instead of Text; "" is Text
 }
 
 // Kind is how a cell looks.
@@ -29,6 +31,7 @@ const (
 	KindTime   Kind = "time"
 	KindNumber Kind = "number"
 	KindState  Kind = "state"
+	KindJSON   Kind = "json"
 )
 
 // Text is a cell of words.
@@ -49,6 +52,9 @@ func Time(t time.Time) Cell { return Cell{At: t, Kind: KindTime} }
 // Number is a cell with a count.
 func Number(n int64) Cell { return Cell{Number: n, Kind: KindNumber} }
 
+// JSON is a cell with a JSON text, which exports have whole; pages show brief.
+func JSON(raw []byte, brief string) Cell { return Cell{Text: string(raw), Kind: KindJSON, Brief: brief} }
+
 // To leads somewhere.
 func (c Cell) To(link string) Cell {
 	c.Link = link
@@ -61,10 +67,19 @@ func (c Cell) With(note string) Cell {
 	return c
 }
 
+// In is shown on pages as a shorter or a better word; exports keep what it is.
+func (c Cell) In(brief string) Cell {
+	c.Brief = brief
+	return c
+}
+
 // Shown is what a page shows.
 func (c Cell) Shown() string {
 	if c.Kind == KindNumber {
 		return Grouped(c.Number)
+	}
+	if c.Brief != "" {
+		return looks.Visible(c.Brief)
 	}
 	return looks.Visible(c.Text)
 }
@@ -79,6 +94,10 @@ func (c Cell) value() any {
 			return nil
 		}
 		return c.At.UTC().Format("2006-01-02T15:04:05.000Z")
+	case KindJSON:
+		if json.Valid([]byte(c.Text)) {
+			return json.RawMessage(c.Text)
+		}
 	}
 	return c.Text
 }

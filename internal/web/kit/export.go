@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -157,6 +158,8 @@ func csvWord(v any) string {
 			return "'" + v
 		}
 		return v
+	case json.RawMessage:
+		return string(jsonText(v))
 	}
 	return fmt.Sprint(v)
 }
@@ -167,8 +170,11 @@ func first(s string) rune {
 }
 
 func jsonValue(v any) []byte {
-	if s, ok := v.(string); ok {
-		return jsonWord(s)
+	switch v := v.(type) {
+	case string:
+		return jsonWord(v)
+	case json.RawMessage:
+		return jsonText(v)
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -198,6 +204,24 @@ func jsonWord(s string) []byte {
 		}
 	}
 	out.WriteByte('"')
+	return []byte(out.String())
+}
+
+// jsonText is valid JSON on one line, with what would hide or reorder it written
+// as an escape; outside of its words there is nothing to escape.
+func jsonText(raw json.RawMessage) []byte {
+	var line bytes.Buffer
+	if err := json.Compact(&line, raw); err != nil {
+		return []byte("null")
+	}
+	var out strings.Builder
+	for _, r := range string(bytes.ToValidUTF8(line.Bytes(), []byte("\ufffd"))) {
+		if r == '<' || r == '>' || r == '&' || r != ' ' && !unicode.IsGraphic(r) {
+			writeEscape(&out, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
 	return []byte(out.String())
 }
 

@@ -11,10 +11,12 @@ package kit
 
 import (
 	"context"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -124,7 +126,9 @@ func (k *Kit) Handler(routes []Route) http.Handler {
 	r := chi.NewRouter()
 	r.Use(looks.HeadersWith(contentPolicy))
 	// Browsers tell where a form was sent from; one from elsewhere is refused.
-	r.Use(http.NewCrossOriginProtection().Handler)
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(k.elsewhere())
+	r.Use(origins.Handler)
 	r.Method(http.MethodGet, k.sheet.Path, k.sheet)
 	r.Method(http.MethodGet, k.scripts.path, k.scripts)
 	r.Get(looks.IconPath, looks.ServeIcon)
@@ -148,7 +152,7 @@ func (k *Kit) serve(route Route) http.HandlerFunc {
 		ctx, queries := querylog.With(raw.Context())
 		raw.Body = http.MaxBytesReader(w, raw.Body, maxForm)
 		r := &Request{Request: raw.WithContext(ctx), kit: k, route: route, queries: queries, start: k.Now()}
-		answer, err := k.answer(r)
+		answer, err := k.recovered(r)
 		if err == nil {
 			err = answer.write(w, r)
 		}
@@ -156,6 +160,17 @@ func (k *Kit) serve(route Route) http.HandlerFunc {
 			k.fail(w, r, err)
 		}
 	}
+}
+
+// recovered turns a panic of a page into an internal error; the process serves
+// on.
+func (k *Kit) recovered(r *Request) (answer Answer, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return k.answer(r)
 }
 
 func (k *Kit) answer(r *Request) (Answer, error) {
