@@ -13,7 +13,7 @@ import (
 	"hookline/internal/looks"
 )
 
-// Tone is the color of a bar: one of the classes bar-plain, bar-good, bar-bad
+// Tone is the color of a bar: one of the classes bar, bar-good, bar-bad
 // and bar-wait.
 type Tone string
 
@@ -31,7 +31,7 @@ func (t Tone) class() string {
 	case Good, Bad, Wait:
 		return "bar-" + string(t)
 	}
-	return "bar-plain"
+	return "bar"
 }
 
 // Caps of one chart.

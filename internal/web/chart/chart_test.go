@@ -54,7 +54,7 @@ func check(t *testing.T, got template.HTML, err error) {
 
 func inPicture(t *testing.T, element string, a xml.Attr) {
 	t.Helper()
-	if element != "rect" && a.Name.Local != "points" || a.Name.Local == "class" {
+	if element != "rect" && a.Name.Local != "points" || a.Name.Local == "class" || a.Name.Local == "fill" {
 		return
 	}
 	for _, word := range strings.FieldsFunc(a.Value, func(r rune) bool { return r == ' ' || r == ',' }) {

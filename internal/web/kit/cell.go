@@ -53,7 +53,9 @@ func Time(t time.Time) Cell { return Cell{At: t, Kind: KindTime} }
 func Number(n int64) Cell { return Cell{Number: n, Kind: KindNumber} }
 
 // JSON is a cell with a JSON text, which exports have whole; pages show brief.
-func JSON(raw []byte, brief string) Cell { return Cell{Text: string(raw), Kind: KindJSON, Brief: brief} }
+func JSON(raw []byte, brief string) Cell {
+	return Cell{Text: string(raw), Kind: KindJSON, Brief: brief}
+}
 
 // To leads somewhere.
 func (c Cell) To(link string) Cell {
