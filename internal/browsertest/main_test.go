@@ -12,6 +12,7 @@ import (
 
 	"hookline/internal/browsertest"
 	"hookline/internal/onebox"
+	"hookline/internal/waitfor"
 )
 
 // shared is what all tests look at: one server with everything on it, one
@@ -24,6 +25,7 @@ type shared struct {
 	world   *browsertest.World
 	facts   browsertest.Facts
 	browser *browsertest.Browser
+	measuring
 }
 
 var everything shared
@@ -140,4 +142,9 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func waitFor(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	waitfor.True(t, browsertest.Patience, what, holds)
 }

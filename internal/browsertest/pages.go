@@ -20,6 +20,7 @@ type Facts struct {
 	Changes  string // digest, of which changes were requested
 	Rejected string // digest
 	Broken   string // digest, whose runs fail
+	Login    string // path of a sign-in link that nobody used
 }
 
 // Facts finds them where Fill left them.
@@ -28,7 +29,7 @@ func (w *World) Facts(ctx context.Context) (f Facts, err error) {
 	if err != nil {
 		return f, err
 	}
-	for _, find := range []func(context.Context, *client.Client) error{f.versions, f.jobs, f.peers} {
+	for _, find := range []func(context.Context, *client.Client) error{f.versions, f.jobs, f.login} {
 		if err := find(ctx, c); err != nil {
 			return f, fmt.Errorf("cannot find what the pages show: %w", err)
 		}
@@ -70,37 +71,66 @@ func (f *Facts) jobs(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-func (f *Facts) peers(ctx context.Context, c *client.Client) error {
-	_, err := c.Peer(ctx, f.Peer)
+func (f *Facts) login(ctx context.Context, c *client.Client) error {
+	link, err := c.CreateLoginLink(ctx)
+	f.Login = link.Path
 	return err
 }
 
 // Page is one page, and how somebody gets there.
 type Page struct {
 	Name   string // short and unique: of pictures, of rows in docs/pages.md
-	Route  string // chi's pattern, as in the server's list
+	Route  string // chi's pattern, as in the server's list; "" on the review page
 	As     string // whoever looks at it; "" is somebody who is not signed in
 	Local  bool   // on the review page of that person's own machine
 	Path   func(Facts) string
 	Status int  // 0 is 200
-	Extra  bool // another look of a route that has a row; pictures and axe alone want it
+	Extra  bool // another look of a page: without a row of figures
 }
 
-// Pages is every page of the server: axe, sizes, pictures and headers all go
-// by it.
+// Pages is every page: axe, sizes, pictures and headers all go by it.
 func Pages() []Page {
 	at := func(path string) func(Facts) string { return func(Facts) string { return path } }
 	return []Page{
+		{Name: "sign-in", Route: "/sign-in", Path: at("/sign-in")},
+		{Name: "sign-in-link", Route: "/login/{code}", Path: func(f Facts) string { return f.Login }},
 		{Name: "overview", Route: "/", As: "alice", Path: at("/")},
 		{Name: "problems", Route: "/problems", As: "alice", Path: at("/problems")},
 		{Name: "problem", Route: "/problems/{id}", As: "alice", Path: func(f Facts) string { return "/problems/" + f.Problem }},
+		{Name: "hooks", Route: "/hooks", As: "alice", Path: at("/hooks")},
+		{Name: "hook", Route: "/hooks/{hook}", As: "alice", Path: func(f Facts) string { return "/hooks/" + f.Hook }},
+		{Name: "new-hook", Route: "/hooks/new", As: "alice", Path: func(f Facts) string { return "/hooks/new?job=" + f.Job }},
 		{Name: "version", Route: "/versions/{digest}", As: "alice", Path: func(f Facts) string { return "/versions/" + f.Active }},
+		{Name: "version-broken", Route: "/versions/{digest}", As: "alice", Path: func(f Facts) string { return "/versions/" + f.Broken }, Extra: true},
+		{Name: "reviews", Route: "/reviews", As: "carol", Path: at("/reviews")},
+		{Name: "review", Route: "/versions/{digest}/review", As: "carol", Path: func(f Facts) string { return "/versions/" + f.Waiting + "/review" }},
+		{Name: "review-split", Route: "/versions/{digest}/review", As: "carol", Path: func(f Facts) string { return "/versions/" + f.Waiting + "/review?view=split" }, Extra: true},
+		{Name: "review-comments", Route: "/versions/{digest}/review", As: "alice", Path: func(f Facts) string { return "/versions/" + f.Changes + "/review" }, Extra: true},
+		{Name: "trial", Route: "/versions/{digest}/review/trial", As: "carol", Path: func(f Facts) string { return "/versions/" + f.Waiting + "/review/trial?job=" + f.Job }},
+		{Name: "peers", Route: "/peers", As: "alice", Path: at("/peers")},
 		{Name: "peer", Route: "/peers/{id}", As: "alice", Path: func(f Facts) string { return "/peers/" + f.Peer }},
+		{Name: "jobs", Route: "/jobs", As: "alice", Path: at("/jobs")},
 		{Name: "job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.Job }},
-		{Name: "hook-job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.HookJob }, Extra: true},
-		{Name: "failed-hook-job", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.Failed }, Extra: true},
+		{Name: "job-of-hook", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.HookJob }, Extra: true},
+		{Name: "job-failed", Route: "/jobs/{id}", As: "alice", Path: func(f Facts) string { return "/jobs/" + f.Failed }, Extra: true},
+		{Name: "results", Route: "/results", As: "alice", Path: at("/results")},
+		{Name: "audit", Route: "/audit", As: "alice", Path: at("/audit")},
+		{Name: "users", Route: "/users", As: "admin", Path: at("/users")},
+		{Name: "user", Route: "/users/{name}", As: "admin", Path: at("/users/carol")},
+		{Name: "tokens", Route: "/tokens", As: "admin", Path: at("/tokens")},
+		{Name: "account", Route: "/account", As: "alice", Path: at("/account")},
+		{Name: "debug", Route: "/results", As: "alice", Path: at("/results?debug=1"), Extra: true},
+		{Name: "no-results", Route: "/results", As: "alice", Path: at("/results?hook=wants-changes"), Extra: true},
+		{Name: "not-allowed", Route: "/users", As: "carol", Path: at("/users"), Status: 403, Extra: true},
+		{Name: "not-found", Route: "/{nothing}", As: "alice", Path: at("/nothing-here"), Status: 404, Extra: true},
 		{Name: "local-queue", As: "carol", Local: true, Path: at("/")},
 		{Name: "local-version", As: "carol", Local: true, Path: func(f Facts) string { return "/versions/" + f.Waiting }},
-		{Name: "not-found", Route: "/{nothing}", As: "alice", Path: at("/nothing-here"), Status: 404, Extra: true},
+	}
+}
+
+// Others are the routes that a browser gets and that are no pages.
+func Others() map[string]string {
+	return map[string]string{
+		"/live": "the stream of events that pages with live parts hold open",
 	}
 }

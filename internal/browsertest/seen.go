@@ -3,6 +3,7 @@ package browsertest
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +82,10 @@ func (s *seen) noteNetwork(event any) {
 		if r := s.requests[e.RequestID]; r != nil {
 			r.Status, r.Type, r.Bytes = e.Response.Status, string(e.Type), int64(e.Response.EncodedDataLength)
 			r.Cached = e.Response.FromDiskCache || e.Response.FromPrefetchCache
+			r.Header = http.Header{}
+			for name, value := range e.Response.Headers {
+				r.Header.Add(name, fmt.Sprint(value))
+			}
 		}
 	case *network.EventRequestServedFromCache:
 		if r := s.requests[e.RequestID]; r != nil {

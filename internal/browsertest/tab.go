@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -47,6 +48,7 @@ type Request struct {
 	Bytes  int64 // of the answer with its headers, as sent
 	Body   int64 // of the answer's body, as sent
 	Cached bool  // nothing was sent
+	Header http.Header
 }
 
 // Visit opens a tab with an empty profile. What is downloaded goes to the

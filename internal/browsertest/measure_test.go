@@ -1,0 +1,226 @@
+package browsertest_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"hookline/internal/browsertest"
+)
+
+// figures are what a page cost.
+type figures struct {
+	page     browsertest.Page
+	html     int64                 // bytes of the document, as sent
+	total    int64                 // bytes of all that a first visit loads, headers too, but streams
+	requests []browsertest.Request // in their order, streams too
+	queries  int64
+	rows     int64
+	loads    []load
+}
+
+// load is how long the server took for one page, in milliseconds.
+type load struct{ queries, all float64 }
+
+const loads = 4 // of each page; the first warms what is kept
+
+// measured is what all pages cost before any test changed what is on them:
+// every test that changes something asks for it first.
+func (s *shared) measured(t *testing.T) []figures {
+	t.Helper()
+	s.measure.Do(func() {
+		client := s.signedIn(t, "admin")
+		eachPage(t, s, func(t *testing.T, tab *browsertest.Tab, p browsertest.Page) {
+			if p.Extra {
+				return
+			}
+			requests, err := tab.FirstVisit(p.Path(s.facts))
+			must(t, err)
+			calm(t, tab, p.Name)
+			f := figures{page: p, requests: requests}
+			for i, r := range requests {
+				if i == 0 {
+					f.html = r.Body
+				}
+				if r.Type != stream {
+					f.total += r.Bytes
+				}
+			}
+			if p.As != "" && !p.Local {
+				s.ask(t, client, &f)
+			}
+			s.figures = append(s.figures, f)
+		})
+	})
+	return s.figures
+}
+
+// stream is the type of a request that stays open.
+const stream = "EventSource"
+
+var debugFigure = regexp.MustCompile(`data-(queries|rows|query-ms|total-ms)="([0-9.]+)"`)
+
+// ask loads a page several times with the operators' figures on it.
+func (s *shared) ask(t *testing.T, client *http.Client, f *figures) {
+	t.Helper()
+	address, err := url.Parse(s.world.HTTP + f.page.Path(s.facts))
+	must(t, err)
+	q := address.Query()
+	q.Set("debug", "1")
+	address.RawQuery = q.Encode()
+	for range loads {
+		body := get(t, client, address.String())
+		found := map[string]float64{}
+		for _, m := range debugFigure.FindAllStringSubmatch(body, -1) {
+			n, err := strconv.ParseFloat(m[2], 64)
+			must(t, err)
+			found[m[1]] = n
+		}
+		if len(found) != 4 {
+			t.Fatalf("%s has no figures for operators: %v", address, found)
+		}
+		f.queries, f.rows = int64(found["queries"]), int64(found["rows"])
+		f.loads = append(f.loads, load{found["query-ms"], found["total-ms"]})
+	}
+}
+
+// signedIn is a client that a person's one-time link signed in.
+func (s *shared) signedIn(t *testing.T, person string) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	must(t, err)
+	client := &http.Client{Jar: jar}
+	link, err := s.world.Hookline(t.Context(), person, "open")
+	must(t, err)
+	answer, err := client.Post(strings.TrimSpace(link), "application/x-www-form-urlencoded", nil)
+	must(t, err)
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s cannot sign in: %s", person, answer.Status)
+	}
+	return client
+}
+
+func get(t *testing.T, client *http.Client, address string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	must(t, err)
+	answer, err := client.Do(r)
+	must(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
+	must(t, err)
+	if answer.StatusCode != http.StatusOK {
+		must(t, fmt.Errorf("GET %s: %s\n%.2000s", address, answer.Status, body))
+	}
+	return string(body)
+}
+
+// What a page may cost.
+const (
+	mostBytes    = 120_000
+	mostRequests = 4 // the event stream stays open and is none of them
+	mostTimes    = 5 // the server's time over that of its queries
+)
+
+// No page is heavy: few bytes in few requests, also on a first visit.
+func TestPagesAreLight(t *testing.T) {
+	for _, f := range everybody(t).measured(t) {
+		var loaded []string
+		streams := 0
+		for _, r := range f.requests {
+			if r.Type == stream {
+				streams++
+				continue
+			}
+			loaded = append(loaded, fmt.Sprintf("%s %d bytes", r.URL, r.Bytes))
+		}
+		if len(loaded) > mostRequests || f.total > mostBytes || streams > 1 {
+			t.Errorf("%s: %d requests and %d streams, %d bytes; want at most %d, 1, %d:\n%s",
+				f.page.Name, len(loaded), streams, f.total, mostRequests, mostBytes, strings.Join(loaded, "\n"))
+		}
+	}
+}
+
+// The server's own work is small beside that of its store: over all pages it
+// takes at most five times as long as its queries.
+func TestServerTimeIsThatOfItsQueries(t *testing.T) {
+	var all, queries float64
+	var table []string
+	for _, f := range everybody(t).measured(t) {
+		var pageAll, pageQueries float64
+		for i, l := range f.loads {
+			if i > 0 {
+				pageAll += l.all
+				pageQueries += l.queries
+			}
+		}
+		all += pageAll
+		queries += pageQueries
+		if len(f.loads) > 0 {
+			table = append(table, fmt.Sprintf("%-14s %6.1f ms, queries %6.1f ms, %.1f times", f.page.Name, pageAll, pageQueries, pageAll/max(pageQueries, 0.001)))
+		}
+	}
+	if queries == 0 || all > mostTimes*queries {
+		t.Errorf("the server took %.1f ms, its queries %.1f ms, want at most %d times that:\n%s", all, queries, mostTimes, strings.Join(table, "\n"))
+	}
+	t.Logf("%.1f ms, queries %.1f ms: %.1f times\n%s", all, queries, all/max(queries, 0.001), strings.Join(table, "\n"))
+}
+
+// What every answer carries, whatever it is.
+func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range everybody(t).measured(t) {
+		for _, r := range f.requests {
+			headers(t, f.page.Name+", "+r.URL, r)
+			seen[r.Type] = true
+		}
+	}
+	for _, kind := range []string{"Document", "Stylesheet", "Script", stream} {
+		if !seen[kind] {
+			t.Errorf("no page loaded a %s, and the test looked at none", kind)
+		}
+	}
+}
+
+func headers(t *testing.T, what string, r browsertest.Request) {
+	t.Helper()
+	if strings.HasPrefix(r.URL, "data:") || strings.HasPrefix(r.URL, "about:") {
+		return
+	}
+	policy := r.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("%s: the content security policy lacks %s: %q", what, want, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") || strings.Contains(policy, "*") {
+		t.Errorf("%s: the content security policy is loose: %q", what, policy)
+	}
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+		"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+	} {
+		if is := r.Header.Get(name); is != want {
+			t.Errorf("%s: %s is %q, want %q", what, name, is, want)
+		}
+	}
+	cache := r.Header.Get("Cache-Control")
+	kept := r.Type != "Document" && r.Type != stream
+	if kept != strings.HasPrefix(cache, "public") || !kept && cache != "no-store" {
+		t.Errorf("%s: Cache-Control is %q", what, cache)
+	}
+}
+
+// measuring is kept with what all tests share.
+type measuring struct {
+	measure sync.Once
+	figures []figures
+}
