@@ -1,0 +1,303 @@
+package code_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/parse"
+
+	"hookline/internal/code"
+	"hookline/internal/looks"
+)
+
+func painter(t testing.TB) *code.Painter {
+	t.Helper()
+	p, err := code.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// classes writes a line with its classes: "kw:local| x |op:=| |num:1".
+func classes(l code.Line) string {
+	var words []string
+	for _, s := range l.Spans {
+		word := s.Text
+		if s.Class != "" {
+			word = string(s.Class) + ":" + word
+		}
+		if s.Mark {
+			word = "!" + word
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, "|")
+}
+
+func TestColors(t *testing.T) {
+	p := painter(t)
+	for text, want := range map[string]string{
+		`local x = fs.read("/etc/x") -- why`: `kw:local| x |op:=| fs|op:.|fn:read|(|str:"/etc/x"|) |com:-- why`,
+		`x = 0x1F + 1.5e3`:                   `x |op:=| |num:0x1F| |op:+| |num:1.5e3`,
+		`log 'a\'b'`:                         `fn:log| |str:'a\'b'`,
+		`a =--"`:                             `a |op:=|com:--"`,
+		`a = [==[ x ]] ]==] --[[ c ]] b`:     `a |op:=| |str:[==[ x ]] ]==]| |com:--[[ c ]]| b`,
+		`"not closed`:                        `"|kw:not| closed`,
+	} {
+		lines := p.Lua([]byte(text))
+		if got := classes(lines[0]); len(lines) != 1 || strings.ReplaceAll(got, "||", "|") != want {
+			t.Errorf("%s:\n got %s\nwant %s", text, got, want)
+		}
+	}
+	lines := p.YAML([]byte("# why\nhook: \"a\" # b\nlimits: {max: 10}\n"))
+	for i, want := range []string{"com:# why", `kw:hook|op::| |str:"a"| |com:# b`, "kw:limits|op::| |op:{|kw:max|op::| |num:10|op:}"} {
+		if got := classes(lines[i]); got != want {
+			t.Errorf("line %d:\n got %s\nwant %s", i+1, got, want)
+		}
+	}
+}
+
+// A comment over several lines is one in each of them; the numbers count.
+func TestLines(t *testing.T) {
+	lines := painter(t).Lua([]byte("x()\n--[[ a\n\nb ]] y()\n"))
+	want := []string{"fn:x|()", "com:--[[ a", "", "com:b ]]| |fn:y|()"}
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines", len(lines))
+	}
+	for i, l := range lines {
+		if classes(l) != want[i] || l.Number != i+1 {
+			t.Errorf("line %d: %d %q", i+1, l.Number, classes(l))
+		}
+	}
+	if lines := painter(t).Lua(nil); len(lines) != 0 {
+		t.Errorf("of nothing: %v", lines)
+	}
+}
+
+// What hides something is shown by its number, and has no colors: the
+// compiler ends the comment at the carriage return.
+func TestHiddenCharactersTakeTheColors(t *testing.T) {
+	for _, text := range []string{"-- a\rb()", "x = 1 -- \u202e", "-- \u00a0", "\x00--", "-- \xff", "x\n-- \u2800\n"} {
+		for i, l := range painter(t).Lua([]byte(text)) {
+			for _, s := range l.Spans {
+				if s.Class != "" {
+					t.Errorf("%q, line %d: %s", text, i+1, classes(l))
+				}
+			}
+		}
+	}
+}
+
+// check holds what is shown against the text: nothing is lost or made up.
+func check(t *testing.T, lines []code.Line, text string) {
+	t.Helper()
+	want := looks.CodeLines(text)
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines of %d for %.80q", len(lines), len(want), text)
+	}
+	for i, l := range lines {
+		if l.Text() != want[i].Text || l.Long != want[i].Long || l.Number != i+1 {
+			t.Fatalf("line %d of %.80q is %q, want %q", i+1, text, l.Text(), want[i].Text)
+		}
+	}
+}
+
+// compiled is a program as the compiler has it, nil where it is none.
+func compiled(text string) *lua.FunctionProto {
+	chunk, err := parse.Parse(strings.NewReader(text), "x")
+	if err != nil {
+		return nil
+	}
+	proto, err := lua.Compile(chunk, "x")
+	if err != nil {
+		return nil
+	}
+	return proto
+}
+
+// operations are what a program does, whatever its names and constants are.
+func operations(p *lua.FunctionProto) string {
+	if p == nil {
+		return "no program"
+	}
+	var b strings.Builder
+	for _, instruction := range p.Code {
+		fmt.Fprintf(&b, "%d ", instruction>>26)
+	}
+	for _, inner := range p.FunctionPrototypes {
+		b.WriteString("(" + operations(inner) + ")")
+	}
+	return b.String()
+}
+
+// blanked is the text with what is in a class replaced.
+func blanked(lines []code.Line, class code.Class, replace func(rune) rune) string {
+	var b strings.Builder
+	for _, l := range lines {
+		for _, s := range l.Spans {
+			if s.Class == class {
+				s.Text = strings.Map(replace, s.Text)
+			}
+			b.WriteString(s.Text)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// truthful checks that a color hides no code: without what is shown as a
+// comment a program is the same, and with other words in what is shown as a
+// string it does the same. What is neither begins no comment.
+func truthful(t *testing.T, p *code.Painter, text string) {
+	t.Helper()
+	program := compiled(text)
+	if program == nil {
+		return
+	}
+	lines := p.Lua([]byte(text))
+	without := compiled(blanked(lines, code.Comment, func(rune) rune { return ' ' }))
+	if without == nil || without.String() != program.String() {
+		t.Errorf("what is colored as a comment in\n%s\nis code", text)
+	}
+	others := compiled(blanked(lines, code.String, func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return ' '
+		}
+		return r
+	}))
+	if operations(others) != operations(program) {
+		t.Errorf("what is colored as a string in\n%s\nis code", text)
+	}
+	if looks.Visible(text) != text {
+		return // it has no colors
+	}
+	for _, l := range lines {
+		for _, s := range l.Spans {
+			if s.Class != code.Comment && s.Class != code.String && strings.Contains(s.Text, "--") {
+				t.Errorf("%q in\n%s\nis a comment, and shown as code", s.Text, text)
+			}
+		}
+	}
+}
+
+// Whatever a program is made of, its colors tell the truth about it.
+func TestColorsTellTheTruth(t *testing.T) {
+	p := painter(t)
+	for _, text := range []string{
+		"x = 1 +--\"\n1; evil()  --\"", "x = [[--]] evil()", "x = '--' evil()", "--[==[ \n]] ]==] evil()", "--[ [ x\nevil()", "x = \"\\\n--\" evil()",
+		"x = a[b[ [[ ]] ]] evil()", "---[[ x\nevil() --]]", "--[[]]evil()", "x = 3-- 4\nevil()", "x='\\\\'--'\nevil()",
+	} {
+		if compiled(text) == nil {
+			t.Errorf("%q does not compile", text)
+		}
+		truthful(t, p, text)
+	}
+	parts := []string{"--", "-", "[[", "]]", "[=[", "]=]", "\"", "'", "\\", "\n", " ", "x", "=", "1", "(", ")", "f", ";", "..", "local ", "[", "]", "x=1 ", "f() ", "--[[", "x='a' ", "\\\n", "x=[[", "{", "}"}
+	random := rand.New(rand.NewPCG(1, 2))
+	good := 0
+	for range 20_000 {
+		var b strings.Builder
+		b.WriteString("x=1 ")
+		for range 1 + random.IntN(12) {
+			b.WriteString(parts[random.IntN(len(parts))])
+		}
+		if compiled(b.String()) != nil {
+			good++
+		}
+		truthful(t, p, b.String())
+	}
+	if good < 500 {
+		t.Errorf("only %d of the texts are programs", good)
+	}
+}
+
+// The hooks of our own examples have colors.
+func TestExamplesHaveColors(t *testing.T) {
+	p := painter(t)
+	found, err := filepath.Glob("../../examples/hooks/*/hook.lua")
+	if err != nil || len(found) == 0 {
+		t.Fatal("no examples", err)
+	}
+	for _, path := range found {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[code.Class]bool{}
+		for _, l := range p.Lua(text) {
+			for _, s := range l.Spans {
+				seen[s.Class] = true
+			}
+		}
+		if len(seen) < 6 {
+			t.Errorf("%s has only %v", path, seen)
+		}
+		truthful(t, p, string(text))
+	}
+}
+
+// hostile texts make patterns slow, or much to show.
+func hostile() map[string]string {
+	const size = 64 << 10
+	full := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	return map[string]string{
+		"open brackets": full("[["), "deep brackets": full("[=["), "open comments": full("--[["), "quotes": full("\""), "escapes": "\"" + full("\\"),
+		"one line": full("x"), "blanks": full(" "), "line feeds": full("\n"), "names": full("a.b "), "functions": full("function "),
+		"separators": "[" + full("="), "colons": full("a:"), "dashes": full("- "), "hash": full("# "), "code": full("local x = fs.read('/etc/x') -- y\n"),
+		"hidden": full("\u202e"),
+	}
+}
+
+func TestHostileTextsTakeBoundedTime(t *testing.T) {
+	p := painter(t)
+	for name, text := range hostile() {
+		began := time.Now()
+		check(t, p.Lua([]byte(text)), text)
+		check(t, p.YAML([]byte(text)), text)
+		d := p.LuaDifference([]byte(text), []byte(text[1:]+"y"))
+		took := time.Since(began)
+		t.Logf("%-14s %v, %d hunks", name, took.Round(time.Millisecond), len(d.Hunks))
+		if took > 10*time.Second {
+			t.Errorf("%s took %v", name, took)
+		}
+	}
+}
+
+// What was painted is kept, but never more than so much.
+func TestKeepsFew(t *testing.T) {
+	p := painter(t)
+	first := p.Lua([]byte("x = 0"))
+	if again := p.Lua([]byte("x = 0")); &again[0] != &first[0] {
+		t.Error("it was painted again")
+	}
+	for i := range 100 {
+		p.Lua(fmt.Appendf(nil, "x = %d", i+1))
+	}
+	if again := p.Lua([]byte("x = 0")); &again[0] == &first[0] {
+		t.Error("it is kept for ever")
+	}
+	if classes(p.YAML([]byte("x = 0"))[0]) == classes(first[0]) {
+		t.Error("Lua and YAML are mixed up")
+	}
+}
+
+func FuzzPaint(f *testing.F) {
+	f.Add("x = 1 +--\"\n1; f() --\"", "hook: x\n")
+	f.Add("--[[ \r\n ]] \u202e\xff", "a\n\n")
+	p := painter(f)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		for _, text := range []string{a, b} {
+			check(t, p.Lua([]byte(text)), text)
+			check(t, p.YAML([]byte(text)), text)
+			truthful(t, p, text)
+		}
+		whole(t, a, b, p.LuaDifference([]byte(a), []byte(b)))
+	})
+}
