@@ -25,12 +25,42 @@ const (
 // The ledger of a version goes on when it is started again, so that quantity
 // counts what it has brought before too.
 func (s *Service) Activate(ctx context.Context, p auth.Principal, digest string, quantity int64, deadline time.Time, r hooks.Rollout) (Life, error) {
+	return s.start(ctx, p, digest, "", bounds{quantity, deadline, r}, func(l Life) (hooks.State, error) {
+		return next(l.State(), hooks.EventActivate)
+	})
+}
+
+// Bounds changes quantity, deadline and rollout of an active version within
+// its signed bounds, by the rules of Activate; it stays active, and its ledger
+// goes on. What is out already may still bring its result within the quantity.
+func (s *Service) Bounds(ctx context.Context, p auth.Principal, digest string, quantity int64, deadline time.Time, r hooks.Rollout) (Life, error) {
+	return s.start(ctx, p, digest, "new bounds: ", bounds{quantity, deadline, r}, func(l Life) (hooks.State, error) {
+		if from := l.State(); from != hooks.StateActive {
+			return "", errs.New(errs.CodeTransitionNotAllowed, "cannot change the bounds of a hook version that is %s", from).
+				WithHint("only an active version has bounds to change; activate it with others: hookline hook activate")
+		}
+		return hooks.StateActive, nil
+	})
+}
+
+// bounds is what an operator asks for.
+type bounds struct {
+	quantity int64
+	deadline time.Time
+	rollout  hooks.Rollout
+}
+
+func (b bounds) String() string {
+	return fmt.Sprintf("quantity %d until %s, percent %d, per minute %d",
+		b.quantity, b.deadline.UTC().Format(time.RFC3339), b.rollout.Percent, b.rollout.PerMinute)
+}
+
+// start makes a version active within bounds, where allowed says that it may.
+func (s *Service) start(ctx context.Context, p auth.Principal, digest, what string, b bounds, allowed func(Life) (hooks.State, error)) (Life, error) {
 	if err := checkDigest(digest); err != nil {
 		return Life{}, err
 	}
-	detail := fmt.Sprintf("quantity %d until %s, percent %d, per minute %d",
-		quantity, deadline.UTC().Format(time.RFC3339), r.Percent, r.PerMinute)
-	grant, err := s.Gate.Authorize(ctx, p, auth.HooksActivate, target(digest), detail)
+	grant, err := s.Gate.Authorize(ctx, p, auth.HooksActivate, target(digest), what+b.String())
 	if err != nil {
 		return Life{}, err
 	}
@@ -38,7 +68,7 @@ func (s *Service) Activate(ctx context.Context, p auth.Principal, digest string,
 	if err != nil {
 		return Life{}, err
 	}
-	to, err := next(life.State(), hooks.EventActivate)
+	to, err := allowed(life)
 	if err != nil {
 		return Life{}, err
 	}
@@ -48,7 +78,7 @@ func (s *Service) Activate(ctx context.Context, p auth.Principal, digest string,
 	if err != nil {
 		return Life{}, err
 	}
-	a, err := s.activation(life, st.Predicate, quantity, deadline, r)
+	a, err := s.activation(life, st.Predicate, b)
 	if err != nil {
 		return Life{}, err
 	}
@@ -77,12 +107,12 @@ func (s *Service) verified(v Version) (hooks.Statement, error) {
 }
 
 // activation makes the row within the signed bounds.
-func (s *Service) activation(life Life, p hooks.Predicate, quantity int64, deadline time.Time, r hooks.Rollout) (hooks.Activation, error) {
+func (s *Service) activation(life Life, p hooks.Predicate, b bounds) (hooks.Activation, error) {
 	now := s.now()
 	a := hooks.Activation{
 		Digest: life.Version.Digest, Hook: p.Hook, Keys: p.Match.Keys(),
-		Quantity: quantity, Deadline: deadline.UTC().Truncate(time.Millisecond), MaxBytes: p.MaxBytes,
-		Rollout: withDefaults(r, p), CreatedAt: now, ChangedAt: now,
+		Quantity: b.quantity, Deadline: b.deadline.UTC().Truncate(time.Millisecond), MaxBytes: p.MaxBytes,
+		Rollout: withDefaults(b.rollout, p), CreatedAt: now, ChangedAt: now,
 	}
 	if old := life.Activation; old != nil {
 		a.Ledger, a.CreatedAt = old.Ledger, old.CreatedAt

@@ -1,5 +1,5 @@
 // Package review is the only way of a hook version to approved, active,
-// disabled: it checks every signature with the same code as the peers,
+// paused, disabled, and of people to say something about it: it checks every signature with the same code as the peers,
 // asks the choke point for a grant, and changes state through hooks.Next.
 package review
 

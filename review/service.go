@@ -76,11 +76,13 @@ func remedy(from hooks.State, e hooks.Event) string {
 	case from == hooks.StateRejected || from == hooks.StateRevoked:
 		return "this version is closed for good; submit a new one"
 	case e == hooks.EventActivate && from == hooks.StateActive:
-		return "it is active already; disable it first to change its bounds"
+		return "it is active already; change its bounds with: hookline hook bounds"
 	case e == hooks.EventActivate:
 		return "it needs its reviewers first: hookline review approve"
 	case e == hooks.EventDisable:
 		return "only an active or paused version can be disabled"
+	case e == hooks.EventPause:
+		return "only an active version can be paused"
 	default:
 		return "look at its state: hookline hook show"
 	}
@@ -118,33 +120,6 @@ func checkDigest(digest string) error {
 			WithHint("a version digest is 64 hexadecimal digits: hookline hook list")
 	}
 	return nil
-}
-
-// Disable stops a version at once; reason (at most 500 bytes) says why and
-// shows on its page. Jobs that peers have already may still bring their
-// result within the quantity; jobs that were not sent are cancelled.
-func (s *Service) Disable(ctx context.Context, p auth.Principal, digest, reason string) (Life, error) {
-	if err := checkDigest(digest); err != nil {
-		return Life{}, err
-	}
-	grant, err := s.Gate.Authorize(ctx, p, auth.HooksDisable, target(digest), reason)
-	if err != nil {
-		return Life{}, err
-	}
-	if err := needText("reason", reason, MaxReasonBytes); err != nil {
-		return Life{}, err
-	}
-	life, err := s.Versions.Life(ctx, digest)
-	if err != nil {
-		return Life{}, err
-	}
-	if _, err := next(life.State(), hooks.EventDisable); err != nil {
-		return Life{}, err
-	}
-	if err := s.Changes.Stop(ctx, digest, life.State(), hooks.StateDisabled, reason, s.now(), grant); err != nil {
-		return Life{}, err
-	}
-	return s.Versions.Life(ctx, digest)
 }
 
 // Review adds one reviewer's word on a version that waits for it.

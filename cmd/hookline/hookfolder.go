@@ -19,7 +19,7 @@ func newHookCommand(a *app) *cobra.Command {
 	return group("hook", "Write, try, submit and run hooks",
 		newHookInitCommand(a), newHookLintCommand(a), newHookTestCommand(a), newHookSubmitCommand(a),
 		newHookListCommand(a), newHookShowCommand(a), newHookDigestCommand(a), newHookStatementCommand(a), newHookAttachCommand(a), newHookExplainCommand(a),
-		newHookActivateCommand(a), newHookDisableCommand(a))
+		newHookActivateCommand(a), newHookBoundsCommand(a), newHookPauseCommand(a), newHookDisableCommand(a))
 }
 
 // folder is a hook as its author keeps it: hook.yaml and hook.lua, and beside

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"hookline/hooks"
 	"hookline/internal/errs"
@@ -57,15 +54,15 @@ func (a *app) initHook(c *cobra.Command, o initOptions) error {
 	if err != nil {
 		return err
 	}
-	m, err := initialManifest(o, report)
+	starter, err := starterFor(o, report)
 	if err != nil {
 		return notFromFile(err, "choose another name: hookline hook init NAME")
 	}
 	dir := o.Dir
 	if dir == "" {
-		dir = m.Hook
+		dir = starter.Manifest.Hook
 	}
-	if err := writeHookFolder(dir, m, report); err != nil {
+	if err := writeHookFolder(dir, starter, report); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "made %s with %s, %s, %s and %s\n", safe(dir), hooks.ManifestName, hooks.ScriptName, reportName, fixturesName)
@@ -95,91 +92,21 @@ func (a *app) initialReport(c *cobra.Command, o initOptions) (hooks.Report, erro
 	return report, err
 }
 
-func initialManifest(o initOptions, report hooks.Report) (hooks.Manifest, error) {
-	m := hooks.Manifest{
-		Hook:         o.Name,
-		Description:  "memory and kernel taint when the problem was reported",
-		As:           hooks.AsService,
-		Capabilities: hooks.ReadingOnly("/proc/meminfo", "/proc/sys/kernel/tainted"),
-		Fields:       map[string]hooks.ManifestField{},
-		Limits: hooks.Limits{
-			Lifetime: 7 * 24 * time.Hour, MaxReports: 20, MaxRunsPerPeer: 3, MaxPercent: 100,
-			MaxBytes: 256 << 10, MaxResultBytes: 4096, MaxRuntime: 2 * time.Second,
-		},
+// starterFor makes the hook that the flags ask for.
+func starterFor(o initOptions, report hooks.Report) (hooks.Starter, error) {
+	level := hooks.Level(o.Level)
+	switch {
+	case o.Job == "":
+		level = hooks.LevelPackage
+	case level == "":
+		level = hooks.LevelProblem
+	case level != hooks.LevelProblem && level != hooks.LevelPackage:
+		return hooks.Starter{}, usagef("--level %q is neither problem nor package", o.Level)
 	}
-	if m.Hook == "" {
-		m.Hook = hookNameOf(report)
-	}
-	for _, name := range freshFields(report) {
-		m.Fields[name] = hooks.ManifestField{Type: hooks.TypeInt, Class: hooks.ClassTechnical, MaxBytes: 32}
-	}
-	pkg := report[hooks.FieldPackage]
-	switch level := hooks.Level(o.Level); {
-	case level == hooks.LevelPackage && pkg == "":
-		return m, errs.New(errs.CodeBadInput, "cannot make a hook for a package: the report names none")
-	case level == hooks.LevelPackage || o.Job == "":
-		m.Level, m.Match = hooks.LevelPackage, hooks.Match{Fingerprints: []string{}, Package: pkg}
-	case level == hooks.LevelProblem || level == "":
-		m.Level, m.Match = hooks.LevelProblem, hooks.Match{Fingerprints: []string{hooks.Fingerprint(report)}}
-	default:
-		return m, usagef("--level %q is neither problem nor package", o.Level)
-	}
-	_, err := hooks.ParseManifest(m.YAML())
-	return m, err
+	return hooks.NewStarter(o.Name, level, report)
 }
 
-// hookNameOf makes a name of the package or program.
-func hookNameOf(r hooks.Report) string {
-	base := r[hooks.FieldPackage]
-	if base == "" {
-		base = path.Base(r[hooks.FieldExecutablePath])
-	}
-	clean := strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-':
-			return c
-		case c >= 'A' && c <= 'Z':
-			return c + 'a' - 'A'
-		}
-		return '-'
-	}, base)
-	if clean = strings.Trim(clean[:min(len(clean), 40)], "-"); clean == "" {
-		return "machine-state"
-	}
-	return clean + "-machine-state"
-}
-
-// freshFields names the template's two fields so that the report has neither.
-func freshFields(r hooks.Report) [2]string {
-	names := [2]string{"MemAvailableKiB", "KernelTaint"}
-	for i, name := range names {
-		for n := 2; ; n++ {
-			if _, taken := r[names[i]]; !taken {
-				break
-			}
-			names[i] = fmt.Sprintf("%s%d", name, n)
-		}
-	}
-	return names
-}
-
-const scriptTemplate = `-- Runs on the machine that showed the problem, over its own copy of the report.
--- It may do what hook.yaml declares (fs.read, fs.list, fs.stat, cmd.run) and set new
--- fields that hook.yaml declares; report.get(name) reads the original. Change it to
--- ask your own question.
-
-local meminfo = fs.read("/proc/meminfo")
-local available = meminfo:match("MemAvailable:%%s+(%%d+)")
-if available then
-  report.set(%q, tonumber(available))
-end
-
-local tainted = fs.read("/proc/sys/kernel/tainted")
-report.set(%q, tonumber(tainted:match("%%d+")))
-`
-
-func writeHookFolder(dir string, m hooks.Manifest, report hooks.Report) error {
-	names := freshFields(report)
+func writeHookFolder(dir string, s hooks.Starter, report hooks.Report) error {
 	pretty, err := encodeReport(report)
 	if err != nil {
 		return err
@@ -188,8 +115,8 @@ func writeHookFolder(dir string, m hooks.Manifest, report hooks.Report) error {
 		name string
 		b    []byte
 	}{
-		{hooks.ManifestName, m.YAML()},
-		{hooks.ScriptName, fmt.Appendf(nil, scriptTemplate, names[0], names[1])},
+		{hooks.ManifestName, s.Manifest.YAML()},
+		{hooks.ScriptName, s.Script},
 		{reportName, pretty},
 		{fixturesName, templateFixtures(report).YAML()},
 	}

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
 	"hookline/internal/errs"
-	"hookline/internal/strict"
 
 	"github.com/spf13/cobra"
 )
@@ -217,84 +215,6 @@ func reviewedBy(r api.Review) string {
 func ledgerLine(l hooks.Ledger) string {
 	return fmt.Sprintf("%d issued = %d out + %d received + %d empty + %d failed + %d refused + %d deferred + %d cancelled + %d timed out",
 		l.Issued, l.Leased, l.Received, l.Empty, l.Failed, l.Refused, l.Deferred, l.Cancelled, l.TimedOut)
-}
-
-// activateOptions are the flags of hook activate.
-type activateOptions struct {
-	Quantity  int64
-	For       string
-	Deadline  string
-	Percent   int64
-	PerMinute int64
-}
-
-func newHookActivateCommand(a *app) *cobra.Command {
-	var o activateOptions
-	c := &cobra.Command{
-		Use:   "activate HOOK@NUMBER|DIGEST",
-		Short: "Start an approved version within its signed bounds",
-		Args:  cobra.ExactArgs(1),
-		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
-			f, err := a.fetch(ctx, cl, ref)
-			if err != nil {
-				return api.Version{}, err
-			}
-			body, err := a.activation(f.statement.Predicate, o)
-			if err != nil {
-				return api.Version{}, err
-			}
-			return cl.Activate(ctx, f.digest, body)
-		}),
-	}
-	fl := c.Flags()
-	fl.Int64Var(&o.Quantity, "quantity", 0, "results wanted (default: the signed max_reports)")
-	fl.StringVar(&o.For, "for", "", "how long, for example 2h or 3d (default: until the signed not_after)")
-	fl.StringVar(&o.Deadline, "deadline", "", "until when, RFC 3339")
-	fl.Int64Var(&o.Percent, "percent", 0, "percent of the peers (default: the signed max_percent)")
-	fl.Int64Var(&o.PerMinute, "per-minute", 0, "leases a minute (default: 600)")
-	c.MarkFlagsMutuallyExclusive("for", "deadline")
-	return c
-}
-
-func (a *app) activation(p hooks.Predicate, o activateOptions) (api.NewActivation, error) {
-	n := api.NewActivation{Quantity: o.Quantity, Percent: o.Percent, PerMinute: o.PerMinute, Deadline: time.Unix(p.NotAfter, 0).UTC()}
-	if n.Quantity == 0 {
-		n.Quantity = p.MaxReports
-	}
-	switch {
-	case o.For != "":
-		d, err := strict.ParseDuration(o.For)
-		if err != nil {
-			return n, usagef("--for %q: %w", o.For, err)
-		}
-		n.Deadline = a.now().UTC().Add(d).Truncate(time.Second)
-	case o.Deadline != "":
-		t, err := time.Parse(time.RFC3339, o.Deadline)
-		if err != nil {
-			return n, usagef("--deadline %q is not a time like 2026-11-30T12:00:00Z", o.Deadline)
-		}
-		n.Deadline = t.UTC()
-	}
-	return n, nil
-}
-
-func newHookDisableCommand(a *app) *cobra.Command {
-	var reason string
-	c := &cobra.Command{
-		Use:   "disable HOOK@NUMBER|DIGEST --reason TEXT",
-		Short: "Stop a version at once",
-		Args:  cobra.ExactArgs(1),
-		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
-			digest, err := a.resolveDigest(ctx, cl, ref)
-			if err != nil {
-				return api.Version{}, err
-			}
-			return cl.Disable(ctx, digest, api.Disable{Reason: reason})
-		}),
-	}
-	c.Flags().StringVar(&reason, "reason", "", "why")
-	_ = c.MarkFlagRequired("reason")
-	return c
 }
 
 func newHookExplainCommand(a *app) *cobra.Command { return explainCommand(a) }

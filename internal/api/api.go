@@ -195,7 +195,8 @@ type NewReview struct {
 	Signature []byte `json:"signature,omitempty"`
 }
 
-// NewActivation starts or restarts a version within its signed bounds.
+// NewActivation starts or restarts a version within its signed bounds, or
+// gives an active one other bounds.
 type NewActivation struct {
 	Quantity  int64     `json:"quantity"`
 	Deadline  time.Time `json:"deadline"`
@@ -203,9 +204,9 @@ type NewActivation struct {
 	PerMinute int64     `json:"per_minute,omitempty" doc:"0 means 600"`
 }
 
-// Disable stops an activation.
-type Disable struct {
-	Reason string `json:"reason"`
+// Stop disables or pauses an activation.
+type Stop struct {
+	Reason string `json:"reason" doc:"why, at most 500 bytes"`
 }
 
 // Activation is the live side of a version.

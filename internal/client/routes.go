@@ -139,8 +139,18 @@ func (c *Client) Activate(ctx context.Context, digest string, a api.NewActivatio
 	return post[api.Version](ctx, c, versionPath(digest, "/activation"), a)
 }
 
+// Bounds changes quantity, deadline and rollout of an active version.
+func (c *Client) Bounds(ctx context.Context, digest string, a api.NewActivation) (api.Version, error) {
+	return post[api.Version](ctx, c, versionPath(digest, "/bounds"), a)
+}
+
+// Pause stops a version until it is activated again.
+func (c *Client) Pause(ctx context.Context, digest string, d api.Stop) (api.Version, error) {
+	return post[api.Version](ctx, c, versionPath(digest, "/pause"), d)
+}
+
 // Disable stops a version.
-func (c *Client) Disable(ctx context.Context, digest string, d api.Disable) (api.Version, error) {
+func (c *Client) Disable(ctx context.Context, digest string, d api.Stop) (api.Version, error) {
 	return post[api.Version](ctx, c, versionPath(digest, "/disable"), d)
 }
 

@@ -67,9 +67,29 @@ func (s *service) activate(ctx context.Context, in *struct {
 	return s.version(l, err)
 }
 
+func (s *service) bounds(ctx context.Context, in *struct {
+	DigestPath
+	Body api.NewActivation
+},
+) (api.Version, error) {
+	b := in.Body
+	rollout := hooks.Rollout{Percent: b.Percent, PerMinute: b.PerMinute}
+	l, err := s.Review.Bounds(ctx, principalOf(ctx), in.Digest, b.Quantity, b.Deadline, rollout)
+	return s.version(l, err)
+}
+
+func (s *service) pause(ctx context.Context, in *struct {
+	DigestPath
+	Body api.Stop
+},
+) (api.Version, error) {
+	l, err := s.Review.Pause(ctx, principalOf(ctx), in.Digest, in.Body.Reason)
+	return s.version(l, err)
+}
+
 func (s *service) disable(ctx context.Context, in *struct {
 	DigestPath
-	Body api.Disable
+	Body api.Stop
 },
 ) (api.Version, error) {
 	l, err := s.Review.Disable(ctx, principalOf(ctx), in.Digest, in.Body.Reason)

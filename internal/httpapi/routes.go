@@ -57,6 +57,8 @@ func (s *service) register(rest huma.API) {
 	read(s, rest, "/api/versions/{digest}", "get-version", "A version with script, statement, signatures, reviews", auth.HooksRead, s.getVersion)
 	change(s, rest, "/api/versions/{digest}/reviews", "review-version", "Approve (signed), reject, or request changes", http.StatusOK, s.reviewVersion)
 	change(s, rest, "/api/versions/{digest}/activation", "activate-version", "Activate within the signed bounds", http.StatusOK, s.activate)
+	change(s, rest, "/api/versions/{digest}/bounds", "bound-version", "Change quantity, deadline and rollout of an active version", http.StatusOK, s.bounds)
+	change(s, rest, "/api/versions/{digest}/pause", "pause-version", "Stop an activation until it is activated again", http.StatusOK, s.pause)
 	change(s, rest, "/api/versions/{digest}/disable", "disable-version", "Stop an activation at once", http.StatusOK, s.disable)
 
 	read(s, rest, "/api/jobs", "list-jobs", "Jobs, newest first", auth.JobsRead, s.listJobs)
