@@ -55,7 +55,7 @@ var allowed = []struct {
 	{"internal/httpapi", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/api"}},
 	{"internal/web/chart", nil},
 	{"internal/web/kit/kittest", []string{"internal/auth", "internal/web/kit", "store/sqlite"}},
-	{"internal/web/live", nil},
+	{"internal/web/live", []string{"internal/auth", "internal/web/kit"}},
 	{"internal/web/...", []string{"hooks", "signing", "review", "collector", "internal/jobs", "internal/enroll", "internal/auth", "internal/looks", "internal/code", "internal/querylog", "internal/web/..."}},
 	{"internal/looks", nil},
 	{"internal/code", []string{"internal/looks"}},

@@ -64,7 +64,7 @@ func Routes(parts Parts) ([]kit.Route, error) {
 func build(parts Parts) (*kit.Kit, []kit.Route, error) {
 	d := door.New(door.Parts{Gate: parts.Gate, Sessions: parts.Store, Now: parts.Now, Log: parts.Log, Secure: parts.Secure})
 	k, err := kit.New(kit.Parts{
-		Gate: parts.Gate, Door: d, Now: parts.Now, Log: parts.Log, Notice: parts.Notice, Store: parts.Facts, Secure: parts.Secure,
+		Gate: parts.Gate, Door: d, Now: parts.Now, Log: parts.Log, Notice: parts.Notice, Store: parts.Facts, Secure: parts.Secure, Mark: parts.Hub.Mark,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -83,7 +83,7 @@ func build(parts Parts) (*kit.Kit, []kit.Route, error) {
 			return machines.Routes(k, machines.Parts{Store: parts.Store, Gate: parts.Gate})
 		},
 		func() ([]kit.Route, error) { return admin.Routes(k, admin.Parts{Gate: parts.Gate, Log: parts.Store}) },
-		func() ([]kit.Route, error) { return parts.Hub.Routes(), nil },
+		func() ([]kit.Route, error) { return live.Routes(k, parts.Hub), nil },
 	} {
 		some, err := pages()
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -112,6 +113,7 @@ type frame struct {
 	Address  string   // of the page
 	Stream   string   // of its events
 	Oob      string   // what htmx takes out of the page that is fetched anew
+	Now      time.Time
 	Debug    *debugFacts
 	Content  template.HTML
 }
@@ -173,7 +175,7 @@ func (v *View) write(w http.ResponseWriter, r *Request) error {
 func (k *Kit) frame(v *View, r *Request) frame {
 	f := frame{
 		View: v, User: r.Who.User, Style: k.sheet.Path, Script: k.scripts.path, Address: r.URL.RequestURI(),
-		Failed: refusalOf(r.failed), Debug: r.debug(),
+		Failed: refusalOf(r.failed), Debug: r.debug(), Now: k.Now(),
 	}
 	if f.User != "" {
 		f.Said = k.Door.Said(r.Request)
@@ -188,7 +190,7 @@ func (k *Kit) frame(v *View, r *Request) frame {
 		f.Notice = k.Notice()
 	}
 	if len(f.Topics) > 0 && f.User != "" {
-		f.Stream = streamOf(f.Topics)
+		f.Stream = streamOf(f.Topics, r.mark)
 		f.Oob = "#" + strings.Join(v.Live, ",#")
 	}
 	return f

@@ -12,8 +12,12 @@ import (
 // StreamPath is where pages get their events from.
 const StreamPath = "/live"
 
-func streamOf(topics []string) string {
-	return StreamPath + "?" + url.Values{"topic": topics}.Encode()
+func streamOf(topics []string, mark string) string {
+	q := url.Values{"topic": topics}
+	if mark != "" {
+		q.Set("since", mark)
+	}
+	return StreamPath + "?" + q.Encode()
 }
 
 // debugFacts are what ?debug=1 shows to operators.

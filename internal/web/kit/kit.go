@@ -76,6 +76,9 @@ type Door interface {
 	Wrap(next http.Handler) http.Handler
 	// Who is who sent the request; errs.CodeUnauthenticated is nobody.
 	Who(r *http.Request) (auth.Principal, error)
+	// Still is Who, with the session read anew from where it is kept and nothing of it written: for an answer that stays
+	// open, whose request knows the session only as it was at its begin.
+	Still(r *http.Request) (auth.Principal, error)
 	// Say keeps a sentence for the next page of this browser, Said takes it.
 	Say(r *http.Request, sentence string)
 	Said(r *http.Request) string
@@ -95,6 +98,7 @@ type Parts struct {
 	Notice func() string                            // what stands on top of every page; "" is nothing, nil too
 	Store  func(ctx context.Context) (Facts, error) // nil is unknown
 	Secure bool                                     // served over TLS
+	Mark   func() string                            // of the event stream, see live.Hub.Mark; nil is none
 }
 
 // Kit makes pages.
@@ -152,6 +156,9 @@ func (k *Kit) serve(route Route) http.HandlerFunc {
 		ctx, queries := querylog.With(raw.Context())
 		raw.Body = http.MaxBytesReader(w, raw.Body, maxForm)
 		r := &Request{Request: raw.WithContext(ctx), kit: k, route: route, queries: queries, start: k.Now()}
+		if k.Mark != nil {
+			r.mark = k.Mark() // before the page is made: what changes meanwhile is told by its stream
+		}
 		answer, err := k.recovered(r)
 		if err == nil {
 			err = answer.write(w, r)

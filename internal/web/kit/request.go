@@ -29,6 +29,7 @@ type Request struct {
 	route   Route
 	queries *querylog.Log
 	start   time.Time
+	mark    string
 	failed  error // why the form that was sent was refused, see Again
 }
 

@@ -22,7 +22,7 @@ import (
 
 // Site is a few pages over a store of their own.
 type Site struct {
-	T     *testing.T
+	T     testing.TB
 	DB    *sqlite.DB
 	Gate  *auth.Gate
 	Kit   *kit.Kit
@@ -64,8 +64,15 @@ func New(t *testing.T) *Site {
 			t.Error(err)
 		}
 	})
+	return Over(t, db)
+}
+
+// Over makes a kit over a store that is open.
+func Over(t testing.TB, db *sqlite.DB) *Site {
+	t.Helper()
 	s := &Site{T: t, DB: db, Clock: &Clock{now: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)}, door: &door{}}
 	s.Gate = &auth.Gate{Accounts: db, Log: db, Now: s.Clock.Now}
+	var err error
 	s.Kit, err = kit.New(kit.Parts{Gate: s.Gate, Door: s.door, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +165,9 @@ func (d *door) Who(r *http.Request) (auth.Principal, error) {
 	}
 	return p, nil
 }
+
+// Still is Who.
+func (d *door) Still(r *http.Request) (auth.Principal, error) { return d.Who(r) }
 
 // Say keeps a sentence.
 func (d *door) Say(_ *http.Request, sentence string) {
