@@ -29,7 +29,7 @@ type Answer interface {
 // Redirect leads to another of our pages, after a form was taken.
 type Redirect struct{ To string }
 
-func (a Redirect) write(w http.ResponseWriter, r *Request) error {
+func (a Redirect) write(w http.ResponseWriter, r *Request) error { //nolint:unparam // as every answer
 	http.Redirect(w, r.Request, a.To, http.StatusSeeOther)
 	return nil
 }

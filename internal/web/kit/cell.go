@@ -206,7 +206,7 @@ func Percent(part, whole int64) string {
 	return strconv.FormatInt(part*100/whole, 10) + " %"
 }
 
-// Program of a report.
+// ProgramOf is the short name of what a report is about.
 func ProgramOf(r hooks.Report) string {
 	return Program(r[hooks.FieldExecutablePath], r[hooks.FieldPackage])
 }

@@ -22,7 +22,7 @@ const exportStep = 30 * time.Second
 // export writes all that a table's filters leave, row by row, as the store
 // gives it. A client that reads it to the end has all of it: where something
 // fails in the middle the connection is cut.
-func export[T any](r *Request, t Table[T], format string) Answer {
+func export[T any](t Table[T], format string) Answer {
 	return Raw(func(w http.ResponseWriter, r *Request) error {
 		first, err := t.Fetch(r.Context(), "", fetchRows)
 		if err != nil {

@@ -16,7 +16,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -204,13 +206,18 @@ func (k *Kit) answer(r *Request) (Answer, error) {
 	return r.route.Page(r)
 }
 
+// ourPath is how paths of our pages look: no part is empty, and nothing in
+// them needs an escape.
+var ourPath = regexp.MustCompile(`^/([A-Za-z0-9._@-]+(/[A-Za-z0-9._@-]+)*)?$`)
+
 // OurPath is a path that a person is led to after signing in: a page of ours,
 // never another site; "/" where it is neither.
 func OurPath(path string) string {
-	u, err := url.Parse(path)
-	if err != nil || len(path) > 2000 || u.IsAbs() || u.Host != "" || len(u.Path) == 0 || u.Path[0] != '/' ||
-		len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
+	const maxPath = 2000
+	path, query, _ := strings.Cut(path, "?")
+	words, err := url.ParseQuery(query)
+	if err != nil || len(path)+len(query) > maxPath || !ourPath.MatchString(path) {
 		return "/"
 	}
-	return (&url.URL{Path: u.Path, RawQuery: u.Query().Encode()}).String()
+	return (&url.URL{Path: path, RawQuery: words.Encode()}).String()
 }

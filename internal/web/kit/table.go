@@ -114,7 +114,7 @@ func Show[T any](r *Request, t Table[T], view func(TableView) (Answer, error)) (
 		return nil, err
 	}
 	if format != "" {
-		return export(r, t, format), nil
+		return export(t, format), nil
 	}
 	v, err := t.View(r)
 	if err != nil {
