@@ -99,7 +99,7 @@ func PeerCursor(f enroll.PeerFilter) (name string, seen int64, id string, err er
 	if seen, err = strconv.ParseInt(f.After[:at], 10, 64); err != nil {
 		return "", 0, "", badCursor("peers", f.After)
 	}
-	return "", seen, f.After[at+1:], nil
+	return "", max(seen, 0), f.After[at+1:], nil // 0 is never
 }
 
 // WaitingCursor takes the cursor of the versions that wait for review apart:
@@ -111,7 +111,7 @@ func WaitingCursor(after string) (submitted int64, digest string, err error) {
 	if !ok || err != nil {
 		return 0, "", badCursor("versions", after)
 	}
-	return submitted, digest, nil
+	return max(submitted, 0), digest, nil // 0 is never
 }
 
 func badCursor(of, after string) *errs.Error {

@@ -13,10 +13,15 @@
 // Each record has one form only: the keys of data are sorted, "<" is not
 // escaped, times are UTC with milliseconds or null, bytes are base64. A reader
 // refuses every other, and with it keys that come twice. Every kind of Kinds
-// has its section, empty or not; kinds that a later version adds come after
-// them by name, and only where they have records. So are fields that a later
-// version adds: one that is zero is left out. Fields and kinds that this
-// version does not know are kept and written again.
+// has its section, empty or not; kinds that a later version adds, as those of
+// Later are, come after them by name, and only where they have records. So are
+// fields that a later version adds: one that is zero is left out. Fields and
+// kinds that this version does not know are kept and written again.
+//
+// Browsers' sessions are not moved: they are no records, each is good on one
+// machine for hours, and in a backup they would be secrets that outlive it.
+// Whoever is signed in signs in again. What signing in takes is moved: the
+// hashes of passwords, as those of tokens.
 package archive
 
 import (
@@ -45,14 +50,18 @@ const (
 	KindProblem    Kind = "problem"    // collector.Problem
 	KindResult     Kind = "result"     // collector.Result
 	KindAudit      Kind = "audit"      // auth.Entry
+	KindComment    Kind = "comment"    // review.Comment
 )
 
-// Kinds lists all kinds in the order of the file.
+// Kinds lists the kinds that every archive has, in the order of the file.
 func Kinds() []Kind {
 	return []Kind{
 		KindUser, KindToken, KindPeer, KindVersion, KindReview, KindActivation, KindJob, KindProblem, KindResult, KindAudit,
 	}
 }
+
+// Later lists the kinds that the first archives did not have, by name.
+func Later() []Kind { return []Kind{KindComment} }
 
 // Activation is an activation with its leases that are out, by id.
 type Activation struct {
@@ -67,7 +76,7 @@ type Extra map[string]json.RawMessage
 // Record is one row of a store.
 type Record struct {
 	Kind  Kind
-	Key   string // unique within the kind: the row's id, name or digest; of a review ReviewKey
+	Key   string // unique within the kind: the row's id, name or digest; of a review ReviewKey, of a comment CommentKey
 	Value any    // see the kinds; of a kind that this version does not know Foreign
 	Extra Extra  // nil without any
 }
@@ -78,6 +87,9 @@ type Foreign json.RawMessage
 
 // ReviewKey is the key of a review: reviews stand by version, then by id.
 func ReviewKey(r review.Review) string { return r.Version + "/" + r.ID }
+
+// CommentKey is the key of a comment: comments stand by version, then by id.
+func CommentKey(c review.Comment) string { return c.Version + "/" + c.ID }
 
 // Source is a store that can be read from end to end.
 type Source interface {

@@ -11,8 +11,14 @@ import (
 // other members (the slot of a job, the match keys of a report).
 
 type userData struct {
-	CreatedAt stamp       `json:"created_at"`
-	Roles     []auth.Role `json:"roles"`
+	CreatedAt    stamp       `json:"created_at"`
+	Failures     int64       `json:"failures" archive:"later"`
+	LastFailure  stamp       `json:"last_failure" archive:"later"`
+	LastSignIn   stamp       `json:"last_sign_in" archive:"later"`
+	Off          bool        `json:"off" archive:"later"`
+	Password     string      `json:"password" archive:"later"`
+	Roles        []auth.Role `json:"roles"`
+	SessionsFrom stamp       `json:"sessions_from" archive:"later"`
 }
 
 type tokenData struct {
@@ -26,19 +32,20 @@ type tokenData struct {
 }
 
 type peerData struct {
-	AllowHooks  string `json:"allow_hooks"`
-	Arch        string `json:"arch"`
-	EnrolledAt  stamp  `json:"enrolled_at"`
-	Epoch       int64  `json:"epoch"`
-	Kernel      string `json:"kernel"`
-	Name        string `json:"name"`
-	OS          string `json:"os"`
-	Release     string `json:"release"`
-	Seen        stamp  `json:"seen"`
-	SendReports bool   `json:"send_reports"`
-	Server      string `json:"server"`
-	SPKI        string `json:"spki"`
-	Version     string `json:"version"`
+	AllowHooks  string   `json:"allow_hooks"`
+	Arch        string   `json:"arch"`
+	EnrolledAt  stamp    `json:"enrolled_at"`
+	Epoch       int64    `json:"epoch"`
+	Kernel      string   `json:"kernel"`
+	Labels      []string `json:"labels" archive:"later"`
+	Name        string   `json:"name"`
+	OS          string   `json:"os"`
+	Release     string   `json:"release"`
+	Seen        stamp    `json:"seen"`
+	SendReports bool     `json:"send_reports"`
+	Server      string   `json:"server"`
+	SPKI        string   `json:"spki"`
+	Version     string   `json:"version"`
 }
 
 type versionData struct {
@@ -61,6 +68,17 @@ type reviewData struct {
 	Signature []byte         `json:"signature"`
 	User      string         `json:"user"`
 	Verdict   review.Verdict `json:"verdict"`
+}
+
+type commentData struct {
+	At         stamp       `json:"at"`
+	Line       int64       `json:"line"`
+	Parent     string      `json:"parent"`
+	Part       review.Part `json:"part"`
+	ResolvedAt stamp       `json:"resolved_at"`
+	ResolvedBy string      `json:"resolved_by"`
+	Text       string      `json:"text"`
+	User       string      `json:"user"`
 }
 
 type activationData struct {
@@ -100,27 +118,29 @@ type ledgerData struct {
 }
 
 type jobData struct {
-	AckedAt     stamp         `json:"acked_at"`
-	Bytes       int64         `json:"bytes"`
-	CompletedAt stamp         `json:"completed_at"`
-	CreatedAt   stamp         `json:"created_at"`
-	Deadline    stamp         `json:"deadline"`
-	Denied      int64         `json:"denied" archive:"later"`
-	FailedCode  string        `json:"failed_code"`
-	FailedText  string        `json:"failed_text"`
-	Fingerprint string        `json:"fingerprint"`
-	Hook        string        `json:"hook"`
-	HookError   string        `json:"hook_error"`
-	OriginalID  string        `json:"original_id"`
-	Outcome     hooks.Outcome `json:"outcome"`
-	PeerID      string        `json:"peer_id"`
-	ProblemID   string        `json:"problem_id"`
-	Report      hooks.Report  `json:"report"`
-	SentAt      stamp         `json:"sent_at"`
-	Status      jobs.Status   `json:"status"`
-	TriggeredBy string        `json:"triggered_by"`
-	Version     string        `json:"version"`
-	Workload    jobs.Workload `json:"workload"`
+	AckedAt        stamp         `json:"acked_at"`
+	Bytes          int64         `json:"bytes"`
+	CompletedAt    stamp         `json:"completed_at"`
+	CreatedAt      stamp         `json:"created_at"`
+	Deadline       stamp         `json:"deadline"`
+	Denied         int64         `json:"denied" archive:"later"`
+	FailedCode     string        `json:"failed_code"`
+	FailedText     string        `json:"failed_text"`
+	Fingerprint    string        `json:"fingerprint"`
+	Hook           string        `json:"hook"`
+	HookError      string        `json:"hook_error"`
+	OriginalID     string        `json:"original_id"`
+	Outcome        hooks.Outcome `json:"outcome"`
+	PackageVersion string        `json:"package_version" archive:"later"`
+	PeerID         string        `json:"peer_id"`
+	ProblemID      string        `json:"problem_id"`
+	Release        string        `json:"release" archive:"later"`
+	Report         hooks.Report  `json:"report"`
+	SentAt         stamp         `json:"sent_at"`
+	Status         jobs.Status   `json:"status"`
+	TriggeredBy    string        `json:"triggered_by"`
+	Version        string        `json:"version"`
+	Workload       jobs.Workload `json:"workload"`
 }
 
 type problemData struct {
@@ -133,14 +153,16 @@ type problemData struct {
 }
 
 type resultData struct {
-	Bytes     int64  `json:"bytes"`
-	CreatedAt stamp  `json:"created_at"`
-	Fields    []byte `json:"fields"`
-	Hook      string `json:"hook"`
-	JobID     string `json:"job_id"`
-	PeerID    string `json:"peer_id"`
-	ProblemID string `json:"problem_id"`
-	Version   string `json:"version"`
+	Bytes     int64       `json:"bytes"`
+	CreatedAt stamp       `json:"created_at"`
+	Fields    []byte      `json:"fields"`
+	Hook      string      `json:"hook"`
+	JobID     string      `json:"job_id"`
+	Level     hooks.Level `json:"level" archive:"later"`
+	Package   string      `json:"package" archive:"later"`
+	PeerID    string      `json:"peer_id"`
+	ProblemID string      `json:"problem_id"`
+	Version   string      `json:"version"`
 }
 
 type auditData struct {

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"io"
+	"slices"
 
 	"hookline/internal/errs"
 )
@@ -58,7 +59,9 @@ func (x *exporter) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range append(Kinds(), foreign...) {
+	more := append(Later(), foreign...)
+	slices.Sort(more)
+	for _, k := range append(Kinds(), more...) {
 		if err := x.section(ctx, k); err != nil {
 			return err
 		}
@@ -90,6 +93,9 @@ func (x *exporter) section(ctx context.Context, k Kind) error {
 		if len(page) < pageSize {
 			break
 		}
+	}
+	if x.inKind == 0 && slices.Contains(Later(), k) {
+		return nil
 	}
 	if err := x.endOf(k); err != nil {
 		return cannotWrite(err)

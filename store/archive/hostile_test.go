@@ -123,7 +123,7 @@ func TestReader(t *testing.T) {
 		"something behind it":         {good + "\n", "something follows its end"},
 		"two archives":                {good + good, "something follows its end"},
 		"an unknown kind without records": {
-			seal(strings.Join(lines[:len(lines)-2], "") + `{"kind":"zz","count":0,"sha256":""}` + "\n" + lines[len(lines)-2]), `kind "zz" is not known and has no records`,
+			seal(strings.Join(lines[:len(lines)-2], "") + `{"kind":"zz","count":0,"sha256":""}` + "\n" + lines[len(lines)-2]), `kind "zz" has an end and no records`,
 		},
 		"unknown kinds out of order": {
 			seal(strings.Join(lines[:len(lines)-2], "") + `{"kind":"aa","key":"x","data":{}}` + "\n" + `{"kind":"aa","count":1,"sha256":""}` + "\n" + lines[len(lines)-2]), `a line of kind "aa" stands in the wrong place`,

@@ -63,16 +63,24 @@ func formFor(k Kind) (f form, ok bool) {
 		return formOf(fromResult, toResult), true
 	case KindAudit:
 		return formOf(fromEntry, toEntry), true
+	case KindComment:
+		return formOf(fromComment, toComment), true
 	}
 	return form{}, false
 }
 
 func fromUser(u auth.User) userData {
-	return userData{CreatedAt: stamp(u.CreatedAt), Roles: notNil(u.Roles)}
+	return userData{
+		CreatedAt: stamp(u.CreatedAt), Failures: u.Failures, LastFailure: stamp(u.LastFailure), LastSignIn: stamp(u.LastSignIn),
+		Off: u.Off, Password: u.Password, Roles: notNil(u.Roles), SessionsFrom: stamp(u.SessionsFrom),
+	}
 }
 
 func toUser(key string, d userData) (auth.User, error) {
-	return auth.User{Name: key, Roles: d.Roles, CreatedAt: time.Time(d.CreatedAt)}, nil
+	return auth.User{
+		Name: key, Roles: d.Roles, CreatedAt: time.Time(d.CreatedAt), Password: d.Password, Off: d.Off, Failures: d.Failures,
+		LastFailure: time.Time(d.LastFailure), LastSignIn: time.Time(d.LastSignIn), SessionsFrom: time.Time(d.SessionsFrom),
+	}, nil
 }
 
 func fromToken(t auth.Token) tokenData {
@@ -97,7 +105,7 @@ func toToken(key string, d tokenData) (auth.Token, error) {
 func fromPeer(p enroll.Peer) peerData {
 	return peerData{
 		AllowHooks: p.AllowHooks, Arch: p.Facts.Arch, EnrolledAt: stamp(p.EnrolledAt), Epoch: p.Connection.Epoch,
-		Kernel: p.Facts.Kernel, Name: p.Name, OS: p.Facts.OS, Release: p.Facts.Release, Seen: stamp(p.Connection.Seen),
+		Kernel: p.Facts.Kernel, Labels: orNil(p.Labels), Name: p.Name, OS: p.Facts.OS, Release: p.Facts.Release, Seen: stamp(p.Connection.Seen),
 		SendReports: p.SendReports, Server: p.Connection.Server, SPKI: p.SPKI, Version: p.Version,
 	}
 }
@@ -106,7 +114,7 @@ func toPeer(key string, d peerData) (enroll.Peer, error) {
 	return enroll.Peer{
 		ID: key, Name: d.Name, SPKI: d.SPKI, EnrolledAt: time.Time(d.EnrolledAt),
 		Facts:   hooks.Facts{OS: d.OS, Release: d.Release, Kernel: d.Kernel, Arch: d.Arch},
-		Version: d.Version, SendReports: d.SendReports, AllowHooks: d.AllowHooks,
+		Version: d.Version, SendReports: d.SendReports, AllowHooks: d.AllowHooks, Labels: orNil(d.Labels),
 		Connection: enroll.Connection{Server: d.Server, Epoch: d.Epoch, Seen: time.Time(d.Seen)},
 	}, nil
 }
@@ -147,6 +155,24 @@ func toReview(key string, d reviewData) (review.Review, error) {
 	return review.Review{
 		ID: id, Version: version, User: d.User, Person: d.Person, KeyID: d.KeyID, Verdict: d.Verdict, Comment: d.Comment,
 		Signature: d.Signature, At: time.Time(d.At),
+	}, nil
+}
+
+func fromComment(c review.Comment) commentData {
+	return commentData{
+		At: stamp(c.At), Line: c.Line, Parent: c.Parent, Part: c.Part, ResolvedAt: stamp(c.ResolvedAt), ResolvedBy: c.ResolvedBy,
+		Text: c.Text, User: c.User,
+	}
+}
+
+func toComment(key string, d commentData) (review.Comment, error) {
+	version, id, ok := strings.Cut(key, "/")
+	if !ok || id == "" {
+		return review.Comment{}, fmt.Errorf("a comment's key is <version>/<id>")
+	}
+	return review.Comment{
+		ID: id, Version: version, Part: d.Part, Line: d.Line, Parent: d.Parent, User: d.User, Text: d.Text,
+		At: time.Time(d.At), ResolvedBy: d.ResolvedBy, ResolvedAt: time.Time(d.ResolvedAt),
 	}, nil
 }
 
@@ -194,7 +220,7 @@ func fromJob(j jobs.Job) jobData {
 		Deadline: stamp(j.Deadline), Denied: j.Denied, FailedCode: j.FailedCode, FailedText: j.FailedText, Fingerprint: j.Fingerprint,
 		Hook: j.Hook, HookError: j.HookError, OriginalID: j.OriginalID, Outcome: j.Outcome, PeerID: j.PeerID,
 		ProblemID: j.ProblemID, Report: j.Report, SentAt: stamp(j.SentAt), Status: j.Status, TriggeredBy: j.TriggeredBy,
-		Version: j.Version, Workload: j.Workload,
+		Version: j.Version, Workload: j.Workload, PackageVersion: j.PackageVersion, Release: j.Release,
 	}
 }
 
@@ -205,7 +231,7 @@ func toJob(key string, d jobData) (jobs.Job, error) {
 		AckedAt: time.Time(d.AckedAt), CompletedAt: time.Time(d.CompletedAt), Outcome: d.Outcome,
 		FailedCode: d.FailedCode, FailedText: d.FailedText, Fingerprint: d.Fingerprint, ProblemID: d.ProblemID,
 		Report: d.Report, OriginalID: d.OriginalID, Hook: d.Hook, Version: d.Version, HookError: d.HookError, Bytes: d.Bytes,
-		Denied: d.Denied,
+		Denied: d.Denied, PackageVersion: d.PackageVersion, Release: d.Release,
 	}
 	if j.Workload == jobs.WorkHook {
 		j.Slot = jobs.SlotOf(j)
@@ -230,14 +256,14 @@ func toProblem(key string, d problemData) (collector.Problem, error) {
 func fromResult(r collector.Result) resultData {
 	return resultData{
 		Bytes: r.Bytes, CreatedAt: stamp(r.CreatedAt), Fields: notNil(r.Fields), Hook: r.Hook, JobID: r.JobID,
-		PeerID: r.PeerID, ProblemID: r.ProblemID, Version: r.Version,
+		PeerID: r.PeerID, ProblemID: r.ProblemID, Version: r.Version, Level: r.Level, Package: r.Package,
 	}
 }
 
 func toResult(key string, d resultData) (collector.Result, error) {
 	return collector.Result{
 		ID: key, JobID: d.JobID, Hook: d.Hook, Version: d.Version, PeerID: d.PeerID, ProblemID: d.ProblemID,
-		Fields: d.Fields, Bytes: d.Bytes, CreatedAt: time.Time(d.CreatedAt),
+		Fields: d.Fields, Bytes: d.Bytes, CreatedAt: time.Time(d.CreatedAt), Level: d.Level, Package: d.Package,
 	}, nil
 }
 
@@ -252,6 +278,14 @@ func toEntry(key string, d auditData) (auth.Entry, error) {
 		ID: key, At: time.Time(d.At), Actor: d.Actor, TokenID: d.TokenID, Action: d.Action, Target: d.Target,
 		Detail: d.Detail, Outcome: d.Outcome,
 	}, nil
+}
+
+// orNil has one form of an empty list.
+func orNil[E any](s []E) []E {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
 }
 
 // notNil writes no bytes and an empty list as such, not as null.

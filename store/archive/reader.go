@@ -20,7 +20,7 @@ type reader struct {
 	in   *bufio.Reader
 	*tally
 	kinds []Kind // whose sections are still to come
-	kind  Kind   // the one of a later version whose section is open, or was the last
+	kind  Kind   // the one after those whose section is open, or was the last
 	open  bool
 	last  string // the key before
 	ended bool
@@ -111,7 +111,7 @@ func (r *reader) begins(k Kind) error {
 		return nil
 	case len(r.kinds) > 0:
 		return r.bad("a line of kind %q stands among those of kind %q", clip(string(k)), r.kinds[0])
-	case r.open || !k.foreign() || k <= r.kind:
+	case r.open || !k.foreign() && !slices.Contains(Later(), k) || k <= r.kind:
 		return r.bad("a line of kind %q stands in the wrong place", clip(string(k)))
 	}
 	r.kind, r.open = k, true
@@ -128,7 +128,7 @@ func (r *reader) endOfKind(text []byte, k Kind) error {
 	if len(r.kinds) > 0 {
 		r.kinds = r.kinds[1:]
 	} else if r.open = false; r.inKind == 0 {
-		return r.bad("kind %q is not known and has no records", k)
+		return r.bad("kind %q has an end and no records", k)
 	}
 	r.nextKind(k, text)
 	return nil

@@ -23,7 +23,7 @@ type rows struct {
 	scan    func(scanner) (key string, value any, err error)
 }
 
-// rowsOf knows the kinds but reviews, whose key is made of two columns.
+// rowsOf knows the kinds but reviews and comments, whose key is made of two columns.
 func rowsOf(k archive.Kind) (r rows, ok bool) {
 	switch k {
 	case archive.KindUser:
@@ -37,13 +37,24 @@ func rowsOf(k archive.Kind) (r rows, ok bool) {
 	case archive.KindActivation:
 		return rows{"activations", activationColumns, "digest", keyed(scanArchived, func(v archive.Activation) string { return v.Digest })}, true
 	case archive.KindJob:
-		return rows{"jobs", jobValues + ", report", "id", keyed(scanWholeJob, func(v jobs.Job) string { return v.ID })}, true
+		return rows{"jobs", jobColumns + ", report", "id", keyed(scanWholeJob, func(v jobs.Job) string { return v.ID })}, true
 	case archive.KindProblem:
 		return rows{"problems", problemColumns, "id", keyed(scanProblem, func(v collector.Problem) string { return v.ID })}, true
 	case archive.KindResult:
 		return rows{"hook_results", resultColumns, "id", keyed(scanResult, func(v collector.Result) string { return v.ID })}, true
 	case archive.KindAudit:
 		return rows{"audit", auditColumns, "id", keyed(scanEntry, func(v auth.Entry) string { return v.ID })}, true
+	}
+	return r, false
+}
+
+// ofVersions knows the kinds whose key is <version>/<id>.
+func ofVersions(k archive.Kind) (r rows, ok bool) {
+	switch k { //nolint:exhaustive // see rowsOf
+	case archive.KindReview:
+		return rows{table: "reviews", columns: reviewColumns, scan: keyed(scanReview, archive.ReviewKey)}, true
+	case archive.KindComment:
+		return rows{table: "comments", columns: commentColumns, scan: keyed(scanComment, archive.CommentKey)}, true
 	}
 	return r, false
 }
@@ -82,9 +93,9 @@ func scanRecord(k archive.Kind, scan func(scanner) (string, any, error)) func(sc
 
 // records lists the records of a kind above a key.
 func records(ctx context.Context, q querier, k archive.Kind, after string, limit int) ([]archive.Record, error) {
-	if k == archive.KindReview {
+	if r, ok := ofVersions(k); ok {
 		version, id, _ := strings.Cut(after, "/")
-		return list(ctx, q, scanRecord(k, scanKeyedReview), `SELECT `+reviewColumns+`, extra FROM reviews
+		return list(ctx, q, scanRecord(k, r.scan), `SELECT `+r.columns+`, extra FROM `+r.table+`
 			WHERE (version, id) > (?, ?) ORDER BY version, id LIMIT ?`, version, id, limit)
 	}
 	r, known := rowsOf(k)
@@ -99,9 +110,9 @@ func records(ctx context.Context, q querier, k archive.Kind, after string, limit
 
 // record reads one record; sql.ErrNoRows where there is none.
 func record(ctx context.Context, q querier, k archive.Kind, key string) (archive.Record, error) {
-	if k == archive.KindReview {
+	if r, ok := ofVersions(k); ok {
 		version, id, _ := strings.Cut(key, "/")
-		return one(ctx, q, scanRecord(k, scanKeyedReview), `SELECT `+reviewColumns+`, extra FROM reviews WHERE version = ? AND id = ?`, version, id)
+		return one(ctx, q, scanRecord(k, r.scan), `SELECT `+r.columns+`, extra FROM `+r.table+` WHERE version = ? AND id = ?`, version, id)
 	}
 	r, known := rowsOf(k)
 	if !known {
@@ -134,11 +145,6 @@ func completed(ctx context.Context, q querier, all []archive.Record, err error) 
 		}
 	}
 	return all, err
-}
-
-func scanKeyedReview(s scanner) (string, any, error) {
-	r, err := scanReview(s)
-	return archive.ReviewKey(r), r, err
 }
 
 func scanForeign(k archive.Kind) func(scanner) (archive.Record, error) {

@@ -31,7 +31,7 @@ func (d *DB) ArchiveEmpty(ctx context.Context) (bool, error) {
 	n, err := one(ctx, d.reader, scanInt, `SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM tokens)
 		OR EXISTS (SELECT 1 FROM peers) OR EXISTS (SELECT 1 FROM hook_versions) OR EXISTS (SELECT 1 FROM activations)
 		OR EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM problems) OR EXISTS (SELECT 1 FROM hook_results)
-		OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM foreign_records)`)
+		OR EXISTS (SELECT 1 FROM comments) OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM foreign_records)`)
 	return n == 0, err
 }
 
@@ -142,21 +142,26 @@ func insertRecord(t *tx, r archive.Record) error {
 	}
 	switch v := r.Value.(type) {
 	case auth.User:
-		roles, err := json.Marshal(v.Roles)
+		values, err := userValues(v)
 		if err != nil {
 			return err
 		}
-		return insert(t, "users", userColumns, v.Name, string(roles), toMS(v.CreatedAt), extra)
+		return insert(t, "users", userColumns, append(values, extra)...)
 	case auth.Token:
 		return insert(t, "tokens", tokenColumns, v.ID, string(v.Kind), v.Hash[:], v.User, v.Name, toMS(v.CreatedAt),
 			toMS(v.ExpiresAt), toMS(v.SessionUntil), extra)
 	case enroll.Peer:
-		return insert(t, "peers", peerColumns, v.ID, v.Name, v.SPKI, toMS(v.EnrolledAt), v.Facts.OS, v.Facts.Release, v.Facts.Kernel,
-			v.Facts.Arch, v.Version, v.SendReports, v.AllowHooks, v.Connection.Server, v.Connection.Epoch, toMS(v.Connection.Seen), extra)
+		values, err := peerValues(v)
+		if err != nil {
+			return err
+		}
+		return insert(t, "peers", peerColumns, append(values, extra)...)
 	case review.Version:
 		return putVersion(t, v, extra)
 	case review.Review:
 		return insert(t, "reviews", reviewColumns, v.ID, v.Version, v.User, v.Person, v.KeyID, string(v.Verdict), v.Comment, v.Signature, toMS(v.At), extra)
+	case review.Comment:
+		return insert(t, "comments", commentColumns, append(commentValues(v), extra)...)
 	case archive.Activation:
 		return putActivation(t, v, extra)
 	case jobs.Job:
@@ -164,7 +169,7 @@ func insertRecord(t *tx, r archive.Record) error {
 	case collector.Problem:
 		return insert(t, "problems", problemColumns, v.ID, v.Fingerprint, v.Package, v.Executable, v.Reports, toMS(v.FirstSeen), toMS(v.LastSeen), extra)
 	case collector.Result:
-		return insert(t, "hook_results", resultColumns, v.ID, v.JobID, v.Hook, v.Version, v.PeerID, v.ProblemID, notNil(v.Fields), v.Bytes, toMS(v.CreatedAt), extra)
+		return insert(t, "hook_results", resultColumns, append(resultValues(v), extra)...)
 	case auth.Entry:
 		return insert(t, "audit", auditColumns, v.ID, toMS(v.At), v.Actor, v.TokenID, v.Action, v.Target, v.Detail, v.Outcome, extra)
 	case archive.Foreign:

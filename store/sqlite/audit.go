@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"strings"
 
 	"hookline/internal/auth"
 	"hookline/store"
@@ -35,10 +36,44 @@ func (d *DB) AddEntry(ctx context.Context, e auth.Entry) error {
 	return d.write(ctx, func(t *tx) error { return addEntry(t, e) })
 }
 
-// Entries lists the audit log, newest first, entries older than after.
-func (d *DB) Entries(ctx context.Context, after string, limit int) ([]auth.Entry, error) {
-	return list(ctx, d.reader, scanEntry, `SELECT `+auditColumns+`
-		FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?`, store.Before(after), store.Page(limit, store.MaxPage))
+// Entries lists the audit log.
+func (d *DB) Entries(ctx context.Context, f auth.EntryFilter) ([]auth.Entry, error) {
+	w := within(store.Span(f.From, f.Until, f.After, f.Oldest))
+	w.and("actor = ?", f.Actor)
+	w.and("action = ?", f.Action)
+	w.and("target = ?", f.Target)
+	query, args := w.list(auditColumns, "audit", f.Oldest, f.Limit)
+	return list(ctx, d.reader, scanEntry, query, args...)
+}
+
+// narrowed gathers the conditions of a list in the order of ids. It has only
+// those that its filter sets, so that each combination finds its index.
+type narrowed struct {
+	where []string
+	args  []any
+}
+
+func within(low, high string) *narrowed {
+	return &narrowed{[]string{"id >= ?", "id < ?"}, []any{low, high}}
+}
+
+// and narrows by a value; "" does not.
+func (w *narrowed) and(condition, value string) {
+	if value != "" {
+		w.where, w.args = append(w.where, condition), append(w.args, value)
+	}
+}
+
+func (w *narrowed) conditions() string { return strings.Join(w.where, " AND ") }
+
+// list is the query for one page.
+func (w *narrowed) list(columns, table string, oldest bool, limit int) (string, []any) {
+	order := " DESC"
+	if oldest {
+		order = ""
+	}
+	return `SELECT ` + columns + ` FROM ` + table + ` WHERE ` + w.conditions() + ` ORDER BY id` + order + ` LIMIT ?`,
+		append(w.args, store.Page(limit, store.MaxPage))
 }
 
 func scanEntry(s scanner) (auth.Entry, error) {

@@ -130,7 +130,8 @@ func versionNotIn(ctx context.Context, t *tx, digest string, from hooks.State) e
 }
 
 // Activate makes the activation of an approved version, or makes the one in
-// state from active again, and supersedes the hook's other active one.
+// state from active again (or gives the one that is active new bounds), and
+// supersedes the hook's other active one.
 func (d *DB) Activate(ctx context.Context, a hooks.Activation, from hooks.State, g auth.Grant) error {
 	keys, err := encodeTexts(a.Keys)
 	if err != nil {
@@ -204,11 +205,14 @@ func reactivate(ctx context.Context, t *tx, a hooks.Activation, from hooks.State
 	return err
 }
 
-// Disable moves an activation from one state to disabled; errs.CodeConflict
-// where it is no longer in from.
-func (d *DB) Disable(ctx context.Context, digest string, from hooks.State, reason string, at time.Time, g auth.Grant) error {
+// Stop disables or pauses an activation; errs.CodeConflict where it is no
+// longer in from.
+func (d *DB) Stop(ctx context.Context, digest string, from, to hooks.State, reason string, at time.Time, g auth.Grant) error {
+	if err := store.CheckStop(to); err != nil {
+		return err
+	}
 	return d.audited(ctx, g, func(t *tx) error {
-		ok, err := changeState(t, digest, from, hooks.StateDisabled, reason, at)
+		ok, err := changeState(t, digest, from, to, reason, at)
 		if err == nil && !ok {
 			return activationNotIn(ctx, t, digest, from)
 		}

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"hookline/collector"
@@ -16,15 +15,10 @@ import (
 	"hookline/store"
 )
 
-// jobColumns are a job without its report, as they are written.
-const jobColumns = jobsOwn + `, denied`
-
-// jobValues are jobColumns as they are read: of a row with a report, denied
-// lies behind all the pages of that.
-const jobValues = jobsOwn + `, iif(workload = 'hook', denied, 0)`
-
-const jobsOwn = `id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at,
-	outcome, failed_code, failed_text, fingerprint, problem_id, original_id, hook, version, hook_error, slot, bytes`
+// jobColumns are a job without its report.
+const jobColumns = `id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at,
+	outcome, failed_code, failed_text, fingerprint, problem_id, package_version, release, original_id, hook, version,
+	hook_error, slot, bytes, denied`
 
 // AddReport stores a report job, its match keys and its problem's count in
 // one commit. It is idempotent by id, peer and the report itself.
@@ -123,10 +117,10 @@ func hookJobFits(ctx context.Context, t *tx, j jobs.Job) error {
 // insertJob returns 0 where the id is taken.
 func insertJob(t *tx, j jobs.Job, digest, report []byte) (int64, error) {
 	return t.exec(`INSERT INTO jobs (`+jobColumns+`, report_sha256, report)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		j.ID, j.PeerID, string(j.Workload), string(j.Status), j.TriggeredBy,
 		toMS(j.CreatedAt), toMS(j.Deadline), toMS(j.SentAt), toMS(j.AckedAt), toMS(j.CompletedAt),
-		string(j.Outcome), j.FailedCode, j.FailedText, j.Fingerprint, j.ProblemID,
+		string(j.Outcome), j.FailedCode, j.FailedText, j.Fingerprint, j.ProblemID, j.PackageVersion, j.Release,
 		j.OriginalID, j.Hook, j.Version, j.HookError, j.Slot, j.Bytes, j.Denied, digest, report)
 }
 
@@ -191,7 +185,7 @@ func decide(ctx context.Context, t *tx, id string, c jobs.Decision, r *collector
 	}
 	j, err = one(ctx, t, scanJob, `UPDATE jobs SET status = ?1, outcome = ?2, failed_code = ?3, failed_text = ?4, hook_error = ?5,
 		bytes = ?6, denied = ?7, completed_at = ?8, slot = iif(?1 = 'failed', id, slot)
-		WHERE id = ?9 AND status = 'pending' AND workload = 'hook' RETURNING `+jobValues,
+		WHERE id = ?9 AND status = 'pending' AND workload = 'hook' RETURNING `+jobColumns,
 		string(c.Status), string(c.Outcome), c.Code, c.Text, c.HookError, size, c.Denied, toMS(now), id)
 	if errors.Is(err, sql.ErrNoRows) {
 		j, err = hookJob(ctx, t, id)
@@ -205,7 +199,7 @@ func decide(ctx context.Context, t *tx, id string, c jobs.Decision, r *collector
 
 // hookJob reads a hook job inside the writer.
 func hookJob(ctx context.Context, t *tx, id string) (jobs.Job, error) {
-	j, err := one(ctx, t, scanJob, `SELECT `+jobValues+` FROM jobs WHERE id = ? AND workload = 'hook'`, id)
+	j, err := one(ctx, t, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND workload = 'hook'`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, store.NoJob(id)
 	}
@@ -214,37 +208,31 @@ func hookJob(ctx context.Context, t *tx, id string) (jobs.Job, error) {
 
 // Job reads a job with its report; errs.CodeNotFound.
 func (d *DB) Job(ctx context.Context, id string) (jobs.Job, error) {
-	j, err := one(ctx, d.reader, scanWholeJob, `SELECT `+jobValues+`, report FROM jobs WHERE id = ?`, id)
+	j, err := one(ctx, d.reader, scanWholeJob, `SELECT `+jobColumns+`, report FROM jobs WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, store.NoJob(id)
 	}
 	return j, err
 }
 
-// Jobs lists jobs without their reports, newest first.
+// Jobs lists jobs without their reports.
 func (d *DB) Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) {
-	query, args := jobsQuery(f)
+	low, high := store.Span(f.From, f.Until, f.After, f.Oldest)
+	w := jobsOf(f, low, high)
+	query, args := w.list(jobColumns, "jobs", f.Oldest, f.Limit)
 	return list(ctx, d.reader, scanJob, query, args...)
 }
 
-// jobsQuery narrows only by what the filter sets, so that each combination
-// finds its index.
-func jobsQuery(f jobs.Filter) (string, []any) {
-	where, args := []string{"id < ?"}, []any{store.Before(f.After)}
-	for _, c := range []struct{ condition, value string }{
-		{"peer_id = ?", f.PeerID},
-		{"problem_id = ? AND problem_id <> ''", f.ProblemID},
-		{"original_id = ? AND original_id <> ''", f.Original},
-		{"version = ? AND version <> ''", f.Version},
-		{"workload = ?", string(f.Workload)},
-		{"status = ?", string(f.Status)},
-	} {
-		if c.value != "" {
-			where, args = append(where, c.condition), append(args, c.value)
-		}
-	}
-	return `SELECT ` + jobValues + ` FROM jobs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
-		append(args, store.Page(f.Limit, store.MaxPage))
+// jobsOf are the jobs of a filter with ids from low to below high.
+func jobsOf(f jobs.Filter, low, high string) *narrowed {
+	w := within(low, high)
+	w.and("peer_id = ?", f.PeerID)
+	w.and("problem_id = ? AND problem_id <> ''", f.ProblemID)
+	w.and("original_id = ? AND original_id <> ''", f.Original)
+	w.and("version = ? AND version <> ''", f.Version)
+	w.and("workload = ?", string(f.Workload))
+	w.and("status = ?", string(f.Status))
+	return w
 }
 
 func scanJob(s scanner) (jobs.Job, error) { return scanJobAnd(s) }
@@ -258,14 +246,14 @@ func scanWholeJob(s scanner) (jobs.Job, error) {
 	return j, json.Unmarshal(report, &j.Report)
 }
 
-// scanJobAnd reads jobValues and what follows them.
+// scanJobAnd reads jobColumns and what follows them.
 func scanJobAnd(s scanner, more ...any) (jobs.Job, error) {
 	var j jobs.Job
 	var created, deadline, sent, acked, completed int64
 	err := s.Scan(append([]any{
 		&j.ID, &j.PeerID, &j.Workload, &j.Status, &j.TriggeredBy,
 		&created, &deadline, &sent, &acked, &completed,
-		&j.Outcome, &j.FailedCode, &j.FailedText, &j.Fingerprint, &j.ProblemID,
+		&j.Outcome, &j.FailedCode, &j.FailedText, &j.Fingerprint, &j.ProblemID, &j.PackageVersion, &j.Release,
 		&j.OriginalID, &j.Hook, &j.Version, &j.HookError, &j.Slot, &j.Bytes, &j.Denied,
 	}, more...)...)
 	j.CreatedAt, j.Deadline, j.CompletedAt = fromMS(created), fromMS(deadline), fromMS(completed)

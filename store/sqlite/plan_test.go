@@ -27,7 +27,7 @@ func runEveryQuery(t *testing.T, d *DB) {
 	t.Helper()
 	storetest.Ask(t, d)
 	ctx := t.Context()
-	for _, k := range append(archive.Kinds(), "unknown") {
+	for _, k := range append(append(archive.Kinds(), archive.Later()...), "unknown") {
 		_, err := records(ctx, d.reader, k, "a/b", 10)
 		noError(t, err)
 		if _, err := record(ctx, d.reader, k, "a/b"); !errors.Is(err, sql.ErrNoRows) {
@@ -57,7 +57,7 @@ func runEveryAction(t *testing.T, d *DB) {
 	for _, act := range []func(g auth.Grant) error{
 		func(g auth.Grant) error { return d.AddUser(ctx, auth.User{Name: "u"}, g) },
 		func(g auth.Grant) error { return d.AddToken(ctx, auth.Token{ID: "t"}, g) },
-		func(auth.Grant) error { return d.SpendToken(ctx, "t", auth.Token{ID: "t2"}) },
+		func(auth.Grant) error { return d.SpendToken(ctx, "t") },
 		func(g auth.Grant) error { return d.AddVersion(ctx, v, g) },
 		func(g auth.Grant) error { return d.AddReview(ctx, r, hooks.StateSubmitted, hooks.StateApproved, g) },
 		func(g auth.Grant) error { return d.Activate(ctx, a, hooks.StateApproved, g) },
@@ -68,14 +68,20 @@ func runEveryAction(t *testing.T, d *DB) {
 			_, err := d.Settle(ctx, "l", received, &collector.Result{ID: "l", Bytes: 0}, now)
 			return err
 		},
-		func(g auth.Grant) error { return d.Disable(ctx, "d", hooks.StateExpired, "", now, g) },
+		func(g auth.Grant) error { return d.Stop(ctx, "d", hooks.StateExpired, hooks.StateDisabled, "", now, g) },
 		func(g auth.Grant) error { return d.Activate(ctx, a, hooks.StateDisabled, g) },
 		func(g auth.Grant) error { return d.Revoke(ctx, "d", hooks.StateActive, "", now, g) },
 		func(g auth.Grant) error {
 			return d.AddVersion(ctx, review.Version{Digest: "d2", Hook: "h", Number: 2, State: hooks.StateSubmitted}, g)
 		},
 		func(g auth.Grant) error { return d.Revoke(ctx, "d2", hooks.StateSubmitted, "", now, g) },
+		func(g auth.Grant) error { return d.AddComment(ctx, review.Comment{ID: "c", Version: "d"}, g) },
+		func(g auth.Grant) error { return d.ResolveThread(ctx, "d", "c", "u", now, g) },
+		func(g auth.Grant) error { return d.ChangeUser(ctx, "u", auth.UserChange{}, g) },
+		func(g auth.Grant) error { return d.AddToken(ctx, auth.Token{ID: "t3", Hash: [32]byte{3}}, g) },
+		func(g auth.Grant) error { return d.RemoveToken(ctx, "t3", g) },
 		func(auth.Grant) error { return d.AddPeer(ctx, enroll.Peer{ID: "p", SPKI: "s"}) },
+		func(g auth.Grant) error { return d.SetLabels(ctx, "p", []string{"l"}, g) },
 		func(auth.Grant) error { _, err := d.Connect(ctx, "p", "s", enroll.Hello{}, now); return err },
 		func(auth.Grant) error { _, err := d.Disconnect(ctx, "p", 1, now); return err },
 		func(auth.Grant) error {
@@ -100,7 +106,7 @@ func TestNoQueryScans(t *testing.T) {
 	runEveryAction(t, d)
 	runEveryQuery(t, d)
 	conn := rawConn(t, d.path)
-	queries := slices.Concat(keysOf(d.reader.statements), keysOf(d.writer.tx.statements))
+	queries := slices.Concat(keysOf(d.reader.statements), keysOf(d.writer.tx.statements), []string{busySample})
 	explained := 0
 	for _, query := range queries {
 		if !regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE)`).MatchString(query) || strings.Contains(query, "schema_version") {
@@ -108,8 +114,9 @@ func TestNoQueryScans(t *testing.T) {
 		}
 		explained++
 		plan := explain(t, conn, query)
+		sorts := strings.Contains(query, "LIMIT") && !strings.Contains(query, busySample) // which is bounded, and looked at alone
 		for _, line := range plan {
-			if unbounded.MatchString(line) || strings.Contains(line, "USE TEMP B-TREE") && strings.Contains(query, "LIMIT") {
+			if unbounded.MatchString(line) && !countsPeers(query, line) || strings.Contains(line, "USE TEMP B-TREE") && sorts {
 				t.Errorf("%s\nin the plan of\n%s", strings.Join(plan, "\n"), query)
 				break
 			}
@@ -120,9 +127,14 @@ func TestNoQueryScans(t *testing.T) {
 			t.Errorf("this test would not see %q", bad)
 		}
 	}
-	if explained < 100 {
+	if explained < 400 {
 		t.Errorf("only %d queries were looked at", explained)
 	}
+}
+
+// countsPeers allows the counts of peers, which read an index and no table.
+func countsPeers(query, line string) bool {
+	return strings.HasPrefix(query, "SELECT count(*) FROM peers") && strings.Contains(line, "COVERING INDEX")
 }
 
 func keysOf[V any](m map[string]V) []string {

@@ -33,18 +33,45 @@ func (d *DB) Problem(ctx context.Context, id string) (collector.Problem, error) 
 	return p, err
 }
 
-// Problems lists problems, the one that was seen last first; after is
-// "<last_seen in ms>/<id>" of the last one of the page before.
-func (d *DB) Problems(ctx context.Context, after string, limit int) ([]collector.Problem, error) {
-	seen, id := int64(math.MaxInt64), store.Last
-	if after != "" {
+// Problems lists problems in one of their orders, each of which has an index.
+func (d *DB) Problems(ctx context.Context, f collector.ProblemFilter) ([]collector.Problem, error) {
+	by := "last_seen"
+	switch f.Sort {
+	case collector.ByFirstSeen:
+		by = "first_seen"
+	case collector.ByReports:
+		by = "reports"
+	}
+	var where string
+	var args []any
+	if f.Package != "" {
+		where, args = "package = ? AND ", append(args, f.Package)
+	}
+	value, id := edge(f.Least)
+	if f.After != "" {
 		var err error
-		if seen, id, err = collector.ProblemCursor(after); err != nil {
+		if value, id, err = collector.ProblemCursor(f.After); err != nil {
 			return nil, err
 		}
 	}
-	return list(ctx, d.reader, scanProblem, `SELECT `+problemColumns+` FROM problems WHERE (last_seen, id) < (?, ?)
-		ORDER BY last_seen DESC, id DESC LIMIT ?`, seen, id, store.Page(limit, store.MaxPage))
+	return list(ctx, d.reader, scanProblem, `SELECT `+problemColumns+` FROM problems WHERE `+where+behind(by, f.Least),
+		append(args, value, id, store.Page(f.Limit, store.MaxPage))...)
+}
+
+// behind is a page of a list that is ordered by a column, ties by id.
+func behind(by string, ascending bool) string {
+	if ascending {
+		return `(` + by + `, id) > (?, ?) ORDER BY ` + by + `, id LIMIT ?`
+	}
+	return `(` + by + `, id) < (?, ?) ORDER BY ` + by + ` DESC, id DESC LIMIT ?`
+}
+
+// edge is where such a list begins, by a number.
+func edge(ascending bool) (value int64, id string) {
+	if ascending {
+		return math.MinInt64, ""
+	}
+	return math.MaxInt64, store.Last
 }
 
 func scanProblem(s scanner) (collector.Problem, error) {

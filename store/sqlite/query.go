@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"hookline/internal/querylog"
 	"hookline/store"
 )
 
@@ -15,6 +17,20 @@ import (
 type querier interface {
 	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	failed(ctx context.Context, err error) error // how an error of reading rows is reported
+	log(ctx context.Context) *querylog.Log       // where its queries are written down; nil is nowhere
+}
+
+// noted runs a query, and writes it down with the rows that it read where
+// somebody wants to know.
+func noted(l *querylog.Log, query string, run func() (rows int64, err error)) error {
+	if l == nil {
+		_, err := run()
+		return err
+	}
+	begun := time.Now()
+	rows, err := run()
+	l.Add(querylog.Entry{Query: query, Rows: rows, Took: time.Since(begun)})
+	return err
 }
 
 // scanner is the row that a scan function reads.
@@ -25,6 +41,7 @@ type scanner interface{ Scan(into ...any) error }
 type tx struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	queries    *querylog.Log // of the operation that is run
 }
 
 func newTx(conn *sql.Conn) *tx {
@@ -49,15 +66,22 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	if err := storable(args); err != nil {
 		return 0, err
 	}
-	s, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next time
+	var changed int64
+	err := noted(t.queries, query, func() (int64, error) {
+		s, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next time
+		if err != nil {
+			return 0, err
+		}
+		r, err := s.ExecContext(context.Background(), args...)
+		if err == nil {
+			changed, err = r.RowsAffected()
+		}
+		return 0, err
+	})
 	if err != nil {
 		return 0, err
 	}
-	r, err := s.ExecContext(context.Background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
+	return changed, nil
 }
 
 func (t *tx) query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -70,6 +94,8 @@ func (t *tx) query(_ context.Context, query string, args ...any) (*sql.Rows, err
 
 // failed leaves the error to the writer, which must see it as it is.
 func (t *tx) failed(_ context.Context, err error) error { return err }
+
+func (t *tx) log(context.Context) *querylog.Log { return t.queries }
 
 // rollback ends the transaction, where SQLite has not done so already.
 func (t *tx) rollback() { _, _ = t.exec("ROLLBACK") }
@@ -164,6 +190,8 @@ func (r *reader) failed(ctx context.Context, err error) error {
 	return err
 }
 
+func (r *reader) log(ctx context.Context) *querylog.Log { return querylog.From(ctx) }
+
 // snapshot runs read over one state of the database.
 func (r *reader) snapshot(ctx context.Context, read func(querier) error) error {
 	t, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
@@ -211,6 +239,8 @@ func (v *view) run(ctx context.Context, query string, args []any) (*sql.Rows, er
 
 func (v *view) failed(ctx context.Context, err error) error { return v.reader.failed(ctx, err) }
 
+func (v *view) log(ctx context.Context) *querylog.Log { return querylog.From(ctx) }
+
 func (r *reader) close() error {
 	r.closed.Store(true)
 	r.mu.Lock()
@@ -245,46 +275,45 @@ func storable(args []any) error {
 // one reads the first row; sql.ErrNoRows where there is none.
 func one[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) (T, error) {
 	var none T
-	if err := storable(args); err != nil {
+	all, err := read(ctx, q, 1, scan, query, args)
+	switch {
+	case err != nil:
 		return none, err
-	}
-	rows, err := q.query(ctx, query, args...)
-	if err != nil {
-		return none, err
-	}
-	defer func() { _ = rows.Close() }()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return none, q.failed(ctx, err)
-		}
+	case len(all) == 0:
 		return none, sql.ErrNoRows
 	}
-	v, err := scan(rows)
-	if err != nil {
-		return none, err
-	}
-	return v, rows.Close()
+	return all[0], nil
 }
 
 // list reads every row.
 func list[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	return read(ctx, q, math.MaxInt, scan, query, args)
+}
+
+// read is the one place where rows are read: the first ones, at most most.
+func read[T any](ctx context.Context, q querier, most int, scan func(scanner) (T, error), query string, args []any) (all []T, err error) {
 	if err := storable(args); err != nil {
 		return nil, err
 	}
-	rows, err := q.query(ctx, query, args...)
+	err = noted(q.log(ctx), query, func() (int64, error) {
+		rows, err := q.query(ctx, query, args...)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = rows.Close() }()
+		for len(all) < most && rows.Next() {
+			v, err := scan(rows)
+			if err != nil {
+				return int64(len(all)), err
+			}
+			all = append(all, v)
+		}
+		return int64(len(all)), errors.Join(q.failed(ctx, rows.Err()), rows.Close())
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, q.failed(ctx, rows.Err())
+	return all, nil
 }
 
 func scanInt(s scanner) (n int64, err error) {

@@ -70,7 +70,7 @@ func (d *DB) Mend(context.Context, time.Time, int) (int, error) { return 0, nil 
 // Overdue lists pending jobs past their deadline, by id, those above after.
 // The deadline itself is too late, as everywhere.
 func (d *DB) Overdue(ctx context.Context, now time.Time, after string, limit int) ([]jobs.Job, error) {
-	return list(ctx, d.reader, scanJob, `SELECT `+jobValues+` FROM jobs
+	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs
 		WHERE status = 'pending' AND id > ? AND deadline <= ? ORDER BY id LIMIT ?`, after, toMS(now), store.Page(limit, store.MaxRepair))
 }
 
@@ -84,7 +84,7 @@ func (d *DB) ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.
 // Unacked lists a peer's pending hook jobs that it has not acknowledged,
 // oldest first.
 func (d *DB) Unacked(ctx context.Context, peerID string, limit int) ([]jobs.Job, error) {
-	return list(ctx, d.reader, scanJob, `SELECT `+jobValues+` FROM jobs WHERE peer_id = ? AND status = 'pending'
+	return list(ctx, d.reader, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE peer_id = ? AND status = 'pending'
 		AND workload = 'hook' AND acked_at = 0 ORDER BY id LIMIT ?`, peerID, store.Page(limit, store.MaxRepair))
 }
 
@@ -102,7 +102,7 @@ func (d *DB) Originals(ctx context.Context, peerID string, keys []string, limit 
 			return err
 		}
 		for _, id := range ids {
-			j, err := one(ctx, q, scanWholeJob, `SELECT `+jobValues+`, report FROM jobs WHERE id = ?`, id)
+			j, err := one(ctx, q, scanWholeJob, `SELECT `+jobColumns+`, report FROM jobs WHERE id = ?`, id)
 			if err != nil {
 				return err
 			}

@@ -4,18 +4,23 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"hookline/collector"
 	"hookline/store"
 )
 
-const resultColumns = `id, job_id, hook, version, peer_id, problem_id, fields, bytes, created_at`
+const resultColumns = `id, job_id, hook, version, peer_id, problem_id, fields, bytes, created_at, level, package`
 
 func addResult(t *tx, r collector.Result) error {
-	_, err := t.exec(`INSERT INTO hook_results (`+resultColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.ID, r.JobID, r.Hook, r.Version, r.PeerID, r.ProblemID, notNil(r.Fields), r.Bytes, toMS(r.CreatedAt))
+	_, err := t.exec(`INSERT INTO hook_results (`+resultColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, resultValues(r)...)
 	return err
+}
+
+// resultValues are those of resultColumns.
+func resultValues(r collector.Result) []any {
+	return []any{
+		r.ID, r.JobID, r.Hook, r.Version, r.PeerID, r.ProblemID, notNil(r.Fields), r.Bytes, toMS(r.CreatedAt), string(r.Level), r.Package,
+	}
 }
 
 // Result reads a result; errs.CodeNotFound.
@@ -27,32 +32,28 @@ func (d *DB) Result(ctx context.Context, id string) (collector.Result, error) {
 	return r, err
 }
 
-// Results lists results, newest first.
+// Results lists results.
 func (d *DB) Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error) {
 	query, args := resultsQuery(f)
 	return list(ctx, d.reader, scanResult, query, args...)
 }
 
 func resultsQuery(f collector.ResultFilter) (string, []any) {
-	where, args := []string{"id < ?"}, []any{store.Before(f.After)}
-	for _, c := range []struct{ condition, value string }{
-		{"job_id = ?", f.JobID},
-		{"hook = ?", f.Hook},
-		{"version = ?", f.Version},
-		{"problem_id = ?", f.ProblemID},
-	} {
-		if c.value != "" {
-			where, args = append(where, c.condition), append(args, c.value)
-		}
-	}
-	return `SELECT ` + resultColumns + ` FROM hook_results WHERE ` + strings.Join(where, " AND ") + ` ORDER BY id DESC LIMIT ?`,
-		append(args, store.Page(f.Limit, store.MaxPage))
+	w := within(store.Span(f.From, f.Until, f.After, f.Oldest))
+	w.and("job_id = ?", f.JobID)
+	w.and("hook = ?", f.Hook)
+	w.and("version = ?", f.Version)
+	w.and("problem_id = ?", f.ProblemID)
+	w.and("peer_id = ?", f.PeerID)
+	w.and("level = ?", string(f.Level))
+	w.and("package = ? AND package <> ''", f.Package)
+	return w.list(resultColumns, "hook_results", f.Oldest, f.Limit)
 }
 
 func scanResult(s scanner) (collector.Result, error) {
 	var r collector.Result
 	var created int64
-	err := s.Scan(&r.ID, &r.JobID, &r.Hook, &r.Version, &r.PeerID, &r.ProblemID, &r.Fields, &r.Bytes, &created)
+	err := s.Scan(&r.ID, &r.JobID, &r.Hook, &r.Version, &r.PeerID, &r.ProblemID, &r.Fields, &r.Bytes, &created, &r.Level, &r.Package)
 	r.CreatedAt = fromMS(created)
 	return r, err
 }

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"hookline/internal/errs"
@@ -160,6 +161,18 @@ func (d *DB) Ready(ctx context.Context) error {
 		_, err := t.exec("UPDATE schema_version SET probed = probed + 1")
 		return err
 	})
+}
+
+// Facts says what the database is.
+func (d *DB) Facts(ctx context.Context) (store.Facts, error) {
+	f := store.Facts{Kind: "sqlite", Address: d.path}
+	schema, err := one(ctx, d.reader, scanInt, "SELECT version FROM schema_version")
+	if err != nil {
+		return f, err
+	}
+	f.Schema = strconv.FormatInt(schema, 10)
+	f.Server, err = one(ctx, d.reader, scanText, "SELECT sqlite_version()")
+	return f, err
 }
 
 // write runs one operation in the next commit.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hookline/internal/auth"
+	"hookline/internal/errs"
 	"hookline/store"
 )
 
@@ -37,30 +38,61 @@ func (d *DB) TokenByHash(ctx context.Context, hash [32]byte) (auth.Token, error)
 	return k, err
 }
 
-// SpendToken deletes the one-time token id and adds its replacement, once:
-// errs.CodeNotFound for everybody but the first.
-func (d *DB) SpendToken(ctx context.Context, id string, replacement auth.Token) error {
-	return d.write(ctx, func(t *tx) error {
-		n, err := t.exec(`DELETE FROM tokens WHERE id = ?`, id)
+// Token reads a token; errs.CodeNotFound.
+func (d *DB) Token(ctx context.Context, id string) (auth.Token, error) {
+	k, err := one(ctx, d.reader, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return k, store.NoToken()
+	}
+	return k, err
+}
+
+// Tokens lists the tokens of a user, or of all, newest first.
+func (d *DB) Tokens(ctx context.Context, user, after string, limit int) ([]auth.Token, error) {
+	w := within("", store.Before(after))
+	w.and("user = ?", user)
+	query, args := w.list(tokenColumns, "tokens", false, limit)
+	return list(ctx, d.reader, scanToken, query, args...)
+}
+
+// SpendToken deletes a token, once: errs.CodeNotFound for everybody but the
+// first.
+func (d *DB) SpendToken(ctx context.Context, id string) error {
+	return d.write(ctx, func(t *tx) error { return deleteToken(t, id, store.NoTokenToSpend) })
+}
+
+// RemoveToken deletes a token for somebody; errs.CodeNotFound.
+func (d *DB) RemoveToken(ctx context.Context, id string, g auth.Grant) error {
+	return d.audited(ctx, g, func(t *tx) error { return deleteToken(t, id, store.NoToken) })
+}
+
+func deleteToken(t *tx, id string, none func() *errs.Error) error {
+	n, err := t.exec(`DELETE FROM tokens WHERE id = ?`, id)
+	if err == nil && n == 0 {
+		return none()
+	}
+	return err
+}
+
+// PurgeTokens deletes tokens and sessions that had ended by before, the oldest
+// first, at most limit of each, and returns how many.
+func (d *DB) PurgeTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
+	var purged int64
+	err := d.write(ctx, func(t *tx) error {
+		tokens, err := t.exec(`DELETE FROM tokens WHERE id IN
+			(SELECT id FROM tokens WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`, toMS(before), limit)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			return store.NoTokenToSpend()
-		}
-		return insertToken(t, replacement)
-	})
-}
-
-// PurgeTokens deletes tokens that had ended by before, the oldest first, at
-// most limit of them, and returns how many.
-func (d *DB) PurgeTokens(ctx context.Context, before time.Time, limit int) (n int64, err error) {
-	err = d.write(ctx, func(t *tx) error {
-		n, err = t.exec(`DELETE FROM tokens WHERE id IN
-			(SELECT id FROM tokens WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`, toMS(before), limit)
+		sessions, err := t.exec(`DELETE FROM sessions WHERE key IN
+			(SELECT key FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`, toMS(before), limit)
+		purged = tokens + sessions
 		return err
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return purged, nil
 }
 
 func scanToken(s scanner) (auth.Token, error) {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"hookline/internal/errs"
+	"hookline/internal/querylog"
 )
 
 // writer owns the only connection that writes. Callers queue operations; its
@@ -40,6 +41,7 @@ const (
 // operation is one caller's atomic change.
 type operation struct {
 	run   func(*tx) error
+	log   *querylog.Log // of the caller's request
 	state atomic.Int32
 	done  chan error
 	err   error
@@ -62,7 +64,7 @@ func newWriter(path string, db *sql.DB, conn *sql.Conn, o Options) *writer {
 // while the operation waits withdraws it; one that has begun is waited for,
 // so that the answer is always true. run must return what SQLite tells it.
 func (w *writer) do(ctx context.Context, run func(*tx) error) error {
-	op := &operation{run: run, done: make(chan error, 1)}
+	op := &operation{run: run, log: querylog.From(ctx), done: make(chan error, 1)}
 	if err := w.enqueue(ctx, op); err != nil {
 		return err
 	}
@@ -236,5 +238,7 @@ func (w *writer) guarded(op *operation) (err error) {
 			err = fmt.Errorf("store operation panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
+	w.tx.queries = op.log
+	defer func() { w.tx.queries = nil }()
 	return op.run(w.tx)
 }

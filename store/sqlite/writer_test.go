@@ -16,7 +16,7 @@ import (
 // addPeer is an operation of its own, for tests of the writer.
 func addPeer(id string) func(*tx) error {
 	return func(t *tx) error {
-		_, err := t.exec(`INSERT INTO peers (`+peerColumns+`) VALUES (?, '', ?, 0, '', '', '', '', '', 0, '', '', 0, 0)`, id, id)
+		_, err := t.exec(`INSERT INTO peers (`+peerColumns+`) VALUES (?, '', ?, 0, '', '', '', '', '', 0, '', '', 0, 0, '[]')`, id, id)
 		return err
 	}
 }

@@ -106,7 +106,7 @@ func (k *kit) mixedResults() []collector.Result {
 	var all []collector.Result
 	for i := range 24 {
 		k.advance(time.Duration(i%2) * time.Second)
-		j := k.hookJob(string("pq"[i%2]), k.on("v"+strconv.Itoa(i/2%2)), "original"+strconv.Itoa(i%7))
+		j := k.hookJob(string("pq"[i%2]), k.on("v"+strconv.Itoa(i/2%2)), "original"+strconv.Itoa(i%11))
 		j.Hook, j.ProblemID = "hook"+strconv.Itoa(i%3), "problem"+strconv.Itoa(i/4%2)
 		if err := k.lease(j); errs.Is(err, errs.CodeAlreadyAsked) {
 			continue
