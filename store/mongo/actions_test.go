@@ -41,7 +41,7 @@ func (a acting) grant(p auth.Permission) auth.Grant {
 
 func (a acting) outcomes() (outcomes []string) {
 	a.Helper()
-	entries, err := a.Entries(a.ctx, "", 0)
+	entries, err := a.Entries(a.ctx, auth.EntryFilter{})
 	noError(a.T, err)
 	for _, e := range entries {
 		outcomes = append(outcomes, e.Outcome)
@@ -51,7 +51,7 @@ func (a acting) outcomes() (outcomes []string) {
 
 func (a acting) want(err error, code errs.Code) {
 	a.Helper()
-	if !errs.Is(err, code) {
+	if errs.CodeOf(err) != code {
 		a.Errorf("got %v (%s), want %s", err, errs.CodeOf(err), code)
 	}
 }
@@ -184,23 +184,44 @@ func TestActionsThatAreSentTwice(t *testing.T) {
 		entry := "entry " + string(from)
 		noError(t, a.DB.activate(a.ctx, v, from, entry))
 		noError(t, a.DB.activate(a.ctx, v, from, entry))
-		noError(t, a.Disable(a.ctx, v.Digest, hooks.StateActive, "", noon, a.grant(auth.HooksDisable)))
+		noError(t, a.Stop(a.ctx, v.Digest, hooks.StateActive, hooks.StateDisabled, "", noon, a.grant(auth.HooksDisable)))
 	}
 }
 
-func TestSpentTokenIsDead(t *testing.T) {
+// A server that stops before it has deleted a token that was removed leaves
+// one that opens nothing and is in no list, until it is purged.
+func TestRemovedTokenIsDead(t *testing.T) {
 	a := newActing(t)
-	login := auth.Token{ID: "login", Kind: auth.TokenLogin, Hash: sha256.Sum256([]byte("login")), User: "alice", ExpiresAt: noon}
+	login := auth.Token{ID: "login", Kind: auth.TokenLogin, Hash: sha256.Sum256([]byte("login")), User: "alice", ExpiresAt: noon.Add(time.Hour)}
 	noError(t, a.AddToken(a.ctx, login, a.grant(auth.LoginCreate)))
-	_, err := a.markSpent(a.ctx, login.ID, "session") // and the server stops
-	noError(t, err)
-	_, err = a.TokenByHash(a.ctx, login.Hash)
+	if ok, err := a.markRemoved(a.ctx, login.ID, noon, "entry"); !ok || err != nil { // and the server stops
+		t.Fatal(ok, err)
+	}
+	_, err := a.TokenByHash(a.ctx, login.Hash)
 	a.want(err, errs.CodeNotFound)
-	session := auth.Token{ID: "session", Hash: sha256.Sum256([]byte("session")), ExpiresAt: noon.Add(time.Hour)}
-	a.want(a.SpendToken(a.ctx, login.ID, session), errs.CodeNotFound)
+	_, err = a.Token(a.ctx, login.ID)
+	a.want(err, errs.CodeNotFound)
+	for _, user := range []string{"alice", ""} {
+		left, err := a.Tokens(a.ctx, user, "", 10)
+		noError(t, err)
+		same(t, left, []auth.Token(nil))
+	}
+	a.want(a.SpendToken(a.ctx, login.ID), errs.CodeNotFound)
+	a.want(a.RemoveToken(a.ctx, login.ID, a.grant(auth.TokensCreate)), errs.CodeNotFound)
 	n, err := a.PurgeTokens(a.ctx, noon, 10)
 	noError(t, err)
 	same(t, n, int64(1))
+}
+
+// Nothing is left of a token that was removed without a stop.
+func TestRemovedTokenIsGone(t *testing.T) {
+	a := newActing(t)
+	noError(t, a.AddToken(a.ctx, auth.Token{ID: "api"}, a.grant(auth.TokensCreate)))
+	noError(t, a.RemoveToken(a.ctx, "api", a.grant(auth.TokensCreate)))
+	n, err := a.tokens.CountDocuments(a.ctx, m{})
+	noError(t, err)
+	same(t, n, int64(0))
+	same(t, a.outcomes(), []string{"ok", "ok"})
 }
 
 // The version that was superseded for nothing becomes active again, unless

@@ -101,12 +101,12 @@ func TestExportOfUnknownFields(t *testing.T) {
 	}
 }
 
-// What somebody is about to do is not exported half, and a token that is spent
-// not at all.
+// What somebody is about to do is not exported half, and a token that was
+// removed not at all.
 func TestExportOfAStoreInUse(t *testing.T) {
 	a := newActing(t)
-	noError(t, a.AddToken(a.ctx, auth.Token{ID: "spent", Kind: auth.TokenLogin, Hash: [32]byte{1}, User: "alice", CreatedAt: noon, ExpiresAt: noon}, a.grant(auth.LoginCreate)))
-	_, err := a.markSpent(a.ctx, "spent", "other")
+	noError(t, a.AddToken(a.ctx, auth.Token{ID: "removed", Kind: auth.TokenLogin, Hash: [32]byte{1}, User: "alice", CreatedAt: noon, ExpiresAt: noon}, a.grant(auth.LoginCreate)))
+	_, err := a.markRemoved(a.ctx, "removed", noon, "entry")
 	noError(t, err)
 	_, lines, err := a.exported()
 	if err != nil || !strings.Contains(lines, `{"kind":"token","count":0,`) {

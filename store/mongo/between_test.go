@@ -131,7 +131,7 @@ func (mt *meeting) disable() { mt.Helper(); mt.disables("one") }
 
 func (mt *meeting) disables(version string) {
 	mt.Helper()
-	noError(mt.T, mt.Disable(mt.ctx, version, hooks.StateActive, "", noon, mt.grant(auth.HooksDisable)))
+	noError(mt.T, mt.Stop(mt.ctx, version, hooks.StateActive, hooks.StateDisabled, "", noon, mt.grant(auth.HooksDisable)))
 }
 
 // again disables version one, and activates it with another quantity.

@@ -400,10 +400,7 @@ func (d peerDoc) peer() enroll.Peer {
 	p := enroll.Peer{
 		ID: d.ID, Name: d.Name, SPKI: d.SPKI, EnrolledAt: d.EnrolledAt,
 		Facts:   hooks.Facts{OS: d.Facts.OS, Release: d.Facts.Release, Kernel: d.Facts.Kernel, Arch: d.Facts.Arch},
-		Version: d.Version, SendReports: d.SendReports, AllowHooks: d.AllowHooks,
-	}
-	if len(d.Labels) > 0 {
-		p.Labels = d.Labels
+		Version: d.Version, SendReports: d.SendReports, AllowHooks: d.AllowHooks, Labels: nilIfEmpty(d.Labels),
 	}
 	p.Connection.Server, p.Connection.Epoch, p.Connection.Seen = d.Server, d.Epoch, d.Seen
 	return p
@@ -460,7 +457,7 @@ func newUserDoc(u auth.User) userDoc {
 
 func (d userDoc) user() auth.User {
 	return auth.User{
-		Name: d.Name, Roles: d.Roles, CreatedAt: d.CreatedAt, Password: d.Password, Off: d.Off, Failures: d.Failures,
+		Name: d.Name, Roles: nilIfEmpty(d.Roles), CreatedAt: d.CreatedAt, Password: d.Password, Off: d.Off, Failures: d.Failures,
 		LastFailure: d.LastFailure, LastSignIn: d.LastSignIn, SessionsFrom: d.SessionsFrom,
 	}
 }
@@ -475,6 +472,14 @@ func (d entryDoc) entry() auth.Entry {
 	return auth.Entry{
 		ID: d.ID, At: d.At, Actor: d.Actor, TokenID: d.TokenID, Action: d.Action, Target: d.Target, Detail: d.Detail, Outcome: d.Outcome,
 	}
+}
+
+// nilIfEmpty is how the domain has an empty list.
+func nilIfEmpty[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // notNil keeps an empty list or no bytes apart from a missing field.

@@ -3,6 +3,8 @@ package mongo
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -75,25 +77,30 @@ func indexes() []index {
 	}
 }
 
-// makeIndexes makes those that are missing; the others are left alone. It asks
-// for one at a time: FerretDB 1.24 breaks off where a command names two that
-// are there.
+// makeIndexes makes those that are missing, a collection's with one command;
+// the others are left alone, and not named: FerretDB 1.24 breaks off where a
+// command names two that are there.
 func (d *DB) makeIndexes(ctx context.Context) error {
-	made := map[string]map[string]bool{} // by collection and name, whether it is unique
+	wanted := map[string][]index{}
 	for _, i := range indexes() {
-		c := d.db.Collection(i.collection)
-		if made[i.collection] == nil {
-			names, err := indexesOf(ctx, c)
-			if err != nil {
-				return err
-			}
-			made[i.collection] = names
+		wanted[i.collection] = append(wanted[i.collection], i)
+	}
+	for _, collection := range slices.Sorted(maps.Keys(wanted)) {
+		c := d.db.Collection(collection)
+		made, err := indexesOf(ctx, c)
+		if err != nil {
+			return err
 		}
-		if unique, is := made[i.collection][i.name()]; is && unique == i.unique {
+		var missing []mongo.IndexModel
+		for _, i := range wanted[collection] {
+			if unique, is := made[i.name()]; !is || unique != i.unique {
+				missing = append(missing, mongo.IndexModel{Keys: i.keys, Options: options.Index().SetName(i.name()).SetUnique(i.unique)})
+			}
+		}
+		if len(missing) == 0 {
 			continue
 		}
-		model := mongo.IndexModel{Keys: i.keys, Options: options.Index().SetName(i.name()).SetUnique(i.unique)}
-		if _, err := c.Indexes().CreateOne(ctx, model); err != nil {
+		if _, err := c.Indexes().CreateMany(ctx, missing); err != nil {
 			return err
 		}
 	}

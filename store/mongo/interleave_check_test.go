@@ -159,7 +159,7 @@ func (w *interleaved) checkPromises(l looked, reports map[string]int64) {
 	if diff := cmp.Diff(reports, counted); diff != "" {
 		w.Errorf("reports (-stored +counted)\n%s", diff)
 	}
-	entries, err := w.base.Entries(w.Context(), "", store.MaxPage)
+	entries, err := w.base.Entries(w.Context(), auth.EntryFilter{Limit: store.MaxPage})
 	noError(w.T, err)
 	for _, e := range entries {
 		if e.Outcome == auth.OutcomeBegun {
@@ -221,7 +221,7 @@ func TestMendKeepsWhatWasDisabled(t *testing.T) {
 	entry := a.grant(auth.HooksActivate).Entry()
 	noError(t, a.begin(a.ctx, entry, where(a.activations, "two")))
 	noError(t, a.DB.activate(a.ctx, second, hooks.StateApproved, entry.ID)) // and the server stops
-	noError(t, a.Disable(a.ctx, "two", hooks.StateActive, "enough", noon, a.grant(auth.HooksDisable)))
+	noError(t, a.Stop(a.ctx, "two", hooks.StateActive, hooks.StateDisabled, "enough", noon, a.grant(auth.HooksDisable)))
 	_, err := a.Mend(a.ctx, noon.Add(time.Hour), 10)
 	noError(t, err)
 	same(t, []hooks.State{a.reads("one").State, a.reads("two").State}, []hooks.State{hooks.StateSuperseded, hooks.StateDisabled})
@@ -254,7 +254,7 @@ func TestConcludeByTheBoundsThatWereMet(t *testing.T) {
 	a.activate(v, hooks.StateApproved)
 	seen := a.reads("one")
 	seen.Ledger.Received = v.Quantity
-	noError(t, a.Disable(a.ctx, "one", hooks.StateActive, "", noon, a.grant(auth.HooksDisable)))
+	noError(t, a.Stop(a.ctx, "one", hooks.StateActive, hooks.StateDisabled, "", noon, a.grant(auth.HooksDisable)))
 	more := v
 	more.Quantity++
 	a.activate(more, hooks.StateDisabled)

@@ -436,17 +436,18 @@ func (w *interleaved) report() (string, func(context.Context, *playing) error) {
 	}
 }
 
-// person activates, or disables what is active.
+// person activates, or stops what is active or gives it new bounds.
 func (w *interleaved) person() (string, func(context.Context, *playing) error) {
 	a := w.activation(w.chance.IntN(3))
 	activate, disable := w.grant(auth.HooksActivate), w.grant(auth.HooksDisable)
-	from, now := hooks.StateApproved, w.now
+	from, now, bounds := hooks.StateApproved, w.now, w.one(2)
+	to := []hooks.State{hooks.StateDisabled, hooks.StatePaused}[w.chance.IntN(2)]
 	if have, err := w.base.Activation(w.Context(), a.Digest); err == nil {
 		from = have.State
 	}
 	return fmt.Sprintf("person finds %s %s", a.Digest, from), func(ctx context.Context, s *playing) error {
-		if from == hooks.StateActive {
-			return s.db.Disable(ctx, a.Digest, from, "enough", now, disable)
+		if from == hooks.StateActive && !bounds {
+			return s.db.Stop(ctx, a.Digest, from, to, "enough", now, disable)
 		}
 		return s.db.Activate(ctx, a, from, activate)
 	}

@@ -116,7 +116,7 @@ func TestMendEndsActions(t *testing.T) {
 			t.Errorf("mended %d, want %d, %v", got, n, err)
 		}
 	}
-	entries, err := d.Entries(t.Context(), "", 10)
+	entries, err := d.Entries(t.Context(), auth.EntryFilter{Limit: 10})
 	noError(t, err)
 	got := map[string]string{}
 	for _, e := range entries {

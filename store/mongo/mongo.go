@@ -99,7 +99,7 @@ func Open(ctx context.Context, address string, o Options) (*DB, error) {
 		SetConnectTimeout(selectionTimeout(o.Timeout, from.ConnectTimeout)).
 		SetDialer(dialer(o.Dial)).
 		SetRegistry(encoding).
-		SetMonitor(o.Monitor))
+		SetMonitor(new(queries).monitor(o.Monitor)))
 	if err != nil {
 		return nil, openError(p, err)
 	}

@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"crypto/rand"
+	"time"
 
 	"hookline/internal/auth"
 	"hookline/store"
@@ -72,13 +73,8 @@ func (d *DB) SpendToken(ctx context.Context, id string) error {
 // stop leaves PurgeTokens deletes: a token that was removed has ended.
 func (d *DB) RemoveToken(ctx context.Context, id string, g auth.Grant) error {
 	at := g.Entry().At
-	dead := make([]byte, 32)
-	_, _ = rand.Read(dead) // crypto/rand.Read never fails: it ends the program instead
 	return d.auditedThen(ctx, g, where(d.tokens, id), func(ctx context.Context, entry string) error {
-		ok, err := d.change(ctx, d.tokens, append(byID(id), stillThere()), m{
-			{Key: "$set", Value: m{{Key: "removed", Value: true}, {Key: "hash", Value: dead}, {Key: "audit", Value: entry}}},
-			{Key: "$min", Value: m{{Key: "expires_at", Value: at}}},
-		})
+		ok, err := d.markRemoved(ctx, id, at, entry)
 		if err != nil || ok {
 			return err
 		}
@@ -89,6 +85,16 @@ func (d *DB) RemoveToken(ctx context.Context, id string, g auth.Grant) error {
 		return err
 	}, func(ctx context.Context) {
 		_, _ = d.tokens.DeleteOne(ctx, m{{Key: "_id", Value: id}, {Key: "removed", Value: true}})
+	})
+}
+
+// markRemoved kills a token; ok is false where it is gone or dead.
+func (d *DB) markRemoved(ctx context.Context, id string, at time.Time, entry string) (ok bool, err error) {
+	dead := make([]byte, 32)
+	_, _ = rand.Read(dead) // crypto/rand.Read never fails: it ends the program instead
+	return d.change(ctx, d.tokens, append(byID(id), stillThere()), m{
+		{Key: "$set", Value: m{{Key: "removed", Value: true}, {Key: "hash", Value: dead}, {Key: "audit", Value: entry}}},
+		{Key: "$min", Value: m{{Key: "expires_at", Value: at}}},
 	})
 }
 

@@ -208,9 +208,15 @@ func lists() []trip {
 			l, err := w.Results(w.ctx, collector.ResultFilter{Limit: 200})
 			return len(l), err
 		}),
-		read("Problems", 1, func(w *tripWorld) (int, error) { l, err := w.Problems(w.ctx, "", 200); return len(l), err }),
+		read("Problems", 1, func(w *tripWorld) (int, error) {
+			l, err := w.Problems(w.ctx, collector.ProblemFilter{Limit: 200})
+			return len(l), err
+		}),
 		read("Peers", 1, func(w *tripWorld) (int, error) { l, err := w.Peers(w.ctx, "", 200); return len(l), err }),
-		read("Entries", 1, func(w *tripWorld) (int, error) { l, err := w.Entries(w.ctx, "", 200); return len(l), err }),
+		read("Entries", 1, func(w *tripWorld) (int, error) {
+			l, err := w.Entries(w.ctx, auth.EntryFilter{Limit: 200})
+			return len(l), err
+		}),
 		read("Leases", 1, func(w *tripWorld) (int, error) { l, err := w.Leases(w.ctx, "", 200); return len(l), err }),
 		read("Overdue", 1, func(w *tripWorld) (int, error) {
 			l, err := w.Overdue(w.ctx, w.now.Add(time.Hour), "", 200)
