@@ -52,6 +52,13 @@ func (k *Kit) Share(from fs.FS, patterns ...string) error {
 	return err
 }
 
+// Extend is Share for a package that parses its templates into others itself,
+// such as code.AddTo.
+func (k *Kit) Extend(add func(*template.Template) (*template.Template, error)) error {
+	_, err := add(k.layout)
+	return err
+}
+
 // Parse parses each file that a pattern names as a page that the layout goes
 // around; it defines "page". Names are those of the files, without ending.
 func (k *Kit) Parse(from fs.FS, patterns ...string) (*Templates, error) {
