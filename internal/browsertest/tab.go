@@ -195,13 +195,39 @@ func (t *Tab) FillIn(within, label, text string) error {
 	if err := t.Until("there is the field "+label+" in "+within, found); err != nil {
 		return err
 	}
-	field := chromedp.CSS("[data-browsertest]")
-	chosen, err := Evaluate[bool](t, `(()=>{const e=document.querySelector("[data-browsertest]"); if(e.tagName!=="SELECT") return false;
-		e.value=[...e.options].find(o=>o.text.trim()===`+quote(text)+`||o.value===`+quote(text)+`).value; e.dispatchEvent(new Event("change",{bubbles:true})); return true})()`)
-	if err != nil || chosen {
+	return t.fill(label, "[data-browsertest]", text)
+}
+
+// Send fills the fields of a form by their names, and clicks its button of
+// this name. It does not wait for what comes of it.
+func (t *Tab) Send(form, button string, fields map[string]string) error {
+	for name, text := range fields {
+		field := form + " [name=" + quote(name) + "]"
+		if err := t.Until("there is the field "+field, "document.querySelector("+quote(field)+")"); err != nil {
+			return err
+		}
+		if err := t.fill(name, field, text); err != nil {
+			return err
+		}
+	}
+	return t.ClickIn(form, "button", button)
+}
+
+// fill types into a field; what a person would choose in a picker is set.
+func (t *Tab) fill(what, field, text string) error {
+	set, err := Evaluate[bool](t, `(() => {
+		const e = document.querySelector(`+quote(field)+`), text = `+quote(text)+`;
+		if (e.tagName === "SELECT") e.value = [...e.options].find(o => o.text.trim() === text || o.value === text).value;
+		else if (["date", "datetime-local", "time"].includes(e.type)) e.value = text;
+		else if (e.type === "radio") return false;
+		else { e.value = ""; return false }
+		e.dispatchEvent(new Event("change", {bubbles: true}));
+		return true;
+	})()`)
+	if err != nil || set {
 		return err
 	}
-	return t.do("fill "+label, chromedp.Clear(field), chromedp.SendKeys(field, text))
+	return t.do("fill "+what, chromedp.SendKeys(chromedp.CSS(field), text))
 }
 
 // findNamed marks the first visible element of a role and a name, and says
