@@ -215,7 +215,7 @@ func (g *Gate) SetPassword(ctx context.Context, p Principal, user, old, password
 		}
 	}
 	var hash string
-	if err := g.hasher.do(ctx, func() { hash = newHash(plain).String() }); err != nil {
+	if err := g.hasher.do(ctx, func() { hash = newHash(plain, g.cost).String() }); err != nil {
 		return time.Time{}, err
 	}
 	from = g.sessionsFrom()

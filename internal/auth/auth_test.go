@@ -36,6 +36,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	w.db, w.gate = db, &auth.Gate{Accounts: db, Log: db, Now: func() time.Time { return w.now }}
+	auth.CheapHashes(w.gate)
 	return w
 }
 

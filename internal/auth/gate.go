@@ -48,6 +48,7 @@ type Gate struct {
 
 	admins    sync.Mutex // is held while the last admin could be taken away
 	hasher    hasher
+	cost      cost  // of hashes; only tests have another
 	strangers tries // to sign in as users that do not exist
 	addresses tries // to sign in, of one address
 }

@@ -25,14 +25,26 @@ const (
 	MaxPasswordBytes = 128
 )
 
-// What new hashes are made with: the second choice of RFC 9106, section 4.
 const (
-	hashTime    = 3
-	hashMemory  = 64 << 10 // KiB
-	hashThreads = 4
-	saltBytes   = 16
-	keyBytes    = 32
+	saltBytes = 16
+	keyBytes  = 32
 )
+
+// cost is what a hash takes. The zero value stands for realCost.
+type cost struct {
+	memory, time uint32 // KiB, passes
+	threads      uint8
+}
+
+// realCost is the second choice of RFC 9106, section 4.
+func realCost() cost { return cost{memory: 64 << 10, time: 3, threads: 4} }
+
+func (c cost) orReal() cost {
+	if c == (cost{}) {
+		return realCost()
+	}
+	return c
+}
 
 // What a stored hash may ask for at most: it can come from somebody's archive.
 const (
@@ -45,9 +57,8 @@ const (
 
 // passHash is an argon2id hash, version 19.
 type passHash struct {
-	memory, time uint32
-	threads      uint8
-	salt, key    []byte
+	cost
+	salt, key []byte
 }
 
 var phcForm = regexp.MustCompile(`^\$argon2id\$v=19\$m=([1-9][0-9]{0,6}),t=([1-9][0-9]?),p=([1-9][0-9]?)\$([A-Za-z0-9+/]{1,100})\$([A-Za-z0-9+/]{1,100})$`)
@@ -70,7 +81,7 @@ func parseHash(s string) (passHash, error) {
 		n, _ := strconv.ParseUint(s, 10, 32) // at most seven digits
 		return uint32(n)
 	}
-	h := passHash{memory: number(m[1]), time: number(m[2])}
+	h := passHash{cost: cost{memory: number(m[1]), time: number(m[2])}}
 	threads := number(m[3])
 	strict := base64.RawStdEncoding.Strict()
 	var err1, err2 error
@@ -91,16 +102,16 @@ func (h passHash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(key, h.key) == 1
 }
 
-func newHash(password string) passHash {
-	h := passHash{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, saltBytes)}
+func newHash(password string, c cost) passHash {
+	h := passHash{cost: c.orReal(), salt: make([]byte, saltBytes)}
 	_, _ = rand.Read(h.salt) // never fails: it ends the program instead
 	h.key = argon2.IDKey([]byte(password), h.salt, h.time, h.memory, h.threads, keyBytes)
 	return h
 }
 
 // noHash costs as much as a new hash and no password is its.
-func noHash() passHash {
-	return passHash{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}
+func noHash(c cost) passHash {
+	return passHash{cost: c.orReal(), salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}
 }
 
 // How many hashes are made at a time, each of which takes 64 MiB and four

@@ -15,19 +15,19 @@ import (
 )
 
 func TestHashes(t *testing.T) {
-	h := newHash("a password")
+	h := newHash("a password", cost{})
 	s := h.String()
 	if !strings.HasPrefix(s, "$argon2id$v=19$m=65536,t=3,p=4$") {
 		t.Fatalf("it is %s", s)
 	}
-	if again := newHash("a password").String(); again == s {
+	if again := newHash("a password", cost{}).String(); again == s {
 		t.Error("two hashes have one salt")
 	}
 	read, err := parseHash(s)
 	if err != nil || !read.matches("a password") || read.matches("a passwore") || read.matches("") {
 		t.Errorf("read back: %v", err)
 	}
-	if noHash().matches("") {
+	if noHash(cost{}).matches("") {
 		t.Error("a password is nobody's")
 	}
 }

@@ -137,7 +137,7 @@ func strangerKey(user string) string {
 // verify holds a password against a stored hash, "" is none. It costs the same
 // whatever comes out.
 func (g *Gate) verify(ctx context.Context, stored, password string) (good bool, err error) {
-	h := noHash()
+	h := noHash(g.cost)
 	if stored != "" {
 		if h, err = parseHash(stored); err != nil {
 			return false, err
