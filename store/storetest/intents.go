@@ -100,12 +100,24 @@ func accountIntents() []intent {
 			s.ExpiresAt = s.ExpiresAt.Add(-time.Minute)
 			k.must(k.PutSession(k.ctx, s))
 			ended := k.clock().Add(time.Hour - time.Minute)
-			return once(func(auth.Grant) error {
+			a := once(func(auth.Grant) error {
 				_, err := k.PurgeTokens(k.ctx, ended, 10)
 				return err
 			}, "")
+			a.even = func(s snapshot) snapshot { return unended(s, ended) } // some may be gone, and others there
+			return a
 		}},
 	}
+}
+
+// unended is a snapshot without the tokens and sessions that had ended.
+func unended(s snapshot, by time.Time) snapshot {
+	s.Tokens = slices.DeleteFunc(slices.Clone(s.Tokens), func(t auth.Token) bool { return !t.ExpiresAt.After(by) })
+	s.Sessions = slices.DeleteFunc(slices.Clone(s.Sessions), func(s auth.Session) bool { return !s.ExpiresAt.After(by) })
+	if len(s.Sessions) == 0 {
+		s.Sessions = nil
+	}
+	return s
 }
 
 func versionIntents() []intent {
