@@ -10,6 +10,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/cli"
 	"hookline/internal/errs"
+	"hookline/internal/wording"
 	"hookline/sandbox"
 	"hookline/sandbox/replay"
 	"hookline/signing"
@@ -217,7 +218,7 @@ func (a *app) fieldsAdded(t trial, r tested) {
 
 func (a *app) addedField(f addedField) {
 	words := []string{string(f.Type), string(f.Class)}
-	if what := redaction(f.Type, f.Raw); what != "" {
+	if what := wording.Redaction(f.Type, f.Raw); what != "" {
 		words = append(words, what)
 	}
 	about := fmt.Sprintf("(%s, %d of %d bytes)", strings.Join(words, ", "), f.Bytes, f.MaxBytes)

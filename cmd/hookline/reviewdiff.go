@@ -7,7 +7,9 @@ import (
 	"hookline/hooks"
 	"hookline/internal/api"
 	"hookline/internal/client"
+	"hookline/internal/code"
 	"hookline/internal/errs"
+	"hookline/internal/wording"
 	"hookline/signing"
 )
 
@@ -97,7 +99,11 @@ func (a *app) difference(b baseline, st hooks.Statement, script []byte) bool {
 	}
 	p := b.version.Statement().Predicate
 	a.section(fmt.Sprintf("difference to %s@%d, the last approved version (verified on this machine: %s)", safe(p.Hook), p.Version, safe(b.version.Standing().String())))
-	if rows := statementChanges(p, st.Predicate); len(rows) > 0 {
+	if changes := wording.Changes(p, st.Predicate); len(changes) > 0 {
+		var rows [][]string
+		for _, c := range changes {
+			rows = append(rows, []string{string(c.Mark), c.Member, c.What})
+		}
 		a.table(rows)
 	} else {
 		fmt.Fprintln(a.out, "the statement says the same, for a later time")
@@ -110,4 +116,22 @@ func (a *app) difference(b baseline, st hooks.Statement, script []byte) bool {
 	a.section(fmt.Sprintf("script, changed since %s@%d", safe(p.Hook), p.Version))
 	a.scriptChanges(was, script)
 	return true
+}
+
+// scriptChanges prints the changed lines of a script, as little out of sight as
+// in script.
+func (a *app) scriptChanges(was, now []byte) {
+	for _, h := range code.Hunks(was, now).Hunks {
+		fmt.Fprintln(a.out, h.Head)
+		for _, r := range h.Rows {
+			rows := scriptRows(safeLines(r.Raw))
+			fmt.Fprintf(a.out, "%s  %s\n", r.Sign(), rows[0])
+			for _, row := range rows[1:] {
+				fmt.Fprintf(a.out, "%s↪ %s\n", r.Sign(), row)
+			}
+			if r.NoEnd {
+				fmt.Fprintln(a.out, `\ no line feed at the end`)
+			}
+		}
+	}
 }

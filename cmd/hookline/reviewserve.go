@@ -14,6 +14,7 @@ import (
 	"hookline/internal/client"
 	"hookline/internal/errs"
 	"hookline/internal/reviewpage"
+	"hookline/internal/wording"
 	"hookline/signing"
 	"hookline/signing/signer"
 
@@ -255,10 +256,8 @@ func comparison(b baseline, f fetched) reviewpage.Difference {
 	}
 	was := b.version.Statement().Predicate
 	out.To, out.Signed = fmt.Sprintf("%s@%d", was.Hook, was.Version), b.version.Standing().String()
-	out.Members = statementChanges(was, f.statement.Predicate)
-	if script := b.version.Script(); string(script) != string(f.version.Script) {
-		out.Script = scriptDiff(script, f.version.Script)
-	}
+	out.Members = wording.Changes(was, f.statement.Predicate)
+	out.Script = b.version.Script()
 	return out
 }
 

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/wording"
 	"hookline/signing"
 )
 
@@ -80,10 +80,10 @@ func statementParts(st hooks.Statement, digest string) []part {
 		row{Name: "author's key", Value: p.Author},
 		row{Name: "deployment", Value: p.Deployment},
 	)}}
-	parts = append(parts, mayParts(p, identity(p.As))...)
+	parts = append(parts, mayParts(p, wording.Identity(p.As))...)
 	fields := [][]string{{"FIELD", "TYPE", "CLASS", "MAX BYTES", "TEXT"}}
 	for _, f := range p.Fields {
-		fields = append(fields, []string{f.Name, string(f.Type), string(f.Class), strconv.FormatInt(f.MaxBytes, 10), redaction(f.Type, f.Raw)})
+		fields = append(fields, []string{f.Name, string(f.Type), string(f.Class), strconv.FormatInt(f.MaxBytes, 10), wording.Redaction(f.Type, f.Raw)})
 	}
 	return append(parts,
 		part{Title: "brings back", Table: fields},
@@ -99,30 +99,6 @@ func statementParts(st hooks.Statement, digest string) []part {
 // present leaves out rows without a value.
 func present(rows ...row) []row {
 	return slices.DeleteFunc(rows, func(r row) bool { return r.Value == "" })
-}
-
-// redaction is what happens to a field's text before it leaves a peer.
-func redaction(t hooks.FieldType, raw bool) string {
-	switch {
-	case raw:
-		return "RAW"
-	case t == hooks.TypeText || t == hooks.TypeJSON:
-		return "redacted"
-	}
-	return ""
-}
-
-// identity is who a hook runs as on a peer, in the words of a reviewer.
-func identity(as hooks.Identity) string {
-	switch as {
-	case hooks.AsRoot:
-		return "ROOT"
-	case hooks.AsReporter:
-		return "reporter: the user who filed the report"
-	case hooks.AsService:
-		return "service: an unprivileged user of the peer"
-	}
-	return string(as)
 }
 
 // mayParts are what a hook may do on the machine: one path a line, since a path
@@ -163,9 +139,9 @@ func commandPart(c hooks.Command, p hooks.Predicate) part {
 	if c.Syslog {
 		out.Title += ", AND READ THE KERNEL'S LOG"
 	}
-	words := []string{shown(c.Program)}
+	words := []string{wording.Quoted(c.Program)}
 	for _, arg := range c.Args {
-		words = append(words, shown(arg))
+		words = append(words, wording.Quoted(arg))
 	}
 	out.Rows = []row{{Name: "command line", Value: strings.Join(words, " ")}}
 	for _, name := range []string{hooks.PlacePackage, hooks.PlacePID} {
@@ -206,34 +182,10 @@ func pathRows(name string, paths []string) []row {
 	}
 	var rows []row
 	for _, p := range paths {
-		rows = append(rows, row{Name: name, Value: shown(p), Note: opens(p), Path: true})
+		rows = append(rows, row{Name: name, Value: wording.Quoted(p), Note: wording.Opens(p), Path: true})
 		name = ""
 	}
 	return rows
-}
-
-// opens says what a pattern stands for, "" for one path.
-func opens(pattern string) string {
-	switch {
-	case strings.HasSuffix(pattern, "/**"):
-		return "everything below, at any depth"
-	case strings.HasSuffix(pattern, "/*"):
-		return "everything in it, one level"
-	case strings.Contains(pattern, hooks.PlacePID):
-		return "of any process of the user who filed the report"
-	}
-	return ""
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+*{}-]+$`)
-
-// shown is one word of a command line or one path: in quotes where it could
-// be taken for several.
-func shown(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return strconv.Quote(word)
 }
 
 func matchRows(p hooks.Predicate) []row {

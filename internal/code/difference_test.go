@@ -123,14 +123,14 @@ func TestDifferencesAreWhole(t *testing.T) {
 
 // Nothing of a script becomes markup.
 func TestTemplates(t *testing.T) {
-	page, err := code.AddTo(template.New("x"))
+	page, err := template.ParseFS(code.Templates(), code.TemplateFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := painter(t)
 	evil := "x = \"<script>alert(1)</script>\" -- <img src=x onerror=y>\n"
 	for name, data := range map[string]any{
-		"code": p.Lua([]byte(evil)), "unified": p.LuaDifference(nil, []byte(evil)), "split": p.LuaDifference([]byte("x = 1\n"), []byte(evil)),
+		"code-lines": p.Lua([]byte(evil)), "diff-unified": p.LuaDifference(nil, []byte(evil)), "diff-split": p.LuaDifference([]byte("x = 1\n"), []byte(evil)),
 	} {
 		var out bytes.Buffer
 		if err := page.ExecuteTemplate(&out, name, data); err != nil {

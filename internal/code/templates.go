@@ -2,14 +2,16 @@ package code
 
 import (
 	"embed"
-	"html/template"
+	"io/fs"
 )
 
 //go:embed templates/*.html
 var templates embed.FS
 
-// AddTo parses what shows lines and differences into a page's templates:
-// "spans" (a Line), "code" (a []Line), "unified" and "split" (a Difference).
-func AddTo(page *template.Template) (*template.Template, error) {
-	return page.ParseFS(templates, "templates/*.html")
-}
+// Templates are those that show lines and differences: "code-spans" (a Line),
+// "code-lines" (a []Line), "diff-unified" and "diff-split" (a Difference).
+// They parse with TemplateFiles and need no functions.
+func Templates() fs.FS { return templates }
+
+// TemplateFiles is the pattern of the files in Templates.
+const TemplateFiles = "templates/*.html"

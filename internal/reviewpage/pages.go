@@ -106,7 +106,9 @@ func (p *Page) version(w http.ResponseWriter, r *http.Request) error {
 	}
 	shown := p.view(v)
 	p.keep(shown)
-	p.render(w, http.StatusOK, "version", p.filled(shown, form{}))
+	page := p.filled(shown, form{})
+	page.Split = r.URL.Query().Get("view") == "split"
+	p.render(w, http.StatusOK, "version", page)
 	return nil
 }
 

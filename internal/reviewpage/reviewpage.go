@@ -16,8 +16,10 @@ import (
 	"sync"
 	"time"
 
+	"hookline/internal/code"
 	"hookline/internal/errs"
 	"hookline/internal/looks"
+	"hookline/internal/wording"
 	"hookline/signing"
 )
 
@@ -105,13 +107,13 @@ type Row struct {
 
 // Difference is what changed since the last version that people approved.
 type Difference struct {
-	To       string     // hook@number; "" where there is none
-	Signed   string     // whose signatures that has
-	Revoked  []string   // approved later, and revoked since
-	Unknown  bool       // the version is refused before anything is compared
-	Distrust string     // why the version that the server offers is none
-	Members  [][]string // mark, member, what became of it
-	Script   []string   // lines of a unified difference; none where it is the same
+	To       string   // hook@number; "" where there is none
+	Signed   string   // whose signatures that has
+	Revoked  []string // approved later, and revoked since
+	Unknown  bool     // the version is refused before anything is compared
+	Distrust string   // why the version that the server offers is none
+	Members  []wording.Change
+	Script   []byte // of that version
 }
 
 // Finding is one of lint.
@@ -135,8 +137,9 @@ var files embed.FS
 type Page struct {
 	Parts
 	*door
-	pages map[string]*template.Template
-	sheet looks.Sheet
+	pages   map[string]*template.Template
+	sheet   looks.Sheet
+	painter *code.Painter
 
 	touched chan struct{} // somebody used it
 
@@ -152,8 +155,17 @@ func New(parts Parts) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, page := range pages {
+		if _, err := page.ParseFS(code.Templates(), code.TemplateFiles); err != nil {
+			return nil, err
+		}
+	}
+	painter, err := code.New()
+	if err != nil {
+		return nil, err
+	}
 	return &Page{
-		Parts: parts, door: newDoor(), pages: pages, sheet: looks.NewSheet(),
+		Parts: parts, door: newDoor(), pages: pages, sheet: looks.NewSheet(), painter: painter,
 		touched: make(chan struct{}, 1), signs: map[string]signing.Signer{},
 	}, nil
 }

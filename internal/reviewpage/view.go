@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"hookline/internal/code"
 	"hookline/internal/errs"
 	"hookline/internal/looks"
 	"hookline/signing"
@@ -47,10 +48,9 @@ type view struct {
 	At      time.Time
 	Facts   []Row // of the first part of the statement
 	Cards   []card
-	Lines   []looks.CodeLine
+	Lines   []code.Line
 	Long    int
-	Changes []change
-	Diff    []diffLine
+	Diff    code.Difference
 	Steps   []step
 	Exactly string // the statement's bytes
 	Whole   bool   // there is nothing to compare with
@@ -74,13 +74,6 @@ type term struct {
 
 type cell struct{ Name, Text string }
 
-type change struct{ Mark, Class, Name, What string }
-
-type diffLine struct {
-	Mark, Class string
-	looks.CodeLine
-}
-
 type step struct {
 	signing.Step
 	Class, Word string
@@ -89,7 +82,7 @@ type step struct {
 func (p *Page) view(v *Version) *view {
 	out := &view{
 		Version: v, Name: fmt.Sprintf("%s@%d", v.Hook, v.Number), At: p.Now(),
-		Lines: looks.CodeLines(string(v.Script)), Exactly: looks.Visible(string(v.Statement)),
+		Lines: p.painter.Lua(v.Script), Exactly: looks.Visible(string(v.Statement)),
 		Whole: v.Against.To == "", Hidden: looks.Visible(string(v.Script)) != string(v.Script),
 	}
 	for _, line := range out.Lines {
@@ -106,11 +99,8 @@ func (p *Page) view(v *Version) *view {
 		}
 		out.Cards = append(out.Cards, newCard(part))
 	}
-	for _, m := range v.Against.Members {
-		out.Changes = append(out.Changes, change{Mark: m[0], Class: changeClass(m[0]), Name: m[1], What: m[2]})
-	}
-	for _, line := range v.Against.Script {
-		out.Diff = append(out.Diff, newDiffLine(line))
+	if !out.Whole {
+		out.Diff = p.painter.LuaDifference(v.Against.Script, v.Script)
 	}
 	for _, s := range v.Checks {
 		out.Steps = append(out.Steps, newStep(s))
@@ -174,28 +164,6 @@ func capital(s string) string {
 	return string(unicode.ToUpper(first)) + s[size:]
 }
 
-func changeClass(mark string) string {
-	switch mark {
-	case "WIDER", "+":
-		return "more"
-	case "narrower", "-":
-		return "less"
-	}
-	return "other"
-}
-
-func newDiffLine(line string) diffLine {
-	mark, rest := line[:min(1, len(line))], line[min(1, len(line)):]
-	d := diffLine{Mark: mark, Class: map[string]string{"+": "add", "-": "del", "@": "hunk", `\`: "hunk"}[mark]}
-	if d.Class == "hunk" {
-		d.Mark, rest = "", line
-	}
-	if lines := looks.CodeLines(rest); len(lines) > 0 {
-		d.CodeLine = lines[0]
-	}
-	return d
-}
-
 func newStep(s signing.Step) step {
 	switch {
 	case s.Verdict == signing.VerdictPassed:
@@ -213,6 +181,7 @@ type filled struct {
 	basic
 	*view
 	Form   form
+	Split  bool // the difference is in two columns
 	Key    Key
 	Digits string // what is to be typed
 	// Mine is whose signature was uploaded from this page; Kept is whether it is
