@@ -300,8 +300,10 @@ func TestRolesAreAskedFirst(t *testing.T) {
 	d := w.draft("alice", manifest, script, 2)
 	session := as(auth.RoleAdmin)
 	session.Kind = auth.TokenSession
+	_, err := w.s.Submit(w.ctx, session, d.manifest, d.script, d.statement, d.signature) // goes with a key
+	w.wantCode(err, errs.CodeForbidden, "*")
 	for name, p := range map[string]auth.Principal{
-		"viewer": as(auth.RoleViewer), "session": session, "nobody": {User: "nobody", Kind: auth.TokenAPI},
+		"viewer": as(auth.RoleViewer), "nobody": {User: "nobody", Kind: auth.TokenAPI},
 	} {
 		_, err := w.s.Submit(w.ctx, p, d.manifest, d.script, d.statement, d.signature)
 		w.wantCode(err, errs.CodeForbidden, "*")
@@ -316,7 +318,7 @@ func TestRolesAreAskedFirst(t *testing.T) {
 		}
 	}
 	// One role does not do the work of another.
-	_, err := w.s.Activate(w.ctx, as(auth.RoleAuthor, auth.RoleReviewer), l.Version.Digest, 1, w.now.Add(time.Hour), hooks.Rollout{})
+	_, err = w.s.Activate(w.ctx, as(auth.RoleAuthor, auth.RoleReviewer), l.Version.Digest, 1, w.now.Add(time.Hour), hooks.Rollout{})
 	w.wantCode(err, errs.CodeForbidden, "*")
 	_, err = w.s.Review(w.ctx, as(auth.RoleOperator), l.Version.Digest, review.VerdictReject, "no", nil)
 	w.wantCode(err, errs.CodeForbidden, "*")

@@ -109,7 +109,7 @@ func TestEnforce(t *testing.T) {
 				if got.State() != want {
 					t.Fatalf("it is %s, want %s", got.State(), want)
 				}
-				entries, err := w.db.Entries(w.ctx, "", 1)
+				entries, err := w.db.Entries(w.ctx, auth.EntryFilter{Limit: 1})
 				w.ok(err)
 				if e := entries[0]; (want == hooks.StateRevoked && was != want) != (e.Action == string(auth.HooksRevoke)) {
 					t.Errorf("the last entry of the audit log is %+v", e)

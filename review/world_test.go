@@ -81,6 +81,14 @@ func newWorld(t *testing.T, change func(*signing.Policy)) *world {
 	return w
 }
 
+// in is the same world for a subtest, which fails by itself.
+func (w *world) in(t *testing.T) *world {
+	w.Helper()
+	one := *w
+	one.T, one.ctx = t, t.Context()
+	return &one
+}
+
 // rules are those in force now.
 func (w *world) rules() signing.Rules {
 	return signing.Rules{Policy: w.policy, Revoked: w.revoked, Floor: w.now, Now: w.now}
@@ -203,7 +211,7 @@ func (w *world) activate(l review.Life, quantity int64) (review.Life, error) {
 // audited lists action and outcome of every entry, oldest first.
 func (w *world) audited() []string {
 	w.Helper()
-	entries, err := w.db.Entries(w.ctx, "", 200)
+	entries, err := w.db.Entries(w.ctx, auth.EntryFilter{Limit: 200})
 	w.ok(err)
 	var out []string
 	for _, e := range slices.Backward(entries) {
