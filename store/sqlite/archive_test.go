@@ -3,11 +3,9 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -100,13 +98,11 @@ func TestExportAfterAKill(t *testing.T) {
 
 func TestExportOfAnOldSchema(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookline.db")
-	first, err := fs.ReadFile(migrations, "migrations/0001_initial.sql")
-	noError(t, err)
 	noError(t, prepareFiles(path))
 	conn := rawConn(t, path)
-	noError(t, migrate(t.Context(), conn, fstest.MapFS{"migrations/0001_initial.sql": {Data: first}}))
+	noError(t, migrate(t.Context(), conn, steps(t, 1)))
 	noError(t, conn.Close())
-	_, err = OpenArchive(t.Context(), path)
+	_, err := OpenArchive(t.Context(), path)
 	if e, ok := errs.As(err); !ok || e.Code != errs.CodeUnavailable || e.Hint == "" {
 		t.Errorf("of an old schema: %v", err)
 	}

@@ -13,15 +13,19 @@ import (
 	"hookline/internal/errs"
 )
 
-//go:embed migrations/*.sql
+// migrations are the steps from each schema to the next, and schema.sql what
+// they all make of a new file.
+//
+//go:embed schema.sql migrations/*.sql
 var migrations embed.FS
 
 // applicationID marks the file as Hookline's ("HkLn") in its header.
 const applicationID = 0x486b4c6e
 
 // migrate brings the schema up to date: each numbered file of files in one
-// transaction with its version number. It refuses a database of a newer
-// schema and one that belongs to another program.
+// transaction with its version number, or a new database in one, by schema.sql
+// where files has it: the steps cost several times as much. It refuses a
+// database of a newer schema and one that belongs to another program.
 func migrate(ctx context.Context, conn *sql.Conn, files fs.FS) error {
 	names, err := fs.Glob(files, "migrations/*.sql")
 	if err != nil {
@@ -38,11 +42,14 @@ func migrate(ctx context.Context, conn *sql.Conn, files fs.FS) error {
 	if _, err := conn.ExecContext(ctx, "PRAGMA journal_mode = wal"); err != nil {
 		return err
 	}
+	if _, err := fs.Stat(files, "schema.sql"); err == nil && have == 0 {
+		return applyScript(ctx, conn, files, "schema.sql", len(names))
+	}
 	for i, name := range names[have:] {
 		if n, err := migrationNumber(name); err != nil || n != have+i+1 {
 			return fmt.Errorf("migration %s is not number %d", name, have+i+1)
 		}
-		if err := applyMigration(ctx, conn, files, name, have+i+1); err != nil {
+		if err := applyScript(ctx, conn, files, name, have+i+1); err != nil {
 			return fmt.Errorf("migration %s: %w", name, err)
 		}
 	}
@@ -79,7 +86,8 @@ func migrationNumber(name string) (int, error) {
 	return strconv.Atoi(digits)
 }
 
-func applyMigration(ctx context.Context, conn *sql.Conn, files fs.FS, name string, number int) error {
+// applyScript runs a file, which makes the schema of a version.
+func applyScript(ctx context.Context, conn *sql.Conn, files fs.FS, name string, number int) error {
 	script, err := fs.ReadFile(files, name)
 	if err != nil {
 		return err

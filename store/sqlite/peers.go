@@ -126,25 +126,34 @@ func (d *DB) PeersBy(ctx context.Context, f enroll.PeerFilter) ([]enroll.Peer, e
 		}
 		return list(ctx, d.reader, scanPeer, `SELECT `+peerColumns+` FROM peers WHERE `+where+query, f.After, limit)
 	}
-	value, id := any(int64(0)), ""
-	value, id = edge(!f.Last)
-	by := "seen"
-	if f.Sort == enroll.ByName {
-		by = "name"
-		if value = ""; f.Last {
-			value = store.Last
-		}
-	}
-	if f.After != "" {
-		name, seen, behind, err := store.PeerCursor(f)
-		if err != nil {
-			return nil, err
-		}
-		if value, id = seen, behind; f.Sort == enroll.ByName {
-			value = name
-		}
+	by, value, id, err := peersBehind(f)
+	if err != nil {
+		return nil, err
 	}
 	return list(ctx, d.reader, scanPeer, `SELECT `+peerColumns+` FROM peers WHERE `+where+behind(by, !f.Last), value, id, limit)
+}
+
+// peersBehind is where a page of peers begins, in the order of a column.
+func peersBehind(f enroll.PeerFilter) (by string, value any, id string, err error) {
+	by = "seen"
+	if f.Sort == enroll.ByName {
+		by = "name"
+	}
+	if f.After != "" {
+		name, seen, id, err := store.PeerCursor(f)
+		if by == "name" {
+			return by, name, id, err
+		}
+		return by, seen, id, err
+	}
+	value, id = edge(!f.Last)
+	switch {
+	case by == "name" && f.Last:
+		value = []byte{} // sorts after every text
+	case by == "name":
+		value = ""
+	}
+	return by, value, id, nil
 }
 
 // CountPeers counts peers, and those that are connected. It reads the leaves

@@ -73,8 +73,16 @@ type span struct {
 // spans that hold nothing.
 func spansAround(from, until time.Time) []span {
 	return []span{
-		{}, {oldest: true}, {from: from}, {until: until}, {from: from, until: until}, {from: from, until: until, oldest: true},
-		{from: from, oldest: true}, {until: until, oldest: true}, {from: until, until: from}, {from: from, until: from, oldest: true},
+		{},
+		{oldest: true},
+		{from: from},
+		{until: until},
+		{from: from, until: until},
+		{from: from, until: until, oldest: true},
+		{from: from, oldest: true},
+		{until: until, oldest: true},
+		{from: until, until: from},
+		{from: from, until: from, oldest: true},
 	}
 }
 

@@ -252,8 +252,15 @@ func jobSpans(k *kit) {
 	all := k.mixedJobs()
 	id := func(j jobs.Job) string { return j.ID }
 	for _, f := range []jobs.Filter{
-		{}, {PeerID: "p"}, {ProblemID: all[0].ProblemID}, {Original: "1"}, {Version: "v1-1"}, {Workload: jobs.WorkHook}, {Status: jobs.Failed},
-		{PeerID: "p", Workload: jobs.WorkHook, Status: jobs.Succeeded}, {Workload: jobs.WorkHook, Status: jobs.Succeeded},
+		{},
+		{PeerID: "p"},
+		{ProblemID: all[0].ProblemID},
+		{Original: "1"},
+		{Version: "v1-1"},
+		{Workload: jobs.WorkHook},
+		{Status: jobs.Failed},
+		{PeerID: "p", Workload: jobs.WorkHook, Status: jobs.Succeeded},
+		{Workload: jobs.WorkHook, Status: jobs.Succeeded},
 	} {
 		for _, s := range spansAround(all[4].CreatedAt, all[13].CreatedAt)[1:] {
 			f.From, f.Until, f.Oldest = s.from, s.until, s.oldest

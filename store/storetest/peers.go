@@ -115,7 +115,7 @@ func (k *kit) mixedPeers() []enroll.Peer {
 	var all []enroll.Peer
 	for i := range 12 {
 		p := k.newPeer(fmt.Sprintf("%02d", (i*5)%12))
-		p.Name = []string{"web", "db/1", "", "b"}[i%4]
+		p.Name = []string{"web", "db/1", "", "\U0010ffff\U0010ffff"}[i%4]
 		k.must(k.AddPeer(k.ctx, p))
 		if i%3 != 0 {
 			k.advance(time.Duration(i%2) * time.Second)
