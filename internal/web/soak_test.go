@@ -107,7 +107,7 @@ func filled(t *testing.T, n int64) *kittest.Site {
 	s := kittest.Over(t, db)
 	var routes []kit.Route
 	for _, pages := range []func() ([]kit.Route, error){
-		func() ([]kit.Route, error) { return problems.Routes(s.Kit, db) },
+		func() ([]kit.Route, error) { return problems.Routes(s.Kit, problems.Parts{Store: db}) },
 		func() ([]kit.Route, error) {
 			return machines.Routes(s.Kit, machines.Parts{Store: db, Gate: s.Gate})
 		},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"hookline/collector"
 	"hookline/internal/auth"
 	"hookline/internal/web/admin"
 	"hookline/internal/web/door"
@@ -40,10 +41,12 @@ type Parts struct {
 	Rules  func() signing.Rules // that versions are held against now
 	Bench  reviews.Bench        // nil where there is no sandbox binary
 	Hub    *live.Hub
-	Notice func() string // what stands on top of every page; "" is nothing, nil too
-	Now    func() time.Time
-	Log    *slog.Logger
-	Secure bool // served over TLS: cookies are Secure
+	// Explain says why a version did or did not run for a job; nil is offered nowhere.
+	Explain func(ctx context.Context, jobID, version string) (collector.Explanation, error)
+	Notice  func() string // what stands on top of every page; "" is nothing, nil too
+	Now     func() time.Time
+	Log     *slog.Logger
+	Secure  bool // served over TLS: cookies are Secure
 }
 
 // New returns the handler of all pages.
@@ -72,7 +75,9 @@ func build(parts Parts) (*kit.Kit, []kit.Route, error) {
 	var routes []kit.Route
 	for _, pages := range []func() ([]kit.Route, error){
 		func() ([]kit.Route, error) { return d.Routes(k) },
-		func() ([]kit.Route, error) { return problems.Routes(k, parts.Store) },
+		func() ([]kit.Route, error) {
+			return problems.Routes(k, problems.Parts{Store: parts.Store, Explain: parts.Explain})
+		},
 		func() ([]kit.Route, error) {
 			return hookpages.Routes(k, hookpages.Parts{Store: parts.Store, Review: parts.Review, Rules: parts.Rules})
 		},

@@ -5,10 +5,12 @@ package problems
 import (
 	"context"
 	"embed"
+	"net/http"
 	"time"
 
 	"hookline/collector"
 	"hookline/hooks"
+	"hookline/internal/auth"
 	"hookline/internal/enroll"
 	"hookline/internal/web/kit"
 	"hookline/review"
@@ -28,21 +30,41 @@ type Store interface {
 	ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error)
 	ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activation, error)
 	Life(ctx context.Context, digest string) (review.Life, error)
+	Hooks(ctx context.Context, after string, limit int) ([]review.Life, error)
+	VersionsOf(ctx context.Context, hook string, below int64, limit int) ([]review.Life, error)
 	Waiting(ctx context.Context, after string, limit int) ([]review.Life, error)
 }
 
+// Parts is what these pages are made from.
+type Parts struct {
+	Store Store
+	// Explain says why a version did or did not run for a job, as collector.Collector.Explain does; nil is offered
+	// nowhere.
+	Explain func(ctx context.Context, jobID, version string) (collector.Explanation, error)
+}
+
 type pages struct {
-	Store
+	Parts
 	*kit.Templates
+	counts dayCounts
 }
 
 // Routes are the routes of these pages.
-func Routes(k *kit.Kit, store Store) ([]kit.Route, error) {
+func Routes(k *kit.Kit, parts Parts) ([]kit.Route, error) {
 	t, err := k.Parse(files, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
-	p := &pages{store, t}
-	_ = p
-	return []kit.Route{}, nil
+	p := &pages{Parts: parts, Templates: t}
+	page := func(path string, show kit.Page) kit.Route {
+		return kit.Route{Method: http.MethodGet, Path: path, Access: kit.Reads(auth.JobsRead), Page: show}
+	}
+	return []kit.Route{
+		page("/", p.overview),
+		page("/problems", p.problems),
+		page("/problems/{id}", p.problem),
+		page("/jobs", p.jobs),
+		page("/jobs/{id}", p.job),
+		page("/results", p.results),
+	}, nil
 }
