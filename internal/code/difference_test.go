@@ -123,7 +123,7 @@ func TestDifferencesAreWhole(t *testing.T) {
 
 // Nothing of a script becomes markup.
 func TestTemplates(t *testing.T) {
-	page, err := template.ParseFS(code.Templates(), code.TemplateFiles)
+	page, err := code.AddTo(template.New("x"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func New(parts Parts) (*Page, error) {
 		return nil, err
 	}
 	for _, page := range pages {
-		if _, err := page.ParseFS(code.Templates(), code.TemplateFiles); err != nil {
+		if _, err := code.AddTo(page); err != nil {
 			return nil, err
 		}
 	}
