@@ -1,7 +1,6 @@
 package mongo
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -93,6 +92,10 @@ func (d *DB) shelfOf(k archive.Kind) shelf {
 		return shelf{d.peers, records(k, func(v peerDoc) (string, any, bson.M, error) { return v.ID, v.peer(), v.Extra, nil })}
 	case archive.KindVersion:
 		return shelf{d.versions, records(k, func(v versionDoc) (string, any, bson.M, error) { return v.Digest, v.version(), v.Extra, nil })}
+	case archive.KindComment:
+		return shelf{d.comments, records(k, func(v commentDoc) (string, any, bson.M, error) {
+			return archive.CommentKey(v.comment()), v.comment(), v.Extra, nil
+		})}
 	case archive.KindActivation:
 		return shelf{d.activations, records(k, func(v activationDoc) (string, any, bson.M, error) { return v.Digest, v.archived(), v.Extra, nil })}
 	case archive.KindJob:
@@ -164,6 +167,10 @@ func documentOf(r archive.Record) (any, error) {
 		doc := newVersionDoc(v)
 		doc.Extra = extra
 		return doc, nil
+	case review.Comment:
+		doc := newCommentDoc(v)
+		doc.Extra = extra
+		return doc, nil
 	case archive.Activation:
 		return activationOf(v, extra), nil
 	case jobs.Job:
@@ -219,9 +226,4 @@ func jobOf(j jobs.Job, extra bson.M) (jobDoc, error) {
 		doc.Keys = hooks.MatchKeys(j.Report)
 	}
 	return doc, nil
-}
-
-// rawPage reads documents as they are.
-func (d *DB) rawPage(ctx context.Context, c *mongo.Collection, filter m, limit int, projection m) ([]bson.Raw, error) {
-	return list[bson.Raw](ctx, d, c, filter, m{{Key: "_id", Value: 1}}, limit, projection)
 }

@@ -137,18 +137,21 @@ func (d *DB) ArchivePage(ctx context.Context, k archive.Kind, after string, limi
 	if k == archive.KindReview {
 		return d.reviewPage(ctx, after, limit)
 	}
-	s, filter, projection := d.shelfOf(k), m{{Key: "_id", Value: m{{Key: "$gt", Value: after}}}}, m(nil)
+	s, filter, sort, projection := d.shelfOf(k), m{{Key: "_id", Value: m{{Key: "$gt", Value: after}}}}, oldestFirst(), m(nil)
 	switch {
 	case s.collection == d.foreign: // "0" comes after "/"
 		filter = m{{Key: "_id", Value: m{{Key: "$gt", Value: foreignID(k, after)}, {Key: "$lt", Value: string(k) + "0"}}}}
 	case k == archive.KindToken: // a removed one is only not deleted yet
 		filter = append(filter, stillThere())
+	case k == archive.KindComment:
+		version, id, _ := strings.Cut(after, "/")
+		filter, sort = behind("version", version, id, true), ranked("version", true)
 	case k == archive.KindVersion:
 		projection = m{{Key: "reviews", Value: 0}}
 	case k == archive.KindJob:
 		projection = m{{Key: "result", Value: 0}, {Key: "report_sha256", Value: 0}, {Key: "keys", Value: 0}}
 	}
-	docs, err := d.rawPage(ctx, s.collection, filter, limit, projection)
+	docs, err := list[bson.Raw](ctx, d, s.collection, filter, sort, limit, projection)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/internal/wiretest"
+	"hookline/review"
 	"hookline/store/archive"
 )
 
@@ -152,6 +153,9 @@ func TestExportOfDamagedDocuments(t *testing.T) {
 	a := newActing(t)
 	_, err = archive.Import(a.ctx, a, bytes.NewReader(golden), archive.ImportOptions{}, nil)
 	noError(t, err)
+	v, err := one[versionDoc](a.ctx, a.DB, a.versions, m{})
+	noError(t, err)
+	noError(t, a.AddComment(a.ctx, review.Comment{ID: "c", Version: v.Digest, User: "alice", Text: "fine", At: noon}, a.grant(auth.HooksReview)))
 	for _, c := range a.records() {
 		var raw bson.Raw
 		noError(t, c.FindOne(a.ctx, m{}).Decode(&raw))
@@ -219,4 +223,41 @@ func plain(t *testing.T, file []byte) string {
 	b, err := dec.DecodeAll(file, nil)
 	noError(t, err)
 	return string(b)
+}
+
+// Comments keep their threads, and more can be added to them where they went.
+func TestExportOfComments(t *testing.T) {
+	a := newActing(t)
+	first, second := hooks.Digest(nil), hooks.Digest([]byte("s"))
+	noError(t, a.version(first, 1, 1))
+	noError(t, a.AddVersion(a.ctx, review.Version{
+		Digest: second, Hook: "taint", Number: 2, State: hooks.StateSubmitted, Statement: []byte("s"), Signatures: [][]byte{{1}}, SubmittedAt: noon,
+	}, a.grant(auth.HooksSubmit)))
+	for _, c := range []review.Comment{
+		{ID: "c", Version: first, Part: review.PartScript, Line: 1, User: "alice", Text: "why?", At: noon},
+		{ID: "b", Version: second, User: "bob", Text: "fine", At: noon},
+		{ID: "a", Version: first, User: "carol", Text: "no", At: noon},
+		{ID: "d", Version: first, Parent: "c", User: "bob", Text: "so", At: noon},
+	} {
+		noError(t, a.AddComment(a.ctx, c, a.grant(auth.HooksReview)))
+	}
+	noError(t, a.ResolveThread(a.ctx, first, "c", "carol", noon, a.grant(auth.HooksReview)))
+	file, lines, err := a.exported()
+	if err != nil || !strings.Contains(lines, `{"kind":"comment","count":4,`) {
+		t.Fatalf("%v\n%s", err, lines)
+	}
+	b := newActing(t)
+	for _, merge := range []bool{false, true} {
+		_, err = archive.Import(t.Context(), b, bytes.NewReader(file), archive.ImportOptions{Merge: merge}, nil)
+		noError(t, err)
+		again, _, err := b.exported()
+		if err != nil || !bytes.Equal(again, file) {
+			t.Errorf("after the way back it is another archive, %v", err)
+		}
+	}
+	noError(t, b.AddComment(b.ctx, review.Comment{ID: "e", Version: first, Parent: "c"}, b.grant(auth.HooksReview)))
+	_, err = b.comments.UpdateOne(b.ctx, byID("b"), m{{Key: "$set", Value: m{{Key: "version", Value: first}, {Key: "number", Value: 9}}}})
+	noError(t, err)
+	_, err = archive.Import(t.Context(), b, bytes.NewReader(file), archive.ImportOptions{Merge: true}, nil)
+	a.want(err, errs.CodeConflict)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -57,6 +58,8 @@ func (d *DB) ArchivePut(ctx context.Context, all []archive.Record, mark archive.
 		switch v := r.Value.(type) {
 		case review.Review:
 			err = d.putReview(ctx, v, r)
+		case review.Comment:
+			err = d.importComment(ctx, r)
 		case jobs.Job:
 			if v.Workload == jobs.WorkHook && v.Status == jobs.Pending {
 				err = d.putPending(ctx, v, r)
@@ -146,8 +149,11 @@ func (d *DB) archived(ctx context.Context, r archive.Record) (have archive.Recor
 		return doc.reviewRecord(v.ID)
 	}
 	s, id := d.shelfOf(r.Kind), r.Key
-	if s.collection == d.foreign {
+	switch s.collection {
+	case d.foreign:
 		id = foreignID(r.Kind, r.Key)
+	case d.comments:
+		_, id, _ = strings.Cut(r.Key, "/")
 	}
 	raw, err := one[bson.Raw](ctx, d, s.collection, byID(id))
 	if none(err) {
@@ -191,6 +197,23 @@ func (d *DB) putReview(ctx context.Context, v review.Review, r archive.Record) e
 		return errs.New(errs.CodeConflict, "cannot import review %q: its version is not there", r.Key)
 	}
 	return err
+}
+
+// importComment stores a comment under a number of its version that is free.
+func (d *DB) importComment(ctx context.Context, r archive.Record) error {
+	made, err := documentOf(r)
+	doc, ok := made.(commentDoc)
+	if err != nil || !ok {
+		return err
+	}
+	if doc.Number, err = d.nextNumber(ctx, doc.Version); err != nil {
+		return err
+	}
+	added, err := d.putComment(ctx, doc)
+	if err != nil || added {
+		return err
+	}
+	return d.sameThere(ctx, r)
 }
 
 // putPending stores a pending hook job in a place of its peer that is free.

@@ -1,9 +1,7 @@
 package mongo
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -15,8 +13,7 @@ import (
 
 // Comments lists what people wrote about a version, the oldest first.
 func (d *DB) Comments(ctx context.Context, digest string) ([]review.Comment, error) {
-	docs, err := list[commentDoc](ctx, d, d.comments, m{{Key: "version", Value: digest}}, m{{Key: "number", Value: 1}}, review.MaxComments, nil)
-	slices.SortFunc(docs, func(a, b commentDoc) int { return cmp.Compare(a.ID, b.ID) })
+	docs, err := list[commentDoc](ctx, d, d.comments, m{{Key: "version", Value: digest}}, oldestFirst(), review.MaxComments, nil)
 	return all(docs, err, commentDoc.comment)
 }
 
@@ -24,16 +21,18 @@ func (d *DB) Comments(ctx context.Context, digest string) ([]review.Comment, err
 // thread that the parent starts; errs.CodeTooLarge: the version has
 // review.MaxComments.
 //
-// Each comment takes the next number of its version, which a unique index
-// gives to one of those who try. None is ever removed, so that no version has
-// more comments than there are numbers.
+// Each comment takes a number of its version, which a unique index gives to one
+// of those who try. None is ever removed, so that no version has more comments
+// than there are numbers, and none is left out: what the version's document
+// says was taken, and so was all before it.
 func (d *DB) AddComment(ctx context.Context, c review.Comment, g auth.Grant) error {
 	return d.audited(ctx, g, where(d.comments, c.ID), func(ctx context.Context, entry string) error {
-		if err := d.mayComment(ctx, c); err != nil {
-			return err
-		}
 		doc := newCommentDoc(c)
 		doc.Audit = entry
+		var err error
+		if doc.Number, err = d.mayComment(ctx, c); err != nil {
+			return err
+		}
 		added, err := d.putComment(ctx, doc)
 		if err != nil || added {
 			return err
@@ -46,20 +45,20 @@ func (d *DB) AddComment(ctx context.Context, c review.Comment, g auth.Grant) err
 	})
 }
 
-// mayComment says why a comment is refused.
-func (d *DB) mayComment(ctx context.Context, c review.Comment) error {
-	_, err := one[versionDoc](ctx, d, d.versions, byID(c.Version), options.FindOne().SetProjection(m{{Key: "_id", Value: 1}}))
+// mayComment says why a comment is refused, or which number may be free.
+func (d *DB) mayComment(ctx context.Context, c review.Comment) (number int64, err error) {
+	v, err := one[versionDoc](ctx, d, d.versions, byID(c.Version), options.FindOne().SetProjection(m{{Key: "comments", Value: 1}}))
 	if none(err) {
-		return store.NoVersion(c.Version)
+		return 0, store.NoVersion(c.Version)
 	}
 	if err != nil || c.Parent == "" {
-		return err
+		return v.Comments, err
 	}
 	_, err = one[commentDoc](ctx, d, d.comments, thread(c.Version, c.Parent), options.FindOne().SetProjection(m{{Key: "_id", Value: 1}}))
 	if none(err) {
-		return store.NoThread(c.Version, c.Parent)
+		return 0, store.NoThread(c.Version, c.Parent)
 	}
-	return err
+	return v.Comments, err
 }
 
 // thread finds the comment that starts one.
@@ -67,24 +66,35 @@ func thread(version, id string) m {
 	return m{{Key: "_id", Value: id}, {Key: "version", Value: version}, {Key: "parent", Value: ""}}
 }
 
-// putComment stores a comment under the next number of its version; added is
-// false where its id is taken.
+// putComment stores a comment under its number, or the next of its version
+// that is free; added is false where its id is taken.
 func (d *DB) putComment(ctx context.Context, doc commentDoc) (added bool, err error) {
 	for range maxRounds {
-		if doc.Number, err = d.nextNumber(ctx, doc.Version); err != nil {
-			return false, err
-		}
 		if doc.Number >= review.MaxComments {
 			return false, store.ManyComments(doc.Version, review.MaxComments)
 		}
-		if added, err := d.insert(ctx, d.comments, doc, "a comment"); err != nil || added {
-			return added, err
+		added, err := d.insert(ctx, d.comments, doc, "a comment")
+		if err != nil {
+			return false, err
+		}
+		if added {
+			d.countComments(ctx, doc)
+			return true, nil
 		}
 		if _, err := d.lastComment(ctx, byID(doc.ID)); err == nil || !none(err) {
 			return false, err
 		}
+		if doc.Number, err = d.nextNumber(ctx, doc.Version); err != nil {
+			return false, err
+		}
 	}
 	return false, busy(doc.Version)
+}
+
+// countComments tells the next one where to begin. It may fail: then that one
+// finds a number that is taken, and looks for the last.
+func (d *DB) countComments(ctx context.Context, doc commentDoc) {
+	_, _ = d.change(ctx, d.versions, byID(doc.Version), m{{Key: "$max", Value: m{{Key: "comments", Value: doc.Number + 1}}}})
 }
 
 // nextNumber is the least that no comment of a version has.

@@ -124,6 +124,7 @@ type versionDoc struct {
 	Reviews     []reviewDoc `bson:"reviews"`
 	SubmittedBy string      `bson:"submitted_by"`
 	SubmittedAt time.Time   `bson:"submitted_at,omitempty"`
+	Comments    int64       `bson:"comments"`        // as many as it has, or fewer: where to look for a number that is free
 	Audit       string      `bson:"audit,omitempty"` // the entry of its last change
 	Todo        string      `bson:"todo,omitempty"`  // todoList until the hook's row names it, where it is the newest
 	Extra       bson.M      `bson:",inline"`
