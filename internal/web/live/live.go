@@ -9,7 +9,7 @@ const (
 	Reviews  = "reviews"
 )
 
-// Problem, Job, Version, Peer and Hook are the topics of one thing.
+// Problem is the topic of a problem with its reports.
 func Problem(id string) string { return "problem/" + id }
 
 // Job is the topic of a job, and of what hooks brought for it.

@@ -166,7 +166,6 @@ func newWriter(w http.ResponseWriter, within time.Duration) writer {
 // that stays: each write has its own. Over HTTP/2 that time ends the stream
 // also where nothing is written, so that it is longer than a beat.
 func (w writer) begin() bool {
-	_ = w.control.SetReadDeadline(time.Time{}) // a test's recorder has none
 	h := w.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")          // a proxy in between must pass it on at once
@@ -176,7 +175,7 @@ func (w writer) begin() bool {
 
 // write is false where nobody reads any more.
 func (w writer) write(text string) bool {
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.within)) // see begin
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.within)) // a test's recorder has none
 	if _, err := w.w.Write([]byte(text)); err != nil {
 		return false
 	}

@@ -62,7 +62,9 @@ type rig struct {
 	door *gatekeeper
 }
 
-func newRig(t *testing.T, pace live.Pace) *rig {
+func newRig(t *testing.T, pace live.Pace) *rig { return newRigOver(t, pace, false) }
+
+func newRigOver(t *testing.T, pace live.Pace, http2 bool) *rig {
 	t.Helper()
 	site := kittest.New(t)
 	g := &gatekeeper{Door: site.Kit.Door}
@@ -73,7 +75,11 @@ func newRig(t *testing.T, pace live.Pace) *rig {
 	r.Server = httptest.NewUnstartedServer(site.Kit.Handler(live.Routes(site.Kit, hub)))
 	r.Config.ReadTimeout, r.Config.WriteTimeout = 150*time.Millisecond, 150*time.Millisecond
 	r.Config.RegisterOnShutdown(hub.Close)
-	r.Start()
+	if r.EnableHTTP2 = http2; http2 {
+		r.StartTLS()
+	} else {
+		r.Start()
+	}
 	t.Cleanup(func() {
 		hub.Close()
 		r.Close()
@@ -140,10 +146,13 @@ func (t *tab) ends() {
 	}
 }
 
-func TestStream(t *testing.T) {
-	r := newRig(t, live.Pace{Beat: 30 * time.Millisecond, Gap: time.Millisecond})
+func TestStream(t *testing.T)      { testStream(t, false) }
+func TestStreamHTTP2(t *testing.T) { testStream(t, true) }
+
+func testStream(t *testing.T, http2 bool) {
+	r := newRigOver(t, live.Pace{Beat: 30 * time.Millisecond, Gap: time.Millisecond}, http2)
 	tab := r.open("topic=overview&topic=hook/some-hook")
-	if h := tab.res.Header; tab.res.StatusCode != 200 || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" ||
+	if h := tab.res.Header; tab.res.StatusCode != http.StatusOK || (tab.res.ProtoMajor == 2) != http2 || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" ||
 		h.Get("Content-Security-Policy") == "" {
 		t.Fatalf("%d %v", tab.res.StatusCode, h)
 	}
