@@ -29,6 +29,7 @@ type checker struct {
 	received    map[mark]int64 // bytes of the result that a job says it has
 	comments    map[mark]int   // by version
 	threads     map[mark]struct{}
+	answers     map[mark]string // one of those to each thread
 }
 
 // mark stands for a value: enough of its SHA-256.
@@ -58,7 +59,7 @@ func newChecker() *checker {
 		unique: map[mark]struct{}{}, versions: map[mark]*signed{}, activations: map[mark]*expected{},
 		leases: map[mark]lease{}, pending: map[mark]int{}, originals: map[mark]string{},
 		reports: map[mark]struct{}{}, received: map[mark]int64{},
-		comments: map[mark]int{}, threads: map[mark]struct{}{},
+		comments: map[mark]int{}, threads: map[mark]struct{}{}, answers: map[mark]string{},
 	}
 }
 
@@ -175,40 +176,11 @@ func (c *checker) review(r review.Review) error {
 	}
 	switch r.Verdict {
 	case review.VerdictApprove:
-		return c.once("version and approving person", r.Version, r.Person)
+		return c.once("version and approving key", r.Version, r.KeyID)
 	case review.VerdictReject, review.VerdictRequestChanges:
 		return nil
 	}
 	return fmt.Errorf("there is no verdict %q", clip(string(r.Verdict)))
-}
-
-// comment looks at a comment; those that answer it come later, and have later
-// ids.
-func (c *checker) comment(v review.Comment) error {
-	version := markOf(v.Version)
-	if _, ok := c.versions[version]; !ok {
-		return errors.New("there is no such version")
-	}
-	if err := c.once("comment id", v.ID); err != nil {
-		return err
-	}
-	if c.comments[version]++; c.comments[version] > review.MaxComments {
-		return fmt.Errorf("its version has more than %d comments", review.MaxComments)
-	}
-	switch v.Part {
-	case review.PartWhole, review.PartScript, review.PartManifest:
-	default:
-		return fmt.Errorf("a version has no part %q", clip(string(v.Part)))
-	}
-	if len(v.Text) > review.MaxCommentBytes {
-		return errors.New("it is longer than people may write")
-	}
-	if v.Parent == "" {
-		c.threads[markOf(v.Version, v.ID)] = struct{}{}
-	} else if _, ok := c.threads[markOf(v.Version, v.Parent)]; !ok {
-		return errors.New("what it answers is not there, or starts no thread")
-	}
-	return atMost(v.Line)
 }
 
 func (c *checker) activation(a Activation) error {

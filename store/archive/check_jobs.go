@@ -113,6 +113,9 @@ func (c *checker) end() error {
 	if n := len(c.received); n > 0 {
 		return fmt.Errorf("the results of %d jobs are not there", n)
 	}
+	if err := c.answered(); err != nil {
+		return err
+	}
 	for _, a := range c.activations {
 		want := a.counts
 		want.Reserved = a.says.Reserved

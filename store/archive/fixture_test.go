@@ -37,7 +37,7 @@ func (m memory) ArchivePage(_ context.Context, k archive.Kind, after string, lim
 
 func (m memory) ArchiveForeign(context.Context) (kinds []archive.Kind, _ error) {
 	for k := range m {
-		if !slices.Contains(archive.Kinds(), k) {
+		if !slices.Contains(slices.Concat(archive.Kinds(), archive.Later()), k) {
 			kinds = append(kinds, k)
 		}
 	}
@@ -175,11 +175,50 @@ func withDenied(m memory, id string, n int64) {
 	m[archive.KindJob][i].Value = j
 }
 
+// withPages adds what the first archives do not have: fields, and comments
+// between kinds that nobody knows.
+func withPages(m memory) {
+	users, peers, results := m[archive.KindUser], m[archive.KindPeer], m[archive.KindResult]
+	u := users[0].Value.(auth.User)
+	u.Password, u.Off, u.Failures, u.LastFailure, u.LastSignIn, u.SessionsFrom = "$argon2id$<x>", true, 3, at(20), at(21), at(22)
+	users[0].Value = u
+	p := peers[0].Value.(enroll.Peer)
+	p.Labels = []string{"db", "<web>"}
+	peers[0].Value = p
+	r := results[0].Value.(collector.Result)
+	r.Level, r.Package = hooks.LevelPackage, "x"
+	results[0].Value = r
+	i := slices.IndexFunc(m[archive.KindJob], func(r archive.Record) bool { return r.Key == id("report", 1) })
+	j := m[archive.KindJob][i].Value.(jobs.Job)
+	j.PackageVersion, j.Release = "1.2-3", "Debian 12"
+	m[archive.KindJob][i].Value = j
+	for v := range 2 { // of two versions
+		addComments(m, m[archive.KindVersion][v].Key, v)
+	}
+	m["aaa"] = []archive.Record{{Kind: "aaa", Key: "1", Value: archive.Foreign(`{}`)}}
+}
+
+// addComments adds threads to a version, of which one was answered by a server
+// whose clock was behind.
+func addComments(m memory, version string, v int) {
+	for i, text := range oddTexts {
+		c := review.Comment{ID: id(fmt.Sprint("comment", v), i), Version: version, User: "bob", Text: text, At: at(i)}
+		switch i {
+		case 1:
+			c.Part, c.Line, c.ResolvedBy, c.ResolvedAt = review.PartScript, 7, "alice", at(30)
+		case 2, 0:
+			c.Part, c.Parent = review.PartManifest, id(fmt.Sprint("comment", v), 1)
+		}
+		m.add(archive.KindComment, archive.CommentKey(c), c, archive.Extra{"later": json.RawMessage(`true`)})
+	}
+}
+
 // many is small with so many and so large reports that they need several
 // pages and batches.
 func many() memory {
 	m := small()
 	withDenied(m, id("hook", 2), 3)
+	withPages(m)
 	peer := m[archive.KindPeer][0].Key
 	for i := range 260 {
 		m.add(archive.KindJob, id("many", i), jobs.Job{

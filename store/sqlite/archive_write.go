@@ -161,6 +161,13 @@ func insertRecord(t *tx, r archive.Record) error {
 	case review.Review:
 		return insert(t, "reviews", reviewColumns, v.ID, v.Version, v.User, v.Person, v.KeyID, string(v.Verdict), v.Comment, v.Signature, toMS(v.At), extra)
 	case review.Comment:
+		n, err := one(context.Background(), t, scanInt, `SELECT count(*) FROM comments WHERE version = ?`, v.Version)
+		if err == nil && n >= review.MaxComments {
+			err = archive.Contradicts(r, "its version has as many comments as it may have")
+		}
+		if err != nil {
+			return err
+		}
 		return insert(t, "comments", commentColumns, append(commentValues(v), extra)...)
 	case archive.Activation:
 		return putActivation(t, v, extra)

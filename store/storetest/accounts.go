@@ -24,12 +24,15 @@ func accountTests() []test {
 	}
 }
 
+// hashed looks like what is stored of a password.
+func hashed(s string) string { return "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$" + s }
+
 // user stores an account with every member set.
 func (k *kit) user(name string) auth.User {
 	k.Helper()
 	u := auth.User{
 		Name: name, Roles: []auth.Role{auth.RoleAuthor, auth.RoleReviewer}, CreatedAt: k.clock(),
-		Password: "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", Off: true, Failures: 2, LastFailure: k.clock().Add(time.Second),
+		Password: hashed("one"), Off: true, Failures: 2, LastFailure: k.clock().Add(time.Second),
 		LastSignIn: k.clock().Add(2 * time.Second), SessionsFrom: k.clock().Add(3 * time.Second),
 	}
 	k.must(k.AddUser(k.ctx, u, k.grant(auth.TokensCreate)))
@@ -116,7 +119,7 @@ func removeToken(k *kit) {
 // Each member alone, all at once, and none: what is not named stays.
 func changeUser(k *kit) {
 	want, other := k.user("alice"), k.user("bob")
-	password, none, on, later := "$argon2id$other", "", false, k.clock().Add(time.Hour)
+	password, none, on, later := hashed("other"), "", false, k.clock().Add(time.Hour)
 	for i, c := range []struct {
 		change auth.UserChange
 		apply  func(u *auth.User)

@@ -62,7 +62,7 @@ func accountIntents() []intent {
 		}},
 		{"ChangeUser", auth.UsersManage, func(k *kit) attempt {
 			k.user("alice")
-			password, on := "$argon2id$other", false
+			password, on := hashed("other"), false
 			c := auth.UserChange{Roles: []auth.Role{auth.RoleAdmin}, Password: &password, Off: &on}
 			return once(func(g auth.Grant) error { return k.ChangeUser(k.ctx, "alice", c, g) }, "")
 		}},
