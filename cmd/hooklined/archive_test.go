@@ -120,7 +120,7 @@ func killedImport(t *testing.T, address string, records int, step int64, grown f
 		s, err := open.Store(t.Context(), address, open.Options{})
 		switch {
 		case err == nil: // it had not begun to write, or was about to say that it is done
-			entries, err := s.Entries(t.Context(), "", 1)
+			entries, err := s.Entries(t.Context(), auth.EntryFilter{Limit: 1})
 			whole = len(entries) > 0
 			if err := errors.Join(err, s.Close()); err != nil {
 				t.Fatal(err)
