@@ -86,6 +86,21 @@ func (g *Gate) Tokens(ctx context.Context, p Principal, user, after string, limi
 	return tokens, err
 }
 
+// Token shows p a token, without its hash: their own, or anybody's where p may
+// users.manage. Others' are errs.CodeNotFound, as are those that do not exist.
+func (g *Gate) Token(ctx context.Context, p Principal, id string) (Token, error) {
+	t, err := g.Accounts.Token(ctx, cut(id, 64))
+	if errs.Is(err, errs.CodeNotFound) || err == nil && t.User != p.User && !p.may(UsersManage) {
+		return Token{}, noToken(id)
+	}
+	t.Hash = [32]byte{}
+	return t, err
+}
+
+func noToken(id string) error {
+	return errs.New(errs.CodeNotFound, "there is no token %q", cut(id, 64)).WithHint("list them with: hookline token list")
+}
+
 // AddUser makes a user without a password. errs.CodeConflict: there is one.
 func (g *Gate) AddUser(ctx context.Context, p Principal, name string, roles []Role) error {
 	if err := checkUser(name, roles); err != nil {
@@ -258,7 +273,7 @@ func (g *Gate) EndSessions(ctx context.Context, p Principal, user string) (from 
 // anybody's. Others' are errs.CodeNotFound for who may not, and the try is
 // written down.
 func (g *Gate) RevokeToken(ctx context.Context, p Principal, id string) (Token, error) {
-	none := errs.New(errs.CodeNotFound, "there is no token %q", cut(id, 64)).WithHint("list them with: hookline token list")
+	none := noToken(id)
 	t, err := g.Accounts.Token(ctx, cut(id, 64))
 	if errs.Is(err, errs.CodeNotFound) {
 		return Token{}, none

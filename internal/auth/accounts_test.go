@@ -118,6 +118,16 @@ func TestTokens(t *testing.T) {
 	_, err = w.gate.Tokens(w.ctx, bob, "admin", "", 50)
 	w.wantCode(err, errs.CodeForbidden)
 
+	for _, c := range []struct {
+		p  auth.Principal
+		id string
+		ok bool
+	}{{bob, made.ID, true}, {admin, made.ID, true}, {bob, admin.TokenID, false}, {admin, "\x00nothing", false}} {
+		t, err := w.gate.Token(w.ctx, c.p, c.id)
+		if c.ok && (err != nil || t.ID != c.id || t.Hash != [32]byte{}) || !c.ok && !errs.Is(err, errs.CodeNotFound) {
+			w.Errorf("%s sees %s: %+v %v", c.p.User, c.id, t, err)
+		}
+	}
 	before := len(w.entries())
 	_, err = w.gate.RevokeToken(w.ctx, bob, admin.TokenID)
 	w.wantCode(err, errs.CodeNotFound) // as one that does not exist

@@ -54,6 +54,9 @@ func New(parts Parts) *Door {
 
 // Routes are the routes of these pages.
 func (d *Door) Routes(k *kit.Kit) ([]kit.Route, error) {
+	if err := k.Share(files, "templates/shared/*.html"); err != nil {
+		return nil, err
+	}
 	t, err := k.Parse(files, "templates/*.html")
 	if err != nil {
 		return nil, err
