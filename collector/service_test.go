@@ -10,6 +10,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/errs"
 	"hookline/internal/jobpb"
+	"hookline/internal/jobs"
 )
 
 func TestAReportIsStoredOnce(t *testing.T) {
@@ -72,5 +73,35 @@ func TestAReportsIDHasATimeThatCanBeTrue(t *testing.T) {
 		w := newWorld(t)
 		_, _, err := w.c.FileReport(w.ctx, w.peer(), id, report("/usr/bin/crasher"))
 		w.wantCode(err, errs.CodeBadReport)
+	}
+}
+
+// Lists show a little of a report, and of the report that a result is for: no
+// more than a little, whatever the peer says.
+func TestListsShowLittleOfAReport(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "1.2-3": "1.2-3", strings.Repeat("x", 128): strings.Repeat("x", 128), strings.Repeat("x", 5_000): strings.Repeat("x", 128),
+		"x" + strings.Repeat("é", 100): "x" + strings.Repeat("é", 63), // no half of a letter
+	} {
+		w := newWorld(t)
+		w.activate(version{})
+		r, peer := report("/usr/bin/crasher"), w.peer()
+		r[hooks.FieldPackage], r[hooks.FieldPackageVersion], r[hooks.FieldRelease] = text, text, text
+		filed, _, err := w.c.FileReport(w.ctx, peer, newID(), r)
+		w.ok(err)
+		list, err := w.db.Jobs(w.ctx, jobs.Filter{Workload: jobs.WorkReport, Limit: 10})
+		w.ok(err)
+		if len(list) != 1 || list[0].PackageVersion != want || list[0].Release != want {
+			t.Fatalf("of %.20q: %+v", text, list)
+		}
+		w.ok(w.c.MatchOriginal(w.ctx, filed))
+		job := w.line.jobs(peer)[0]
+		_, err = w.upload(job, map[string]any{"Extra": "x"}, 100)
+		w.ok(err)
+		result, err := w.db.Result(w.ctx, job.ID)
+		w.ok(err)
+		if result.Package != want || result.Level != hooks.LevelProblem {
+			t.Errorf("of %.20q: %+v", text, result)
+		}
 	}
 }
