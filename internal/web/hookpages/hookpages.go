@@ -5,9 +5,15 @@ package hookpages
 import (
 	"context"
 	"embed"
+	"net/http"
+	"time"
 
 	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/auth"
+	"hookline/internal/code"
 	"hookline/internal/jobs"
+	"hookline/internal/web/inwords"
 	"hookline/internal/web/kit"
 	"hookline/review"
 	"hookline/signing"
@@ -16,6 +22,9 @@ import (
 //go:embed templates
 var files embed.FS
 
+// sectionName is the entry of the navigation that these pages belong to.
+const sectionName = "Hooks"
+
 // Store is what these pages read.
 type Store interface {
 	review.Versions
@@ -23,6 +32,7 @@ type Store interface {
 	Job(ctx context.Context, id string) (jobs.Job, error)
 	Problem(ctx context.Context, id string) (collector.Problem, error)
 	Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error)
+	ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error)
 }
 
 // Parts is what these pages are made from.
@@ -35,15 +45,54 @@ type Parts struct {
 type pages struct {
 	Parts
 	*kit.Templates
+	painter *code.Painter
 }
 
 // Routes are the routes of these pages.
 func Routes(k *kit.Kit, parts Parts) ([]kit.Route, error) {
+	if err := inwords.Share(k); err != nil {
+		return nil, err
+	}
+	if err := k.Share(files, "templates/shared/*.html"); err != nil {
+		return nil, err
+	}
+	if err := k.Extend(code.AddTo); err != nil {
+		return nil, err
+	}
 	t, err := k.Parse(files, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
-	p := &pages{parts, t}
-	_ = p
-	return []kit.Route{}, nil
+	painter, err := code.New()
+	if err != nil {
+		return nil, err
+	}
+	p := &pages{parts, t, painter}
+	get := func(path string, show kit.Page) kit.Route {
+		return kit.Route{Method: http.MethodGet, Path: path, Access: kit.Reads(auth.HooksRead), Page: show}
+	}
+	post := func(path string, perm auth.Permission, do kit.Page) kit.Route {
+		return kit.Route{Method: http.MethodPost, Path: "/versions/{digest}/" + path, Access: kit.Acts(perm), Page: do}
+	}
+	// What a starter is made of says what the report says.
+	starter := func(path string, show kit.Page) kit.Route {
+		return kit.Route{Method: http.MethodGet, Path: path, Access: kit.Reads(auth.JobsRead), Page: show}
+	}
+	return []kit.Route{
+		get("/hooks", p.hooks),
+		get("/hooks/{hook}", p.hook),
+		starter("/hooks/new", p.starter),
+		starter("/hooks/new/"+hooks.ManifestName, p.starterFile),
+		starter("/hooks/new/"+hooks.ScriptName, p.starterFile),
+		get("/versions/{digest}", p.version),
+		post(formActivate, auth.HooksActivate, p.activate),
+		post(formBounds, auth.HooksActivate, p.bounds),
+		post(formPause, auth.HooksDisable, p.pause),
+		post(formDisable, auth.HooksDisable, p.disable),
+	}, nil
+}
+
+// refOf names a version.
+func refOf(v review.Version) kit.VersionRef {
+	return kit.VersionRef{Hook: v.Hook, Number: v.Number, Digest: v.Digest}
 }

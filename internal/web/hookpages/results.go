@@ -1,0 +1,124 @@
+package hookpages
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"hookline/collector"
+	"hookline/hooks"
+	"hookline/internal/web/kit"
+)
+
+// Caps of the table of new fields.
+const (
+	maxFields    = 12  // columns; more are in the result's own page
+	maxFieldText = 160 // bytes of one value
+)
+
+// resultsView are the newest results as a table of new fields.
+type resultsView struct {
+	Table kit.TableView
+	Count int
+	More  bool   // there are older ones
+	All   string // link to all
+	Left  int    // fields that have no column
+}
+
+func hookFilter(name string) collector.ResultFilter {
+	return collector.ResultFilter{Hook: name, Limit: newest + 1}
+}
+
+func versionFilter(digest string) collector.ResultFilter {
+	return collector.ResultFilter{Version: digest, Limit: newest + 1}
+}
+
+// resultRow is one result with its values.
+type resultRow struct {
+	collector.Result
+	values map[string]string
+}
+
+// results are the newest results that the filter leaves. declared are the
+// fields that get a column first; nil takes them from the results.
+func (p *pages) results(ctx context.Context, f collector.ResultFilter, declared []hooks.DeclaredField) (resultsView, error) {
+	list, err := p.Store.Results(ctx, f)
+	if err != nil {
+		return resultsView{}, err
+	}
+	v := resultsView{All: allResults(f)}
+	if len(list) > newest {
+		list, v.More = list[:newest], true
+	}
+	v.Count = len(list)
+	var names []string
+	for _, d := range declared {
+		names = append(names, d.Name)
+	}
+	var rows []resultRow
+	for _, one := range list {
+		values, found, err := kit.FieldValues(one.Fields)
+		if err != nil {
+			return v, err
+		}
+		for _, name := range found {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		rows = append(rows, resultRow{one, values})
+	}
+	if len(names) > maxFields {
+		names, v.Left = names[:maxFields], len(names)-maxFields
+	}
+	v.Table = kit.Table[resultRow]{Name: "Results", Columns: resultColumns(names)}.Fixed(rows)
+	return v, nil
+}
+
+func allResults(f collector.ResultFilter) string {
+	q := url.Values{}
+	if f.Hook != "" {
+		q.Set("hook", f.Hook)
+	}
+	if f.Version != "" {
+		q.Set("version", f.Version)
+	}
+	return "/results?" + q.Encode()
+}
+
+func resultColumns(names []string) []kit.Column[resultRow] {
+	columns := []kit.Column[resultRow]{{Name: "at", Head: "When", Cell: func(one resultRow) kit.Cell {
+		return kit.Time(one.CreatedAt).To("/jobs/" + one.JobID)
+	}}}
+	for _, name := range names {
+		columns = append(columns, kit.Column[resultRow]{Name: name, Head: kit.NewField(name, "").Name, Cell: func(one resultRow) kit.Cell {
+			text, ok := one.values[name]
+			if !ok {
+				return kit.Text("")
+			}
+			return kit.Code(clipped(text))
+		}})
+	}
+	return append(columns,
+		kit.Column[resultRow]{Name: "peer", Head: "Peer", Cell: func(one resultRow) kit.Cell {
+			return kit.ID(one.PeerID, "/peers/"+one.PeerID).In(kit.Short(one.PeerID))
+		}},
+		kit.Column[resultRow]{Name: "problem", Head: "Problem", Cell: func(one resultRow) kit.Cell {
+			if one.ProblemID == "" {
+				return kit.Text("")
+			}
+			return kit.ID(one.ProblemID, "/problems/"+one.ProblemID).In(kit.Short(one.ProblemID))
+		}},
+	)
+}
+
+// clipped is a value short enough for a row.
+func clipped(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) <= maxFieldText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxFieldText], "") + fmt.Sprintf("… (%s)", kit.Bytes(int64(len(s))))
+}
