@@ -59,7 +59,7 @@ type reportPage struct {
 	Subject  string
 	Facts    []kit.Fact
 	Original kit.Fields
-	New      string // link to a new hook; "" where the person may not write one
+	New      string // link to a new hook; "" where the person may not see hooks
 	Brought  kit.Part[brought]
 	Matching kit.Part[[]matching]
 	Explain  *kit.Part[explanation]
@@ -82,7 +82,7 @@ func (p *pages) job(r *kit.Request) (kit.Answer, error) {
 		Heading: headingOf(j), Subject: looks.Visible(j.Fingerprint), Facts: reportFacts(j, peer),
 		Original: kit.Fields{Caption: "The report as the peer filed it", Fields: kit.ReportFields(j.Report)},
 	}
-	if r.May(auth.HooksSubmit) {
+	if r.May(auth.HooksRead) {
 		data.New = link("/hooks/new", "job", j.ID)
 	}
 	data.Brought = kit.Load(r, "results", func(ctx context.Context) (brought, error) { return p.brought(ctx, j.ID, names) })

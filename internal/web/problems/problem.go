@@ -28,7 +28,7 @@ type problemPage struct {
 	Heading  string
 	Problem  collector.Problem
 	Facts    []kit.Fact
-	New      string // link to a new hook; "" where the person may not write one
+	New      string // link to a new hook; "" where the person may not see hooks
 	Days     kit.Part[chart.Bars]
 	Spread   kit.Part[spread]
 	Attached kit.Part[attached]
@@ -44,7 +44,7 @@ func (p *pages) problem(r *kit.Request) (kit.Answer, error) {
 	return kit.Show(r, p.reportTable(problem, names), func(v kit.TableView) (kit.Answer, error) {
 		heading := "Problem in " + program(problem)
 		data := problemPage{Heading: looks.Visible(heading), Problem: problem, Facts: factsOf(problem), Table: v}
-		if r.May(auth.HooksSubmit) {
+		if r.May(auth.HooksRead) {
 			data.New = link("/hooks/new", "problem", problem.ID)
 		}
 		data.Days = kit.Load(r, "days", func(ctx context.Context) (chart.Bars, error) { return p.reportsByDay(ctx, r, problem.ID) })
