@@ -14,8 +14,8 @@ import (
 	"hookline/review"
 )
 
-// The documents. Times are dates in milliseconds and missing where the domain
-// has none; what a person wrote is text, what people or machines signed or
+// The documents. Times are dates in milliseconds, and missing where the domain
+// has none: but where lists are in their order, "none" is the year 1. What a person wrote is text, what people or machines signed or
 // must come back byte by byte is binary. Extra takes what this version does not
 // know: a newer one's fields, and those of an imported archive.
 
@@ -97,7 +97,7 @@ type peerDoc struct {
 	Server      string    `bson:"server"` // "" is not connected
 	Online      bool      `bson:"online"` // whether there is a server
 	Epoch       int64     `bson:"epoch"`
-	Seen        time.Time `bson:"seen"` // the year 1 is never: lists are in its order
+	Seen        time.Time `bson:"seen"`
 	Audit       string    `bson:"audit,omitempty"`
 	Extra       bson.M    `bson:",inline"`
 }
@@ -123,7 +123,7 @@ type versionDoc struct {
 	Approvers   []string    `bson:"approvers"` // keys that have approved
 	Reviews     []reviewDoc `bson:"reviews"`
 	SubmittedBy string      `bson:"submitted_by"`
-	SubmittedAt time.Time   `bson:"submitted_at,omitempty"`
+	SubmittedAt time.Time   `bson:"submitted_at"`
 	Comments    int64       `bson:"comments"`        // as many as it has, or fewer: where to look for a number that is free
 	Audit       string      `bson:"audit,omitempty"` // the entry of its last change
 	Todo        string      `bson:"todo,omitempty"`  // todoList until the hook's row names it, where it is the newest
@@ -266,8 +266,8 @@ type problemDoc struct {
 	Package     string    `bson:"package"`
 	Executable  string    `bson:"executable"`
 	Reports     int64     `bson:"reports"`
-	FirstSeen   time.Time `bson:"first_seen,omitempty"`
-	LastSeen    time.Time `bson:"last_seen,omitempty"`
+	FirstSeen   time.Time `bson:"first_seen"`
+	LastSeen    time.Time `bson:"last_seen"`
 	Counting    []string  `bson:"counting,omitempty"` // reports that are counted while their job still says todoCount
 	Swept       time.Time `bson:"swept,omitempty"`    // reports from before are counted by Mend alone
 	Mender      string    `bson:"mender,omitempty"`   // the last Mend that looked at it

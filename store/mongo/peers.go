@@ -5,8 +5,6 @@ import (
 	"math"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
@@ -125,7 +123,7 @@ func peersFilter(f enroll.PeerFilter) (filter m, err error) {
 	case key == "name":
 		return append(filter, behind(key, name, id, !f.Last)...), nil
 	case key == "seen":
-		return append(filter, behind(key, bson.DateTime(seen), id, !f.Last)...), nil
+		return append(filter, behind(key, moment(seen), id, !f.Last)...), nil
 	case f.Last:
 		return append(filter, condition{Key: "_id", Value: m{{Key: "$lt", Value: id}}}), nil
 	}

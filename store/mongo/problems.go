@@ -3,7 +3,6 @@ package mongo
 import (
 	"context"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/collector"
@@ -58,5 +57,5 @@ func problemsFilter(f collector.ProblemFilter) (m, error) {
 	if key == "reports" {
 		return append(filter, behind(key, value, id, f.Least)...), nil
 	}
-	return append(filter, behind(key, bson.DateTime(value), id, f.Least)...), nil
+	return append(filter, behind(key, moment(value), id, f.Least)...), nil
 }

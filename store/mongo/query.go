@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -137,6 +138,14 @@ func behind(key string, value any, id string, ascending bool) m {
 			m{{Key: "_id", Value: m{{Key: than, Value: id}}}},
 		}},
 	}
+}
+
+// moment is the date of a cursor, in milliseconds since 1970; 0 is none.
+func moment(ms int64) bson.DateTime {
+	if ms == 0 {
+		return bson.NewDateTimeFromTime(time.Time{})
+	}
+	return bson.DateTime(ms)
 }
 
 // count counts what matches, at most most of it: an index says it without

@@ -99,9 +99,10 @@ func parts(of bson.Raw, key string) (docs []bson.Raw) {
 	return docs
 }
 
-// pipeline notes the stages, and the first match as a query.
+// pipeline notes the stages, and as a query the first match with the order that
+// is asked for right after it.
 func (s *seen) pipeline(collection string, command bson.Raw) {
-	var filter bson.Raw
+	var filter, sort bson.Raw
 	for i, stage := range parts(command, "pipeline") {
 		elements, _ := stage.Elements()
 		for _, e := range elements {
@@ -111,10 +112,13 @@ func (s *seen) pipeline(collection string, command bson.Raw) {
 				filter = doc
 				continue
 			}
+			if e.Key() == "$sort" && i == 1 {
+				sort = doc
+			}
 			s.operators("accumulators", doc)
 		}
 	}
-	s.query(collection, command, filter, nil)
+	s.query(collection, command, filter, sort)
 }
 
 // change notes the operators of an update, and those inside, such as $each.

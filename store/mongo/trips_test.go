@@ -183,6 +183,30 @@ func trips() []trip {
 			w.ok(w.AddPeer(w.ctx, enroll.Peer{ID: "p", SPKI: "s"}))
 			return func() error { _, err := w.Connect(w.ctx, "p", "server", enroll.Hello{}, w.now); return err }
 		}},
+		{"TrySignIn: the first one", 1, func(w *tripWorld) func() error {
+			w.ok(w.AddUser(w.ctx, auth.User{Name: "alice"}, w.grant()))
+			return w.try
+		}},
+		{"TrySignIn: one more", 2, func(w *tripWorld) func() error { return w.try }},
+		{"TrySignIn: one too many", 3, func(w *tripWorld) func() error { return w.try }},
+		{"PutSession", 1, func(w *tripWorld) func() error {
+			return func() error { return w.PutSession(w.ctx, auth.Session{Key: "s", ExpiresAt: w.now}) }
+		}},
+		{"Session", 1, func(w *tripWorld) func() error {
+			return func() error { _, err := w.Session(w.ctx, "s"); return err }
+		}},
+		{"AddComment", 5, func(w *tripWorld) func() error {
+			g := w.grant()
+			return func() error { return w.AddComment(w.ctx, review.Comment{ID: "c", Version: "hook-1"}, g) }
+		}},
+		{"Activate: other bounds", 6, func(w *tripWorld) func() error {
+			w.active("bounds", 9)
+			a, err := w.Activation(w.ctx, "bounds-1")
+			w.ok(err)
+			a.Quantity = 10
+			g := w.grant()
+			return func() error { return w.Activate(w.ctx, a, hooks.StateActive, g) }
+		}},
 		{"ActiveByKeys", 1, func(w *tripWorld) func() error {
 			return func() error { _, err := w.ActiveByKeys(w.ctx, []string{"fp:a", "pkg:b"}); return err }
 		}},
@@ -212,6 +236,25 @@ func lists() []trip {
 			l, err := w.Problems(w.ctx, collector.ProblemFilter{Limit: 200})
 			return len(l), err
 		}),
+		read("PeersBy: connected ones by name", 1, func(w *tripWorld) (int, error) {
+			l, err := w.PeersBy(w.ctx, enroll.PeerFilter{Online: true, Sort: enroll.ByName, Limit: 200})
+			return len(l), err
+		}),
+		read("CountPeers", 2, func(w *tripWorld) (int, error) { n, _, err := w.CountPeers(w.ctx); return int(n), err }),
+		read("CountJobs: 24 spans", 24, func(w *tripWorld) (int, error) {
+			times := make([]time.Time, 25)
+			for i := range times {
+				times[i] = time.UnixMilli(0).Add(time.Duration(i) * 24 * time.Hour)
+			}
+			counts, err := w.CountJobs(w.ctx, jobs.Filter{}, times, 100)
+			return len(counts), err
+		}),
+		read("BusyProblems", 3, func(w *tripWorld) (int, error) {
+			_, n, err := w.BusyProblems(w.ctx, time.Time{}, time.Time{}, 1_000, 10)
+			return int(n), err
+		}),
+		read("Waiting, with activations", 3, func(w *tripWorld) (int, error) { l, err := w.Waiting(w.ctx, "", 200); return len(l), err }),
+		read("Comments", 1, func(w *tripWorld) (int, error) { l, err := w.Comments(w.ctx, "hook-1"); return len(l), err }),
 		read("Peers", 1, func(w *tripWorld) (int, error) { l, err := w.Peers(w.ctx, "", 200); return len(l), err }),
 		read("Entries", 1, func(w *tripWorld) (int, error) {
 			l, err := w.Entries(w.ctx, auth.EntryFilter{Limit: 200})
@@ -249,7 +292,7 @@ func (w *tripWorld) fill() {
 		reports = append(reports, doc)
 		results = append(results, newResultDoc(collector.Result{ID: j.ID, Fields: []byte("{}")}))
 		problems = append(problems, problemDoc{ID: p.ID, LastSeen: w.now})
-		peers = append(peers, newPeerDoc(enroll.Peer{ID: j.ID, SPKI: j.ID}))
+		peers = append(peers, newPeerDoc(enroll.Peer{ID: j.ID, SPKI: j.ID, Connection: enroll.Connection{Server: "s"}}))
 		entries = append(entries, newEntryDoc(auth.Entry{ID: j.ID, At: w.now}))
 	}
 	for c, docs := range map[*mongo.Collection][]any{
@@ -259,6 +302,13 @@ func (w *tripWorld) fill() {
 		w.ok(err)
 	}
 	w.leased("hook")
+	w.ok(w.AddVersion(w.ctx, review.Version{Digest: "waits", Hook: "waits", Number: 1, State: hooks.StateSubmitted, SubmittedAt: w.now}, w.grant()))
+}
+
+// try is one to sign in as alice.
+func (w *tripWorld) try() error {
+	_, err := w.TrySignIn(w.ctx, "alice", w.now, w.now.Add(-time.Hour), 2)
+	return err
 }
 
 // Round trips, as the driver counts them. FerretDB says nothing about speed;

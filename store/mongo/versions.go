@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"hookline/hooks"
@@ -181,7 +180,7 @@ func (d *DB) Waiting(ctx context.Context, after string, limit int) ([]review.Lif
 		if err != nil {
 			return nil, err
 		}
-		filter = append(filter, behind("submitted_at", bson.DateTime(submitted), digest, true)...)
+		filter = append(filter, behind("submitted_at", moment(submitted), digest, true)...)
 	}
 	docs, err := list[versionDoc](ctx, d, d.versions, filter, ranked("submitted_at", true), store.Page(limit, store.MaxPage), m{{Key: "_id", Value: 1}})
 	digests, err := all(docs, err, func(v versionDoc) string { return v.Digest })
