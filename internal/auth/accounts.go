@@ -252,7 +252,7 @@ func (g *Gate) checkOld(ctx context.Context, u User, old string) error {
 		return err
 	}
 	if !good {
-		return errs.New(errs.CodeBadInput, "the old password is wrong").At("old").WithHint("an admin can set a new one without it")
+		return errs.New(errs.CodeBadInput, "the old password is wrong").WithHint("an admin can set a new one without it")
 	}
 	return nil
 }

@@ -168,7 +168,7 @@ const around = "0123456789 .,;:!?-_+*#$%&/()=@<>'\""
 // first that anybody tries; it returns its normal form.
 func checkPassword(user, password string) (string, error) {
 	refuse := func(format string, args ...any) (string, error) {
-		return "", errs.New(errs.CodeBadInput, format, args...).At("password").
+		return "", errs.New(errs.CodeBadInput, format, args...).
 			WithHint("four or five unrelated words are good, and easy to remember")
 	}
 	plain, ok := normal(password)

@@ -28,6 +28,7 @@ type signInData struct {
 	Kept    []keptField
 	Refused *refused
 	Reason  string // why the person has to sign in
+	Out     bool   // they have just signed out
 }
 
 // refused is why a try failed, in words.
@@ -41,7 +42,7 @@ func (d *Door) signInPage(r *kit.Request) (kit.Answer, error) {
 	if r.Who.User != "" {
 		return kit.Redirect{To: to}, nil
 	}
-	return d.asks(http.StatusOK, signInData{To: to}), nil
+	return d.asks(http.StatusOK, signInData{To: to, Out: r.URL.Query().Get("out") == "yes"}), nil
 }
 
 func (d *Door) asks(status int, data signInData) kit.Answer {
@@ -161,6 +162,5 @@ func (d *Door) signOut(r *kit.Request) (kit.Answer, error) {
 	if err := d.end(r.Context()); err != nil {
 		return nil, err
 	}
-	r.Say("You are signed out.")
-	return kit.Redirect{To: "/sign-in"}, nil
+	return kit.Redirect{To: "/sign-in?out=yes"}, nil
 }
