@@ -142,7 +142,7 @@ func jobColumns() []kit.Column[*jobRow] {
 	}
 	return []kit.Column[*jobRow]{
 		{Name: "stored", Head: "Time", Cell: at(func(v *jobRow) time.Time { return v.CreatedAt })},
-		{Name: "job", Head: "Job", Cell: func(v *jobRow) kit.Cell { return kit.ID(v.ID, "/jobs/"+v.ID) }},
+		{Name: "job", Head: "Job", Cell: func(v *jobRow) kit.Cell { return idCell(v.ID, "/jobs/"+v.ID) }},
 		{Name: "work", Head: "Work", Cell: func(v *jobRow) kit.Cell { return kit.Text(string(v.Workload)) }},
 		{Name: "status", Head: "Status", Cell: text(func(v *jobRow) string { return string(v.Status) }), Only: true},
 		{Name: "ending", Head: "Status", Cell: func(v *jobRow) kit.Cell { return kit.State(stateOf(v.Job)) }},
@@ -159,7 +159,7 @@ func jobColumns() []kit.Column[*jobRow] {
 			return idCell(v.ProblemID, "/problems/"+v.ProblemID)
 		}},
 		{Name: "peer", Head: "Peer", Cell: func(v *jobRow) kit.Cell { return peerCell(v.PeerID, v.peer) }},
-		{Name: "text", Head: "Result", Cell: func(v *jobRow) kit.Cell { return kit.Text(v.FailedText).In(cut(wordsOf(v.Job), 120)) }, Wide: true},
+		{Name: "text", Head: "Result", Cell: func(v *jobRow) kit.Cell { return kit.Text(v.FailedText).In(cut(wordsOf(v.Job), 120)) }},
 		{Name: "code", Head: "Code", Cell: text(func(v *jobRow) string { return v.FailedCode }), Only: true},
 		{Name: "hook", Head: "Hook", Cell: text(func(v *jobRow) string { return v.Hook }), Only: true},
 		{Name: "report", Head: "Report", Cell: text(func(v *jobRow) string { return v.OriginalID }), Only: true},

@@ -82,12 +82,13 @@ func versionCell(ref kit.VersionRef) kit.Cell {
 	return kit.Text(ref.Digest).In(ref.Name()).To("/versions/" + ref.Digest)
 }
 
-// idCell is an id whose first digits are enough on a page.
+// idCell is an id of which a page shows enough to tell it apart: those of jobs
+// begin with their time and end in what is theirs alone.
 func idCell(id, link string) kit.Cell {
-	if len(id) <= 13 {
+	if len(id) <= 16 {
 		return kit.ID(id, link)
 	}
-	return kit.ID(id, link).In(id[:13] + "…")
+	return kit.ID(id, link).In(id[:8] + "…" + id[len(id)-6:])
 }
 
 // problemCell is a problem's fingerprint, the most telling part of it on pages.

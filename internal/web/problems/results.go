@@ -61,7 +61,7 @@ func (p *pages) resultTable(r *kit.Request, f found) kit.Table[*resultRow] {
 			{Name: "hook", Head: "Hook", Cell: func(v *resultRow) kit.Cell { return kit.Text(v.Hook) }, Only: true},
 			{Name: "version", Head: "Hook version", Cell: func(v *resultRow) kit.Cell { return versionCell(v.ref) }},
 			{Name: "level", Head: "Level", Cell: func(v *resultRow) kit.Cell { return kit.Text(string(v.Level)) }, Only: true},
-			{Name: "fields", Head: "New fields", Cell: func(v *resultRow) kit.Cell { return kit.JSON(v.Fields, v.brief()) }, Wide: true},
+			{Name: "fields", Head: "New fields", Cell: func(v *resultRow) kit.Cell { return kit.JSON(v.Fields, v.brief()) }},
 			{Name: "package", Head: "Package", Cell: func(v *resultRow) kit.Cell { return kit.Text(v.Package).In(cut(v.Package, 40)) }},
 			{Name: "problem", Head: "Problem", Cell: func(v *resultRow) kit.Cell { return idCell(v.ProblemID, "/problems/"+v.ProblemID) }},
 			{Name: "peer", Head: "Peer", Cell: func(v *resultRow) kit.Cell { return peerCell(v.PeerID, v.peer) }},
