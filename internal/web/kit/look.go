@@ -10,8 +10,8 @@ import (
 	"hookline/internal/looks"
 )
 
-// script is what pages run: htmx, its extension for event streams, and our
-// own few lines, in one file under a path that changes with it.
+// script is what pages run: htmx and our own few lines, in one file under a
+// path that changes with it.
 type script struct {
 	path    string
 	content []byte
@@ -19,7 +19,7 @@ type script struct {
 
 func newScript() script {
 	var content []byte
-	for _, name := range []string{"htmx.min.js", "sse.js", "hookline.js"} {
+	for _, name := range []string{"htmx.min.js", "hookline.js"} {
 		b, err := files.ReadFile("assets/" + name)
 		if err != nil {
 			panic(err) // embedded
