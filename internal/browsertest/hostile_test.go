@@ -136,7 +136,7 @@ func (s *shared) hostile(t *testing.T) browsertest.Facts {
 // What the tests would see of an attack is seen: a dialog, a script against
 // the policy, an error.
 func TestTroubleIsSeen(t *testing.T) {
-	s := everybody(t)
+	tab := everybody(t).tab(t, "alice", "/")
 	for what, act := range map[string]string{
 		"dialog":           `setTimeout(() => alert("hello"))`,
 		"content security": `document.body.insertAdjacentHTML("beforeend", "<p onclick='alert(1)'>x</p><img src=//203.0.113.9/x.png>")`,
@@ -144,7 +144,6 @@ func TestTroubleIsSeen(t *testing.T) {
 		"console.error":    `console.error("complaint")`,
 		"404":              `new Image().src = "/nothing-here"`,
 	} {
-		tab := s.tab(t, "alice", "/")
 		tab.Trouble()
 		_, err := browsertest.Evaluate[bool](tab, "("+act+", true)")
 		must(t, err)
