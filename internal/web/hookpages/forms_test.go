@@ -95,7 +95,7 @@ func TestFormsKeepWhatWasTyped(t *testing.T) {
 		"nothing at all":   {idle, "activate", form(), "quantity", `value="100"`, "not a number"},
 		"too late":         {l, "bounds", form("quantity", "3", "deadline", "2026-06-01T00:00:00", "percent", "5", "per_minute", "7"), "deadline", `value="2026-06-01T00:00:00"`, "signed not_after"},
 		"too wide":         {l, "bounds", form("quantity", "3", "deadline", ok, "percent", "51", "per_minute", "7"), "percent", `value="51"`, "signed max_percent 50"},
-		"too fast":         {l, "bounds", form("quantity", "3", "deadline", ok, "percent", "5", "per_minute", "6001"), "per_minute", `value="6001"`, "6000"},
+		"too fast":         {l, "bounds", form("quantity", "3", "deadline", ok, "percent", "5", "per_minute", "6001"), "per_minute", `value="6001"`, "between 1 and 6000"},
 		"no reason":        {l, "pause", form("reason", " \r\n"), "", `id="pause"`, "must say why"},
 		"long reason":      {l, "disable", form("reason", strings.Repeat("word ", 200)), "", "word word </textarea>", "longer than 500 bytes"},
 		"hidden in it":     {l, "disable", form("reason", "</textarea><b>\x1b"), "", "&lt;/textarea&gt;&lt;b&gt;", "control character"},
@@ -111,6 +111,9 @@ func TestFormsKeepWhatWasTyped(t *testing.T) {
 			w.has(a.Body, c.says, c.kept, `id="refusal"`)
 			if c.field != "" {
 				w.has(a.Body, `aria-describedby="`+c.action+"-"+c.field+`-hint" aria-invalid="true"`)
+			}
+			if c.kept != "" && strings.Count(a.Body, c.says) != 2 { // on top, and beside the form
+				t.Errorf("%q is there %d times", c.says, strings.Count(a.Body, c.says))
 			}
 			w.lacks(a.Body, "<b>", "<script>alert", "sse-connect")
 			if !cmp.Equal(w.life(c.of), before) {

@@ -202,9 +202,6 @@ func (p *pages) hookNamed(r *kit.Request, name string) (kit.Answer, error) {
 					return nil, errs.New(errs.CodeBadInput, "this is no place in the list").At("after").WithHint("begin at the first page")
 				}
 			}
-			if below == 1 {
-				return nil, nil
-			}
 			return p.Store.VersionsOf(ctx, name, below, limit)
 		},
 		Key: func(l review.Life) string { return "version-" + l.Version.Digest },

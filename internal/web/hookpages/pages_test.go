@@ -9,6 +9,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/jobs"
+	"hookline/internal/web/hookpages"
 	"hookline/review"
 	"hookline/signing"
 )
@@ -26,6 +27,7 @@ func TestPages(t *testing.T) {
 	w.run(first, failed("hook-error", nasty), "")
 	w.run(first, jobs.Decision{Status: jobs.Succeeded, Outcome: hooks.OutcomeEmpty}, "")
 	w.run(first, jobs.Decision{Status: jobs.Failed, Outcome: hooks.OutcomeTimedOut, Code: "timed-out"}, "")
+	w.run(first, failed(notConnected, ""), "")
 	w.run(first, jobs.Decision{}, "")
 	second := w.submitted("extra")
 	other := w.approved("memory")
@@ -73,7 +75,7 @@ func TestPages(t *testing.T) {
 		page := w.Want("/versions/"+v, auth.RoleViewer)
 		w.has(page, "<title>Hook extra@1, "+v, `aria-current="step">Live`, "1 of 3 results",
 			"signature of bob, uploaded by rita", "signature of alice", `id="ledger"`, `id="results"`, `id="runs"`, `id="state"`,
-			"All 6 runs", "4 answered", "1 of them brought data", "1 found nothing to add", "1 pending", "3 failed or did not run",
+			"All 7 runs", "4 answered", "1 of them brought data", "1 found nothing to add", "1 pending", "4 failed or did not run",
 			"⟨U&#43;202E⟩", "&lt;script&gt;", `href="/results?version=`+v+`"`, "status=failed", `<span class="com">-- it looks</span>`,
 			`sse-connect="/live?topic=version%2F`+v)
 		w.lacks(page, "<script>alert", "<img src=x", `action="/versions/`, "/audit?target")
@@ -84,6 +86,14 @@ func TestPages(t *testing.T) {
 		for _, bad := range []string{strings.Repeat("0", 64), "x", "..%2f"} {
 			if a := w.Get("/versions/"+bad, auth.RoleViewer); a.Status != http.StatusNotFound {
 				t.Errorf("%s: %d", bad, a.Status)
+			}
+		}
+	})
+	t.Run("runs", func(t *testing.T) {
+		for most, more := range map[int64]bool{1: true, 3: true, 8: false, 2000: false} {
+			looked, m, err := hookpages.Looked(t.Context(), w.DB, v, most)
+			if err != nil || looked != min(most, 7) || m != more {
+				t.Errorf("at most %d: %d, more %t: %v", most, looked, m, err)
 			}
 		}
 	})
@@ -130,7 +140,7 @@ func TestHostileResults(t *testing.T) {
 	w.ok(err)
 	page = w.Want("/versions/"+l.Version.Digest, auth.RoleOperator)
 	w.has(page, `aria-current="step">Disabled`, "&lt;script&gt;alert(2)", `id="activate"`, "Activate again")
-	w.lacks(page, "<script>alert(2)")
+	w.lacks(page, "<script>alert(2)", "\u202e")
 }
 
 // Signatures that do not count any more say why, and nobody's word but the verifier's says that they do.

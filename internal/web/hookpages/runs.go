@@ -54,12 +54,13 @@ func (g group) text() string {
 	return g.sample.FailedText
 }
 
-// runs looks at the newest runs of a version.
-func (p *pages) runs(ctx context.Context, digest string) (runsView, error) {
+// runs looks at the newest runs of a version, at most so many.
+func (p *pages) runs(ctx context.Context, digest string, most int64) (runsView, error) {
 	v := runsView{All: runsLink(digest, ""), Failed: runsLink(digest, jobs.Failed)}
 	groups := map[string]*group{}
-	f := jobs.Filter{Workload: jobs.WorkHook, Version: digest, Limit: runsOnce}
-	for v.Looked < maxRuns {
+	f := jobs.Filter{Workload: jobs.WorkHook, Version: digest}
+	for v.Looked < most {
+		f.Limit = int(min(runsOnce, most-v.Looked))
 		list, err := p.Store.Jobs(ctx, f)
 		if err != nil {
 			return v, err
@@ -67,7 +68,7 @@ func (p *pages) runs(ctx context.Context, digest string) (runsView, error) {
 		for _, j := range list {
 			v.add(groups, j)
 		}
-		if len(list) < runsOnce {
+		if len(list) < f.Limit {
 			v.Groups = groupTable(groups)
 			return v, nil
 		}

@@ -76,7 +76,7 @@ func (p *pages) versionWith(r *kit.Request, form string, refused error) (kit.Ans
 		page.Results = kit.Load(r, "results", func(ctx context.Context) (resultsView, error) {
 			return p.results(ctx, versionFilter(v.Digest), st.Predicate.Fields)
 		})
-		page.Runs = kit.Load(r, "runs", func(ctx context.Context) (runsView, error) { return p.runs(ctx, v.Digest) })
+		page.Runs = kit.Load(r, "runs", func(ctx context.Context) (runsView, error) { return p.runs(ctx, v.Digest, maxRuns) })
 	}
 	view := p.View("version", "Hook "+page.Name()+", "+v.Digest, sectionName, page)
 	return view.Follow([]string{live.Version(v.Digest)}, []string{"state", "ledger", "results", "runs"}), nil

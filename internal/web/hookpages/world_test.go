@@ -27,7 +27,9 @@ import (
 const (
 	deployment  = "d-0123456789abcdef0123456789abcdef"
 	fingerprint = "/usr/bin/crasher:6:a:b:c"
-	peer        = "0123456789abcdef0123456789abcdef"
+	// notConnected is why a run fails that no machine was told of.
+	notConnected = "peer-not-connected"
+	peer         = "0123456789abcdef0123456789abcdef"
 	// nasty is what a machine or a person may say.
 	nasty = "<script>alert(1)</script>\u202e<img src=x onerror=a> hx-get=\"/x\""
 )
@@ -184,8 +186,10 @@ func (w *world) run(l review.Life, d jobs.Decision, fields string) jobs.Job {
 	if d.Status == "" {
 		return j
 	}
-	_, err := w.DB.MarkSent(ctx, j.ID, now)
-	w.ok(err)
+	if d.Code != notConnected {
+		_, err := w.DB.MarkSent(ctx, j.ID, now)
+		w.ok(err)
+	}
 	var r *collector.Result
 	if fields != "" {
 		r = &collector.Result{
@@ -193,7 +197,7 @@ func (w *world) run(l review.Life, d jobs.Decision, fields string) jobs.Job {
 			Level: hooks.LevelProblem, Package: "crasher", Fields: []byte(fields), Bytes: int64(len(fields)), CreatedAt: now,
 		}
 	}
-	_, err = w.DB.Settle(ctx, j.ID, d, r, now)
+	_, err := w.DB.Settle(ctx, j.ID, d, r, now)
 	w.ok(err)
 	return j
 }
