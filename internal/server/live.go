@@ -244,7 +244,7 @@ func (t told) ResolveThread(ctx context.Context, digest, id, by string, at time.
 func (t told) AddPeer(ctx context.Context, p enroll.Peer) error {
 	err := t.Store.AddPeer(ctx, p)
 	if err == nil {
-		t.hub.Publish(live.Overview, live.Peer(p.ID))
+		t.hub.Publish(live.Overview, live.Peers, live.Peer(p.ID))
 	}
 	return err
 }
@@ -253,7 +253,7 @@ func (t told) AddPeer(ctx context.Context, p enroll.Peer) error {
 func (t told) Connect(ctx context.Context, id, server string, h enroll.Hello, now time.Time) (int64, error) {
 	epoch, err := t.Store.Connect(ctx, id, server, h, now)
 	if err == nil {
-		t.hub.Publish(live.Overview, live.Peer(id))
+		t.hub.Publish(live.Overview, live.Peers, live.Peer(id))
 	}
 	return epoch, err
 }
@@ -262,7 +262,7 @@ func (t told) Connect(ctx context.Context, id, server string, h enroll.Hello, no
 func (t told) Disconnect(ctx context.Context, id string, epoch int64, now time.Time) (bool, error) {
 	ok, err := t.Store.Disconnect(ctx, id, epoch, now)
 	if err == nil && ok {
-		t.hub.Publish(live.Overview, live.Peer(id))
+		t.hub.Publish(live.Overview, live.Peers, live.Peer(id))
 	}
 	return ok, err
 }
@@ -271,7 +271,7 @@ func (t told) Disconnect(ctx context.Context, id string, epoch int64, now time.T
 func (t told) SetLabels(ctx context.Context, id string, labels []string, g auth.Grant) error {
 	err := t.Store.SetLabels(ctx, id, labels, g)
 	if err == nil {
-		t.hub.Publish(live.Peer(id))
+		t.hub.Publish(live.Peers, live.Peer(id))
 	}
 	return err
 }

@@ -81,6 +81,7 @@ type TableView struct {
 	Filtered bool
 	Kept     [][2]string // words of the address that the form must keep
 	Path     string
+	All      string // link to the list without filters
 	First    string // link to the first page; "" on it
 	Next     string
 	Looked   int64 // rows looked at where some were left out and there may be more
@@ -205,9 +206,9 @@ func (t Table[T]) frame(r *Request) TableView {
 	if v.Order == "" && len(t.Orders) > 0 {
 		v.Order = t.Orders[0].Value
 	}
-	known := []string{"after", "sort", "format"}
+	known, none := []string{"after", "sort", "format"}, []string{"format", ""}
 	for _, f := range t.Filters {
-		known = append(known, f.Name)
+		known, none = append(known, f.Name), append(none, f.Name, "")
 		v.Filtered = v.Filtered || f.Value != ""
 	}
 	for name, values := range r.URL.Query() {
@@ -215,6 +216,7 @@ func (t Table[T]) frame(r *Request) TableView {
 			v.Kept = append(v.Kept, [2]string{name, values[0]})
 		}
 	}
+	v.All = r.With(none...)
 	slices.SortFunc(v.Kept, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, c := range t.Columns {
 		if c.Only {

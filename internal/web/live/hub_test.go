@@ -166,7 +166,7 @@ func TestPublishNeverWaits(t *testing.T) {
 func TestTopicsOf(t *testing.T) {
 	hex32, hex64 := strings.Repeat("0f", 16), strings.Repeat("0f", 32)
 	good := []string{
-		Overview, Reviews, Problem(hex32), Peer(hex32), Version(hex64), Job("01960000-0000-7000-8000-000000000001"), Hook("kernel-taint"),
+		Overview, Reviews, Peers, Problem(hex32), Peer(hex32), Version(hex64), Job("01960000-0000-7000-8000-000000000001"), Hook("kernel-taint"),
 	}
 	if got, err := topicsOf(append(good, Overview)); err != nil || len(got) != len(good) {
 		t.Errorf("%v, %v", got, err)

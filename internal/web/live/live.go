@@ -7,6 +7,7 @@ package live
 const (
 	Overview = "overview"
 	Reviews  = "reviews"
+	Peers    = "peers"
 )
 
 // Problem is the topic of a problem with its reports.

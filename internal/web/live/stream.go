@@ -65,7 +65,7 @@ func sinceOf(r *http.Request) string {
 	return r.URL.Query().Get("since")
 }
 
-var grammar = regexp.MustCompile(`^(overview|reviews|(problem|peer)/[0-9a-f]{32}|version/[0-9a-f]{64}|job/[0-9a-f-]{36}|hook/[a-z0-9][a-z0-9-]{0,63})$`)
+var grammar = regexp.MustCompile(`^(overview|reviews|peers|(problem|peer)/[0-9a-f]{32}|version/[0-9a-f]{64}|job/[0-9a-f-]{36}|hook/[a-z0-9][a-z0-9-]{0,63})$`)
 
 // topicsOf checks what a stream wants to follow.
 func topicsOf(asked []string) ([]string, error) {
@@ -90,7 +90,7 @@ func allow(g *auth.Gate, p auth.Principal, topics []string) error {
 		switch kind {
 		case "reviews", "version", "hook":
 			perm = auth.HooksRead
-		case "peer":
+		case "peers", "peer":
 			perm = auth.PeersRead
 		}
 		if err := g.Allow(p, perm); err != nil {

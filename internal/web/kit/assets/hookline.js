@@ -7,7 +7,7 @@
   const make = (name, text, more) => Object.assign(doc.createElement(name), { textContent: text }, more);
 
   function freshen() {
-    for (const t of all("time[datetime]")) {
+    for (const t of all("time[datetime]").filter((t) => /^in | ago$|^just/.test(t.textContent))) {
       const s = Math.floor((Date.now() + ahead - Date.parse(t.dateTime)) / 1000);
       t.textContent = s < 0 ? "in " + span(-s) : s < 1 ? "just now" : span(s) + " ago";
     }
