@@ -77,6 +77,14 @@ func TestPassword(t *testing.T) {
 	if a.location != "/jobs" || b.cookies["__Host-hookline"] == "planted-by-somebody-else" || !b.in() {
 		t.Errorf("to %q, in %v", a.location, b.in())
 	}
+	for _, to := range []string{"https://example.org/", "//example.org", "javascript:alert(1)"} {
+		if a := b.get("/sign-in?next=" + url.QueryEscape(to)); a.location != "/" {
+			t.Errorf("?next=%s leads to %q", to, a.location)
+		}
+		if a := b.post("/sign-in", url.Values{"user": {"admin"}, "password": {password}, "to": {to}}); a.status != http.StatusSeeOther || a.location != "/" {
+			t.Errorf("a form leads to %q", a.location)
+		}
+	}
 	if a := b.get("/sign-in?next=/jobs"); a.status != http.StatusSeeOther || a.location != "/jobs" {
 		t.Errorf("who is in is asked again: %d %s", a.status, a.location)
 	}
@@ -298,9 +306,17 @@ func TestStoreAway(t *testing.T) {
 	}
 }
 
-// A row that is damaged is nobody's.
+// A row that is damaged is nobody's, and so is one that is over, whatever it says.
 func TestDamagedRows(t *testing.T) {
 	s := newRig(t)
+	over := s.signedIn()
+	row, err := s.sessionRow(over)
+	s.ok(err)
+	row.ExpiresAt = s.now
+	s.ok(s.db.PutSession(t.Context(), row))
+	if over.in() {
+		t.Error("a row that is over lets somebody in")
+	}
 	for _, data := range []string{
 		"", "x", "null", "[]", `{"values":{"user":7}}`, `{"values":{"user":"admin"}}`,
 		`{"values":{"user":"admin","since":"x","until":"y"}}`, `{"deadline":"2030-01-01T00:00:00Z","values":{"user":"nobody","since":"0","until":"99999999999999"}}`,
