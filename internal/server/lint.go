@@ -22,13 +22,9 @@ const maxLints = 2
 // nothing is checked here; authors' own `hookline hook lint` and the reviewers,
 // whose `hookline review` lints on their machines, remain.
 func newLint(path string, log *slog.Logger) func(ctx context.Context, script, statement []byte) error {
-	if path == "" {
-		found, err := sandbox.FindBinary()
-		if err != nil {
-			log.Info("hookline-sandbox was not found; scripts are not linted when they are submitted")
-			return nil
-		}
-		path = found
+	if path = smallBinary(path); path == "" {
+		log.Info("hookline-sandbox was not found; scripts are not linted when they are submitted")
+		return nil
 	}
 	slots := make(chan struct{}, maxLints)
 	return func(ctx context.Context, script, statement []byte) error {
@@ -57,6 +53,19 @@ func newLint(path string, log *slog.Logger) func(ctx context.Context, script, st
 		}
 		return refusal(findings)
 	}
+}
+
+// smallBinary is the path that was configured, or where the binary was found;
+// "" where it was not.
+func smallBinary(path string) string {
+	if path != "" {
+		return path
+	}
+	found, err := sandbox.FindBinary()
+	if err != nil {
+		return ""
+	}
+	return found
 }
 
 // broke reports whether it was the script that ended the linter, rather than

@@ -1,0 +1,104 @@
+package reviews
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+)
+
+func TestMarkdown(t *testing.T) {
+	m := newMarkdown()
+	const rel = ` rel="nofollow noreferrer noopener" target="_blank"`
+	for in, want := range map[string]string{
+		"plain *em* **strong** `code`":         "<p>plain <em>em</em> <strong>strong</strong> <code>code</code></p>\n",
+		"one\ntwo":                             "<p>one<br>\ntwo</p>\n",
+		"- a\n- b":                             "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n",
+		"> quoted":                             "<blockquote>\n<p>quoted</p>\n</blockquote>\n",
+		"```lua\nx = '<b>'\n```":               "<pre><code>x = &#39;&lt;b&gt;&#39;\n</code></pre>\n",
+		"# no heading":                         "<p># no heading</p>\n",
+		"a\n---":                               "<p>a</p>\n<hr>\n",
+		"[docs](https://a.example/x)":          `<p><a href="https://a.example/x"` + rel + `>docs</a> (a.example)</p>` + "\n",
+		"<https://a.example/>":                 `<p><a href="https://a.example/"` + rel + `>https://a.example/</a></p>` + "\n",
+		"[me](mailto:a@a.example)":             `<p><a href="mailto:a@a.example" rel="nofollow noreferrer">me</a> (a@a.example)</p>` + "\n",
+		"[x](javascript:alert(1))":             "<p>x (javascript:alert(1))</p>\n",
+		"[x](/versions/1)":                     "<p>x (/versions/1)</p>\n",
+		"[x](//evil.example)":                  "<p>x (//evil.example)</p>\n",
+		"[x](data:text/html,<script>)":         "<p>x (data:text/html,&lt;script&gt;)</p>\n",
+		"![x](https://a.example/x.png)":        `<p><a href="https://a.example/x.png"` + rel + `>x</a> (a.example)</p>` + "\n",
+		"<script>alert(1)</script>":            "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>\n",
+		"a <img src=x onerror=alert(1)> b":     "<p>a &lt;img src=x onerror=alert(1)&gt; b</p>\n",
+		"<div hx-get=\"/x\">y</div>":           "<p>&lt;div hx-get=&#34;/x&#34;&gt;y&lt;/div&gt;</p>\n",
+		"a\u202eb\x00c":                        "<p>a⟨U+202E⟩b⟨U+0000⟩c</p>\n",
+		"[a](https://a.example\u202e.b)":       `<p><a href="https://a.example%E2%9F%A8U+202E%E2%9F%A9.b"` + rel + `>a</a> (a.example⟨U+202E⟩.b)</p>` + "\n",
+		"&lt;b&gt; &#x202e; &zwj;":             "<p>&lt;b&gt; ⟨U+202E⟩ ⟨U+200D⟩</p>\n",
+		"[good.example](https://evil.example)": `<p><a href="https://evil.example"` + rel + `>good.example</a> (evil.example)</p>` + "\n",
+	} {
+		got := string(m.render(in))
+		if got != want {
+			t.Errorf("%q:\n got %q\nwant %q", in, got, want)
+		}
+		tame(t, in, got)
+	}
+}
+
+// allowed are the tags that a comment may have, to the letter.
+var allowed = regexp.MustCompile(`^</?(p|br|hr|strong|em|code|pre|blockquote|ul|ol|li|a)>$|^<ol start="\d+">$|` +
+	`^<a href="(https?://|mailto:)[^"<>]*" rel="nofollow noreferrer noopener" target="_blank">$|^<a href="mailto:[^"<>]*" rel="nofollow noreferrer( noopener)?"( target="_blank")?>$`)
+
+// tame checks that markup has no tag but the allowed, and hides nothing.
+func tame(t *testing.T, in, got string) {
+	t.Helper()
+	for _, tag := range regexp.MustCompile(`<[^>]*>?`).FindAllString(got, -1) {
+		if !allowed.MatchString(tag) {
+			t.Errorf("%.200q gave the tag %s", in, tag)
+		}
+	}
+	for _, r := range got {
+		if unicode.In(r, unicode.Cf) || unicode.IsControl(r) && r != '\n' && r != '\t' {
+			t.Errorf("%.200q gave %U", in, r)
+		}
+	}
+}
+
+// bombs are short for who writes them and long for who reads.
+func bombs() map[string]string {
+	const size = 4000
+	full := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	return map[string]string{
+		"quotes": full(">"), "quotes apart": full("> "), "lists": full("- "), "brackets": full("["), "links": full("[a]("), "images": full("![a]("),
+		"nested links": full("[") + full("](x)"), "stars": full("*a_"), "emphasis": full("**a *a "), "backticks": full("`a``"), "autolinks": full("<a:"),
+		"numbers": full("1. "), "entities": full("&#x202e;"), "fences": full("```\n"), "references": full("[a]: b\n"), "tags": full("<b "), "bidi": full("\u202e"),
+		"deep list": func() string {
+			var b strings.Builder
+			for i := 0; b.Len() < size; i++ {
+				b.WriteString(strings.Repeat(" ", i) + "- a\n")
+			}
+			return b.String()
+		}(),
+	}
+}
+
+func TestMarkdownBombsAreBounded(t *testing.T) {
+	m := newMarkdown()
+	for name, text := range bombs() {
+		began := time.Now()
+		got := string(m.render(text))
+		took := time.Since(began)
+		t.Logf("%-12s %v, %d bytes", name, took.Round(10*time.Microsecond), len(got))
+		if took > 2*time.Second || len(got) > 10*len(text) {
+			t.Errorf("%s took %v and made %d bytes of %d", name, took, len(got), len(text))
+		}
+		tame(t, text, got)
+	}
+}
+
+func FuzzMarkdown(f *testing.F) {
+	for _, text := range bombs() {
+		f.Add(text)
+	}
+	f.Add("[x](javascript:alert(1)) <script> ![a](b) &#x202e; <https://a>")
+	m := newMarkdown()
+	f.Fuzz(func(t *testing.T, text string) { tame(t, text, string(m.render(text))) })
+}
