@@ -15,6 +15,9 @@ import (
 	"hookline/internal/web/kit"
 )
 
+// writeTime is how long a browser may take to read what was sent.
+const writeTime = 15 * time.Second
+
 // How long a browser waits until it opens a stream again: not all at once
 // after the server was away.
 const (
@@ -104,7 +107,7 @@ func allow(g *auth.Gate, p auth.Principal, topics []string) error {
 // stops or the stream is old.
 func (s *stream) serve(w http.ResponseWriter, r *http.Request, check func() error) {
 	pace := s.hub.pace
-	out := newWriter(w, 2*pace.Beat)
+	out := newWriter(w, pace.Beat+writeTime)
 	if !out.begin() {
 		return
 	}

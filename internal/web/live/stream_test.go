@@ -53,8 +53,10 @@ func (g *gatekeeper) Still(*http.Request) (auth.Principal, error) {
 
 func (g *gatekeeper) set(roles ...auth.Role) { g.roles.Store(&roles) }
 
-// rig is a real server over loopback, with timeouts that no stream would
-// survive.
+// writeTimeout of the server is one that no stream would survive.
+const writeTimeout = 600 * time.Millisecond
+
+// rig is a real server over loopback.
 type rig struct {
 	*httptest.Server
 	t    *testing.T
@@ -73,7 +75,7 @@ func newRigOver(t *testing.T, pace live.Pace, http2 bool) *rig {
 	hub := live.NewHub(pace)
 	r := &rig{t: t, hub: hub, door: g}
 	r.Server = httptest.NewUnstartedServer(site.Kit.Handler(live.Routes(site.Kit, hub)))
-	r.Config.ReadTimeout, r.Config.WriteTimeout = 150*time.Millisecond, 150*time.Millisecond
+	r.Config.WriteTimeout = writeTimeout
 	r.Config.RegisterOnShutdown(hub.Close)
 	if r.EnableHTTP2 = http2; http2 {
 		r.StartTLS()
@@ -150,14 +152,15 @@ func TestStream(t *testing.T)      { testStream(t, false) }
 func TestStreamHTTP2(t *testing.T) { testStream(t, true) }
 
 func testStream(t *testing.T, http2 bool) {
-	r := newRigOver(t, live.Pace{Beat: 30 * time.Millisecond, Gap: time.Millisecond}, http2)
+	t.Parallel()
+	r := newRigOver(t, live.Pace{Beat: writeTimeout / 8, Gap: time.Millisecond}, http2)
 	tab := r.open("topic=overview&topic=hook/some-hook")
 	if h := tab.res.Header; tab.res.StatusCode != http.StatusOK || (tab.res.ProtoMajor == 2) != http2 || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" ||
 		h.Get("Content-Security-Policy") == "" {
 		t.Fatalf("%d %v", tab.res.StatusCode, h)
 	}
 	tab.until("retry: ")
-	for range 12 { // longer than the timeouts of the server
+	for range 12 { // longer than the server's time for an answer
 		tab.until(":")
 	}
 	r.hub.Publish(live.Overview, live.Reviews)

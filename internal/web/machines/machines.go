@@ -1,9 +1,12 @@
-// Package machines is the pages of peers.
+// Package machines is the pages of peers: the list, and one machine with its
+// facts, its labels, what its owner allows, and its jobs.
 package machines
 
 import (
 	"context"
 	"embed"
+	"net/http"
+	"time"
 
 	"hookline/internal/auth"
 	"hookline/internal/enroll"
@@ -20,7 +23,13 @@ type Store interface {
 	PeersBy(ctx context.Context, f enroll.PeerFilter) ([]enroll.Peer, error)
 	CountPeers(ctx context.Context) (all, online int64, err error)
 	SetLabels(ctx context.Context, id string, labels []string, g auth.Grant) error
+	Jobs
+}
+
+// Jobs are the jobs of a machine.
+type Jobs interface {
 	Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error)
+	CountJobs(ctx context.Context, f jobs.Filter, times []time.Time, most int64) ([]int64, error)
 }
 
 // Parts is what these pages are made from.
@@ -34,6 +43,9 @@ type pages struct {
 	*kit.Templates
 }
 
+// section is the entry of the navigation.
+const section = "Peers"
+
 // Routes are the routes of these pages.
 func Routes(k *kit.Kit, parts Parts) ([]kit.Route, error) {
 	t, err := k.Parse(files, "templates/*.html")
@@ -41,6 +53,9 @@ func Routes(k *kit.Kit, parts Parts) ([]kit.Route, error) {
 		return nil, err
 	}
 	p := &pages{parts, t}
-	_ = p
-	return []kit.Route{}, nil
+	return []kit.Route{
+		{Method: http.MethodGet, Path: "/peers", Access: kit.Reads(auth.PeersRead), Page: p.list},
+		{Method: http.MethodGet, Path: "/peers/{id}", Access: kit.Reads(auth.PeersRead), Page: p.peer},
+		{Method: http.MethodPost, Path: "/peers/{id}/labels", Access: kit.Acts(auth.PeersLabel), Page: p.label},
+	}, nil
 }
