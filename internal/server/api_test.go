@@ -30,6 +30,12 @@ var routes = []struct {
 	{"PUT", "/api/trust", api.NewTrust{Bundle: []byte("x")}, []auth.Role{auth.RoleAdmin, auth.RoleOperator}},
 	{"POST", "/api/revocations", api.NewRevocations{Metadata: []byte("x")}, everybody},
 	{"POST", "/api/tokens", api.NewToken{User: "somebody-else", Roles: []string{"viewer"}, Days: 1}, []auth.Role{auth.RoleAdmin}},
+	{"GET", "/api/tokens", nil, everybody},
+	{"GET", "/api/tokens?user=somebody-else", nil, []auth.Role{auth.RoleAdmin}},
+	{"DELETE", "/api/tokens/" + nobody, nil, everybody}, // not found, for everybody alike
+	{"GET", "/api/users", nil, []auth.Role{auth.RoleAdmin}},
+	{"POST", "/api/users", api.NewUser{Name: "somebody-new", Roles: []string{"viewer"}}, []auth.Role{auth.RoleAdmin}},
+	{"PUT", "/api/users/somebody-new", api.UserChange{Roles: []string{"author"}}, []auth.Role{auth.RoleAdmin}},
 	{"POST", "/api/login-links", nil, everybody},
 	{"GET", "/api/hooks", nil, everybody},
 	{"GET", "/api/hooks/kernel-taint/versions", nil, everybody},

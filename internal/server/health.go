@@ -16,8 +16,8 @@ import (
 // readyWithin bounds the question to the store.
 const readyWithin = 2 * time.Second
 
-// live says that the process answers.
-func live(w http.ResponseWriter, _ *http.Request) {
+// alive says that the process answers.
+func alive(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ok")
 }
 

@@ -27,11 +27,8 @@ func sandboxed(t *testing.T) *rig {
 
 func (r *rig) restartWith(sandbox string) {
 	r.t.Helper()
-	if err := r.stop(); err != nil {
-		r.t.Fatal(err)
-	}
 	r.cfg.Sandbox = sandbox
-	r.start()
+	r.restart()
 }
 
 func TestScriptThatDoesNotCompileIsRefused(t *testing.T) {

@@ -3,11 +3,8 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"flag"
+	"html"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,9 +17,9 @@ import (
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
+	"hookline/internal/web"
+	"hookline/internal/web/kit"
 )
-
-var update = flag.Bool("update", false, "write testdata anew")
 
 // signIn does what a person does with a one-time link.
 func (r *rig) signIn(role auth.Role) *http.Cookie {
@@ -143,146 +140,183 @@ func compact(t *testing.T, b []byte) []byte {
 	return b
 }
 
-// TestPages holds every page against its golden file. Keys are made anew in
-// each run, so digests and signatures are replaced by words.
-func TestPages(t *testing.T) {
+// address fills a route's pattern with ids of the sample.
+func (r *rig) address(pattern, problem string, v api.Version) string {
+	return strings.NewReplacer(
+		"/jobs/{id}", "/jobs/"+reportID, "/peers/{id}", "/peers/"+peerID, "/problems/{id}", "/problems/"+problem,
+		"{digest}", v.Digest, "{hook}", v.Hook, "{name}", "author-1", "{code}", "hkll_x", "{id}", reportID,
+		"/hooks/new", "/hooks/new?job="+reportID, "/review/trial", "/review/trial?job="+reportID, "/live", "/live?topic=overview",
+	).Replace(pattern)
+}
+
+// TestEveryRoute walks all routes as nobody and in each role: the access rule
+// of each holds, a refusal names the roles that may, and every answer has the
+// security headers.
+func TestEveryRoute(t *testing.T) {
 	r := newRig(t)
-	problem, taint, memory := r.sample()
-	me := r.signIn(auth.RoleViewer)
-	words := strings.NewReplacer(taint.Digest, "TAINT", taint.Digest[:12], "TAINT12", memory.Digest, "MEMORY", memory.Digest[:12], "MEMORY12",
-		string(r.keys["alice"].Public().ID), "ALICE", problem, "PROBLEM")
-	style := regexp.MustCompile(`hookline\.[0-9a-f]{12}\.css`)
-	for name, path := range map[string]string{
-		"job":      "/jobs/" + reportID,
-		"odd":      "/jobs/" + oddID,
-		"hookjob":  "/jobs/" + hookJobID,
-		"failed":   "/jobs/" + badJobID,
-		"problem":  "/problems/" + problem,
-		"problems": "/problems",
-		"version":  "/versions/" + taint.Digest,
-		"peer":     "/peers/" + peerID,
-		"missing":  "/jobs/nothing",
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := r.page(me, path)
-			if want := 200; name != "missing" && a.Status != want {
-				t.Fatalf("status %d\n%s", a.Status, a.Body)
+	problem, taint, _ := r.sample()
+	routes, err := web.Routes(r.webParts())
+	r.check(err)
+	if len(routes) < 30 {
+		t.Fatalf("only %d routes", len(routes))
+	}
+	cookies := map[auth.Role]*http.Cookie{}
+	for _, role := range auth.Roles() {
+		cookies[role] = r.signIn(role)
+	}
+	for _, route := range routes {
+		path := r.address(route.Path, problem, taint)
+		t.Run(route.Method+" "+route.Path, func(t *testing.T) {
+			a := r.try(route.Method, path, nil)
+			if public := route.Access == kit.Public; !public && a.Status != http.StatusUnauthorized {
+				t.Errorf("as nobody: %d", a.Status)
 			}
-			for _, bad := range []string{"<script>", "\x1b", "\u202e", "\x00", "ZgotmplZ", "%!", " style="} {
-				if strings.Contains(string(a.Body), bad) {
-					t.Errorf("the page has %q", bad)
+			secured(t, a)
+			perm := route.Access.Permission()
+			if perm == "" || strings.HasPrefix(route.Path, "/live") {
+				return
+			}
+			for role, cookie := range cookies {
+				if role.Holds(perm) && route.Method != http.MethodGet {
+					continue // it would do it
+				}
+				a := r.try(route.Method, path, cookie)
+				secured(t, a)
+				switch {
+				case !role.Holds(perm) && (a.Status != http.StatusForbidden || !strings.Contains(string(a.Body), "oles that may: ")):
+					t.Errorf("as %s, who lacks %s: %d\n%s", role, perm, a.Status, a.Body)
+				case role.Holds(perm) && a.Status != http.StatusOK && a.Status != http.StatusSeeOther:
+					t.Errorf("as %s: %d\n%s", role, a.Status, a.Body)
 				}
 			}
-			compare(t, filepath.Join("testdata", name+".html"), style.ReplaceAllString(words.Replace(string(a.Body)), "STYLE"))
 		})
 	}
+	// Attempts that were refused stand in the audit log; looking is routine.
+	entries, err := r.db.Entries(t.Context(), auth.EntryFilter{Actor: "viewer-1", Limit: 200})
+	r.check(err)
+	refused := 0
+	for _, e := range entries {
+		if e.Outcome == string(errs.CodeForbidden) {
+			refused++
+		}
+	}
+	if refused < 5 {
+		t.Errorf("%d refused attempts of a viewer are in the audit log", refused)
+	}
 }
 
-func compare(t *testing.T, path, got string) {
+// try sends what a browser would.
+func (r *rig) try(method, path string, cookie *http.Cookie) answer {
+	r.t.Helper()
+	headers := []string{"Sec-Fetch-Site", "same-origin"}
+	if cookie != nil {
+		headers = append(headers, "Cookie", cookie.Name+"="+cookie.Value)
+	}
+	if method == http.MethodPost {
+		headers = append(headers, "Content-Type", "application/x-www-form-urlencoded")
+	}
+	return r.send("", method, path, nil, headers...)
+}
+
+// secured holds an answer's headers against what every one of them has.
+func secured(t *testing.T, a answer) {
 	t.Helper()
-	if *update {
-		write(t, path, []byte(got))
+	csp := a.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+		if !strings.Contains(csp, want) {
+			t.Errorf("no %s in %q", want, csp)
+		}
 	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	if strings.Contains(csp, "unsafe") {
+		t.Errorf("policy %q", csp)
 	}
-	if got != string(want) {
-		t.Errorf("the page is not %s; look at the difference, then: go test ./internal/server -update\n%s", path, got)
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
+	} {
+		if got := a.Header.Get(name); got != want {
+			t.Errorf("%s is %q", name, got)
+		}
 	}
 }
 
-// TestLinksLeadSomewhere follows every link from the job page.
+func TestHeadersOfWhatIsNoPage(t *testing.T) {
+	r := newRig(t)
+	me := r.signIn(auth.RoleViewer)
+	script := regexp.MustCompile(`/static/[^"]*\.js`).FindString(string(r.page(me, "/problems").Body))
+	for _, path := range []string{"/nothing", "/static/icon.svg", script} {
+		secured(t, r.page(me, path))
+		secured(t, r.send("", "GET", path, nil))
+	}
+	a := r.send("", "POST", "/logout", nil, "Origin", "https://elsewhere.example", "Sec-Fetch-Site", "cross-site")
+	if a.Status != http.StatusForbidden {
+		t.Errorf("a form from elsewhere: %d", a.Status)
+	}
+	secured(t, a)
+}
+
+// TestLinksLeadSomewhere follows every link that an admin is shown, filters
+// and orders and exports too.
 func TestLinksLeadSomewhere(t *testing.T) {
 	r := newRig(t)
 	r.sample()
-	me := r.signIn(auth.RoleViewer)
-	href := regexp.MustCompile(`(?:href|action)="(/[^"]*)"`)
-	seen, todo := map[string]bool{}, []string{"/jobs/" + reportID, "/problems"}
-	for len(todo) > 0 {
+	me := r.signIn(auth.RoleAdmin)
+	href := regexp.MustCompile(`href="(/[^"]*)"`)
+	from, seen, todo := map[string]string{}, map[string]bool{}, []string{"/"}
+	for len(todo) > 0 && len(seen) < 600 {
 		path := todo[0]
 		todo = todo[1:]
-		if seen[path] || path == "/logout" {
+		if seen[path] || strings.HasPrefix(path, "/live") {
 			continue
 		}
 		seen[path] = true
 		a := r.page(me, path)
-		if a.Status != 200 && (path != "/" || a.Status != http.StatusSeeOther) {
-			t.Errorf("%s: status %d", path, a.Status)
+		if a.Status != http.StatusOK {
+			t.Errorf("%s, linked from %s: status %d", path, from[path], a.Status)
+		}
+		if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
+			continue
+		}
+		for _, bad := range []string{"<script>", "\x1b", "\u202e", "\x00", "ZgotmplZ", "%!", " style=", "<no value>"} {
+			if strings.Contains(string(a.Body), bad) {
+				t.Errorf("%s has %q", path, bad)
+			}
 		}
 		for _, m := range href.FindAllStringSubmatch(string(a.Body), -1) {
-			todo = append(todo, m[1])
+			link := html.UnescapeString(m[1])
+			if _, known := from[link]; !known {
+				from[link] = path
+			}
+			todo = append(todo, link)
 		}
 	}
-	if len(seen) < 10 {
+	if len(seen) < 40 {
 		t.Errorf("only %d links: %v", len(seen), seen)
 	}
 }
 
-func TestHeadersOfPages(t *testing.T) {
+// Pages can be turned off, and stand under an address of their own.
+func TestPagesElsewhere(t *testing.T) {
 	r := newRig(t)
-	me := r.signIn(auth.RoleViewer)
-	for _, path := range []string{"/problems", "/login/x", "/nothing", "/static/icon.svg"} {
-		a := r.page(me, path)
-		csp := a.Header.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
-			if !strings.Contains(csp, want) {
-				t.Errorf("%s: no %s in %q", path, want, csp)
-			}
-		}
-		if strings.Contains(csp, "unsafe") || strings.Contains(csp, "script-src") {
-			t.Errorf("%s: %q", path, csp)
-		}
-		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"} {
-			if got := a.Header.Get(name); got != want {
-				t.Errorf("%s: %s is %q", path, name, got)
-			}
-		}
+	r.must("", "GET", "/livez", nil, 200, nil)
+	r.cfg.Pages = ""
+	r.restart()
+	if a := r.send("", "GET", "/problems", nil); a.Status != http.StatusNotFound {
+		t.Errorf("pages that are off: %d", a.Status)
 	}
-}
-
-func TestSession(t *testing.T) {
-	r := newRig(t)
-	var link api.LoginLink
-	r.must(auth.RoleViewer, "POST", "/api/login-links", nil, 201, &link)
-	if a := r.send("", "POST", link.Path, nil, "Origin", "https://elsewhere.example", "Sec-Fetch-Site", "cross-site"); a.Status != http.StatusForbidden {
-		t.Errorf("a form from elsewhere: %d", a.Status)
+	if r.PagesURL() != "" {
+		t.Errorf("pages that are off have the address %s", r.PagesURL())
 	}
-	a := r.send("", "POST", link.Path, nil)
-	me, err := http.ParseSetCookie(a.Header.Get("Set-Cookie"))
-	if err != nil {
-		t.Fatal(err)
+	r.cfg.Pages = "127.0.0.1:0"
+	r.restart()
+	if a := r.send("", "GET", "/problems", nil); a.Status != http.StatusNotFound {
+		t.Errorf("pages that are elsewhere: %d", a.Status)
 	}
-	if !me.HttpOnly || me.SameSite != http.SameSiteLaxMode || me.Path != "/" || me.Secure {
-		t.Errorf("cookie %q", a.Header.Get("Set-Cookie"))
-	}
-	if again := r.send("", "POST", link.Path, nil); again.Status != http.StatusUnauthorized || again.Header.Get("Set-Cookie") != "" ||
-		!strings.Contains(string(again.Body), "<code>unauthenticated</code>") {
-		t.Errorf("the link a second time: %d %s", again.Status, again.Body)
-	}
-	for next, want := range map[string]string{
-		"/jobs/" + reportID: "/jobs/" + reportID, "//evil.example": "/", "https://evil.example": "/", "/jobs/../x": "/", "/logout": "/", "/\\evil": "/",
-	} {
-		var link api.LoginLink
-		r.must(auth.RoleViewer, "POST", "/api/login-links", nil, 201, &link)
-		if a := r.send("", "POST", link.Path+"?next="+url.QueryEscape(next), nil); a.Header.Get("Location") != want {
-			t.Errorf("next=%s leads to %s", next, a.Header.Get("Location"))
-		}
-	}
-	if a := r.page(me, "/"); a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/problems" {
-		t.Errorf("/: %d %v", a.Status, a.Header)
-	}
-	if a := r.send("", "GET", "/problems", nil); a.Status != http.StatusUnauthorized {
-		t.Errorf("/problems without a session: %d", a.Status)
-	}
-	token := &http.Cookie{Name: me.Name, Value: r.tokens[auth.RoleAdmin]}
-	if a := r.page(token, "/problems"); a.Status != http.StatusUnauthorized {
-		t.Errorf("/problems with an API token as cookie: %d", a.Status)
-	}
-	if a := r.send("", "POST", "/logout", nil, "Cookie", me.Name+"="+me.Value); a.Status != 200 {
-		t.Errorf("logout: %d", a.Status)
-	}
-	if a := r.page(me, "/problems"); a.Status != http.StatusUnauthorized {
-		t.Errorf("/problems after the sign-out: %d", a.Status)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.PagesURL()+"/problems", nil)
+	r.check(err)
+	resp, err := r.http.Do(req)
+	r.check(err)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized || r.PagesURL() == r.HTTPURL() {
+		t.Errorf("pages at %s: %d", r.PagesURL(), resp.StatusCode)
 	}
 }

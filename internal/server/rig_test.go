@@ -112,7 +112,7 @@ func (r *rig) config() Config {
 	write(r.t, filepath.Join(dir, "setup-keys.txt"), []byte(enroll.HashSetupKey(enroll.NewSetupKey())+"\n"))
 	return Config{
 		Data: filepath.Join(dir, "data"), Trust: filepath.Join(r.offline, keeper.BundleName), SetupKeys: filepath.Join(dir, "setup-keys.txt"),
-		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Version: "test", Now: r.clock.now,
+		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Pages: PagesWithAPI, Version: "test", Now: r.clock.now,
 		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
@@ -168,6 +168,15 @@ func (r *rig) start() {
 		r.must(auth.RoleAdmin, "POST", "/api/tokens", api.NewToken{User: string(role) + "-1", Roles: []string{string(role)}, Days: 1}, 201, &token)
 		r.tokens[role] = token.Secret
 	}
+}
+
+// restart stops the server and starts it as its configuration says now.
+func (r *rig) restart() {
+	r.t.Helper()
+	if err := r.stop(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.start()
 }
 
 // answer is what came back.

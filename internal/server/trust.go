@@ -137,14 +137,14 @@ func (h *trustHolder) change(ctx context.Context, p auth.Principal, perm auth.Pe
 	if err := leavesNothingOut(old, next, h.now()); err != nil {
 		return false, err
 	}
-	grant, err := h.gate.Authorize(ctx, p, perm, "trust/"+rootOf(next.Bundle()), told(old, next))
+	grant, err := h.gate.Authorize(ctx, p, perm, "trust/"+rootOf(next.Bundle()), newsOf(old, next))
 	if err != nil {
 		return false, err
 	}
 	if err := h.gate.Log.AddEntry(ctx, grant.Entry()); err != nil {
 		return false, errs.Wrap(errs.CodeUnavailable, err, "cannot write the audit log, so nothing is changed")
 	}
-	return true, h.take(ctx, next, told(old, next))
+	return true, h.take(ctx, next, newsOf(old, next))
 }
 
 // take keeps newer metadata and puts it in force. The caller is alone.
@@ -173,8 +173,8 @@ func stateOf(t *trust.Trusted) (*trusted, error) {
 	return &trusted{Trusted: t, encoded: encoded, changed: make(chan struct{})}, err
 }
 
-// told says what is new, for the audit log.
-func told(old, next *trust.Trusted) string {
+// newsOf says what is new, for the audit log.
+func newsOf(old, next *trust.Trusted) string {
 	text := ""
 	versions := next.Roles()
 	for i, was := range old.Roles() {
@@ -239,7 +239,7 @@ func (h *trustHolder) start(ctx context.Context, file string) error {
 		return at(err, "--trust")
 	}
 	if next != kept {
-		return h.take(ctx, next, told(kept, next))
+		return h.take(ctx, next, newsOf(kept, next))
 	}
 	state, err := stateOf(kept)
 	h.current.Store(state)
