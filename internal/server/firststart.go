@@ -32,10 +32,16 @@ func (s *Server) openGate(ctx context.Context) error {
 		if err := durable.WriteFile(token, []byte(secret+"\n"), 0o600); err != nil {
 			return err
 		}
+		if s.PagesURL() == "" {
+			return nil // the link is nobody's
+		}
 		return durable.WriteFile(link, s.firstSignIn(code), 0o600)
 	})
 	if created {
-		s.log.InfoContext(ctx, "made user admin; its token and a link that signs a browser in once are in files that only this user can read", "file", token, "link", link)
+		s.log.InfoContext(ctx, "made user admin; its token is in a file that only this user can read", "file", token)
+	}
+	if created && s.PagesURL() != "" {
+		s.log.InfoContext(ctx, "a link that signs a browser in once is in a file that only this user can read", "file", link)
 	}
 	if err != nil {
 		return err
