@@ -139,14 +139,14 @@ var fill = []string{
 		SELECT printf('%032x', i), 'web-' || i, printf('%064x', i), @last, 'linux', 'Debian 12', '6.1', 'amd64', '1', 1, 'yes', iif(i % 2, 'hooklined', ''), 1, @last - i FROM c`,
 	rowNumbers + `INSERT INTO jobs (id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at, outcome,
 		failed_code, failed_text, fingerprint, problem_id, package_version, release, original_id, hook, version, hook_error, slot, bytes, denied, report)
-		SELECT ` + idOf("a") + `, printf('%032x', i % @peers + 1), 'report', 'succeeded', 'peer', ms, 0, 0, 0, ms, '', '', '', '/bin/x:6:f' || i, printf('%032x', i), '1.2-' || (i % 9), 'Debian 12', '', '', '', '', '', 0, 0, '{}' FROM r WHERE i % 2`,
+		SELECT ` + idOf("a") + `, printf('%032x', i % @peers + 1), 'report', 'succeeded', 'peer', ms, 0, 0, 0, ms, '', '', '', '/bin/x:6:f' || i, printf('%032x', i), '1.2-' || (i % 9), 'Debian 12', '', '', '', '', '', 0, 0, x'7b7d' FROM r WHERE i % 2`,
 	rowNumbers + `INSERT INTO jobs (id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at, outcome,
 		failed_code, failed_text, fingerprint, problem_id, package_version, release, original_id, hook, version, hook_error, slot, bytes, denied)
 		SELECT ` + idOf("b") + `, printf('%032x', i % @peers + 1), 'hook', iif(i % 4, 'succeeded', 'failed'), 'match', ms, ms, ms, ms, ms, iif(i % 4, 'received', 'failed'), iif(i % 4, '', 'hook-error'), '', '', printf('%032x', i - 1), '', '', 'original', 'hook-' || (i % 50), printf('%064x', i % 50), '', 'slot' || i, 10, 0 FROM r WHERE i % 2 = 0`,
 	rowNumbers + `INSERT INTO problems (id, fingerprint, package, executable, reports, first_seen, last_seen)
 		SELECT printf('%032x', i), '/bin/x:6:f' || i, 'package-' || (i % 100), '/bin/x', i % 1000, ms, ms FROM r`,
 	rowNumbers + `INSERT INTO hook_results (id, job_id, hook, version, peer_id, problem_id, bytes, created_at, fields, level, package)
-		SELECT ` + idOf("b") + `, 'original', 'hook-' || (i % 50), printf('%064x', i % 50), printf('%032x', i % @peers + 1), printf('%032x', i - 1), 10, ms, '{"a":"b"}', iif(i % 3, 'problem', 'package'), 'package-' || (i % 100) FROM r`,
+		SELECT ` + idOf("b") + `, 'original', 'hook-' || (i % 50), printf('%064x', i % 50), printf('%032x', i % @peers + 1), printf('%032x', i - 1), 10, ms, CAST('{"a":"b"}' AS BLOB), iif(i % 3, 'problem', 'package'), 'package-' || (i % 100) FROM r`,
 	rowNumbers + `INSERT INTO audit (id, at, actor, token_id, action, target, detail, outcome)
 		SELECT ` + idOf("c") + `, ms, 'user-' || (i % 20), 't', 'hooks.review', 'version/' || i, 'approve', 'ok' FROM r`,
 }

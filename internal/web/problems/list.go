@@ -110,7 +110,7 @@ func has(s, words string) bool { return strings.Contains(strings.ToLower(s), str
 // topTen are the problems with most reports of the last seven days.
 func (p *pages) topTen(ctx context.Context, r *kit.Request) (topTen, error) {
 	times := days(r.Now(), 7)
-	list, looked, err := p.Store.BusyProblems(ctx, times[0], times[7], sample, busiest)
+	list, looked, err := p.busy.of(ctx, p.Store, times[0], times[7], r.Now(), busiest)
 	if err != nil {
 		return topTen{}, err
 	}

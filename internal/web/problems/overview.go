@@ -22,9 +22,8 @@ const (
 	activeShown    = 12
 	waitingShown   = 6
 	risingShown    = 5
-	risingLooked   = 12     // problems whose days are counted
-	risingProblems = 200    // of each week
-	sample         = 20_000 // reports of a week
+	risingLooked   = 12  // problems whose days are counted
+	risingProblems = 200 // of each week
 )
 
 type overviewPage struct {
@@ -202,11 +201,11 @@ type rising struct {
 func (p *pages) rising(ctx context.Context, now time.Time) (rising, error) {
 	times := days(now, overviewDays)
 	half, end := times[overviewDays-7], times[overviewDays]
-	this, looked, err := p.Store.BusyProblems(ctx, half, end, sample, risingProblems)
+	this, looked, err := p.busy.of(ctx, p.Store, half, end, now, risingProblems)
 	if err != nil {
 		return rising{}, err
 	}
-	before, lookedBefore, err := p.Store.BusyProblems(ctx, times[0], half, sample, risingProblems)
+	before, lookedBefore, err := p.busy.of(ctx, p.Store, times[0], half, now, risingProblems)
 	if err != nil {
 		return rising{}, err
 	}
@@ -214,6 +213,7 @@ func (p *pages) rising(ctx context.Context, now time.Time) (rising, error) {
 	for _, v := range before {
 		was[v.Problem.ID] = v.Reports
 	}
+	this = slices.Clone(this) // it may be kept
 	slices.SortStableFunc(this, func(a, b collector.ProblemCount) int {
 		return cmp.Compare(b.Reports-was[b.Problem.ID], a.Reports-was[a.Problem.ID])
 	})

@@ -47,6 +47,7 @@ type pages struct {
 	Parts
 	*kit.Templates
 	counts dayCounts
+	busy   busyCounts
 }
 
 // Routes are the routes of these pages.
