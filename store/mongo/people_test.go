@@ -146,3 +146,19 @@ func (mt *meeting) bounds(quantity int64) {
 	v.Quantity = quantity
 	mt.activate(v, hooks.StateActive)
 }
+
+// A session that is stored anew while ended ones are purged stays.
+func TestPurgeBesideABrowser(t *testing.T) {
+	mt := newMeeting(t)
+	for _, key := range []string{"gone", "goes on"} {
+		noError(t, mt.PutSession(mt.ctx, auth.Session{Key: key, ExpiresAt: noon}))
+	}
+	later := auth.Session{Key: "goes on", Data: []byte{1}, ExpiresAt: noon.Add(time.Hour)}
+	mt.before(3, func() { noError(t, mt.PutSession(mt.ctx, later)) }) // ended tokens, ended sessions, and then the end
+	n, err := mt.late.PurgeTokens(mt.ctx, noon, 10)
+	noError(t, err)
+	same(t, n, int64(1))
+	got, err := mt.Session(mt.ctx, later.Key)
+	noError(t, err)
+	same(t, got, later)
+}

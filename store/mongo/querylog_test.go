@@ -43,7 +43,7 @@ func TestQueryLog(t *testing.T) {
 		},
 		"a count": {
 			func(a acting) error {
-				_, err := a.DB.count(a.ctx, a.jobs, jobsFilter(jobs.Filter{PeerID: "secret"}), 9)
+				_, err := a.count(a.ctx, a.jobs, jobsFilter(jobs.Filter{PeerID: "secret"}), 9)
 				return err
 			},
 			[]string{`{"aggregate":"jobs","pipeline":[{"$match":{"_id":{"$lt":"?"},"peer_id":"?"}},{"$limit":9},{"$group":{"_id":1,"n":{"$sum":1}}}]}`},

@@ -307,6 +307,35 @@ func codes(set map[string]bool) string {
 	return strings.Join(list, " ")
 }
 
+// reversed is a query with its order the other way round.
+func (s shape) reversed() shape {
+	sort := make([]string, len(s.sort))
+	for i, key := range s.sort {
+		if ascending, descends := strings.CutPrefix(key, "-"); descends {
+			sort[i] = ascending
+		} else {
+			sort[i] = "-" + key
+		}
+	}
+	s.sort = sort
+	return s
+}
+
+// order is a query's order for the table; "" where the row of the same query
+// with the reverse one stands for both.
+func (s *seen) order(q shape) string {
+	if len(q.sort) == 0 {
+		return " "
+	}
+	if _, both := s.shapes[q.reversed().String()]; !both {
+		return fields(q.sort)
+	}
+	if strings.HasPrefix(q.sort[0], "-") {
+		return ""
+	}
+	return fields(q.sort) + " or reversed"
+}
+
 // queryTable lists the queries with their index. One that only adds a
 // condition to another of the same index and order is left out.
 func (s *seen) queryTable() string {
@@ -317,14 +346,15 @@ func (s *seen) queryTable() string {
 	b.WriteString("| Collection | Equal, or one of | Compared | Order | Index |\n|---|---|---|---|---|\n")
 	last := ""
 	for _, q := range all {
-		if slices.ContainsFunc(all, func(o shape) bool { return q.adds(o) }) {
+		order := s.order(q)
+		if order == "" || slices.ContainsFunc(all, func(o shape) bool { return q.adds(o) }) {
 			continue
 		}
 		served := q.served(indexes())
 		if len(q.equal)+len(q.between)+len(q.sort) == 0 {
 			q.equal = []string{"any document"}
 		}
-		row := fmt.Sprintf("| %s | %s | %s | %s | %s |\n", code(q.collection), fields(q.equal), fields(q.between), fields(q.sort), code(served))
+		row := fmt.Sprintf("| %s | %s | %s | %s | %s |\n", code(q.collection), fields(q.equal), fields(q.between), strings.TrimSpace(order), code(served))
 		if row != last {
 			b.WriteString(row)
 		}
