@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hookline/internal/api"
 	"hookline/internal/auth"
@@ -63,6 +64,7 @@ var routes = []struct {
 func TestEachRouteForEachRole(t *testing.T) {
 	r := newRig(t)
 	for _, route := range routes {
+		r.clock.set(r.clock.now().Add(time.Second)) // an address has one failure a second
 		a := r.send("", route.method, route.path, route.body)
 		if p := a.problem(t); a.Status != http.StatusUnauthorized || p.Code != string(errs.CodeUnauthenticated) || p.Hint == "" {
 			t.Errorf("%s %s without a token: %d %+v", route.method, route.path, a.Status, p)
