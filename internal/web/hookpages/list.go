@@ -2,7 +2,6 @@ package hookpages
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -127,7 +126,7 @@ func (p *pages) hookRows() func(ctx context.Context, after string, limit int) ([
 
 func (p *pages) hookColumns() []kit.Column[hookRow] {
 	return []kit.Column[hookRow]{
-		{Name: "hook", Head: "Hook", Wide: true, Cell: func(h hookRow) kit.Cell {
+		{Name: "hook", Head: "Hook", Cell: func(h hookRow) kit.Cell {
 			return kit.Text(h.Version.Hook).To("/hooks/" + url.PathEscape(h.Version.Hook))
 		}},
 		{Name: "newest", Head: "Newest", Cell: func(h hookRow) kit.Cell {
@@ -219,22 +218,22 @@ func (p *pages) hookNamed(r *kit.Request, name string) (kit.Answer, error) {
 func (p *pages) versionColumns() []kit.Column[review.Life] {
 	rules := p.Rules()
 	return []kit.Column[review.Life]{
-		{Name: "version", Head: "Version", Wide: true, Cell: func(l review.Life) kit.Cell {
+		{Name: "version", Head: "Version", Cell: func(l review.Life) kit.Cell {
 			return refOf(l.Version).Cell().With(kit.Short(l.Version.Digest))
 		}},
 		{Name: "state", Head: "State", Cell: func(l review.Life) kit.Cell { return kit.State(string(l.State())) }},
-		{Name: "signed", Head: "Signed", Cell: func(l review.Life) kit.Cell { return signed(rules, l) }},
+		{Name: "signed", Head: "Approvals", Cell: func(l review.Life) kit.Cell { return signed(rules, l) }},
 		{Name: "received", Head: "Received", Cell: func(l review.Life) kit.Cell { return received(l.Activation) }},
 		{Name: "quantity", Only: true, Cell: func(l review.Life) kit.Cell { return quantity(l.Activation) }},
-		{Name: "issued", Head: "Ledger", Cell: func(l review.Life) kit.Cell { return ledgerWords(l.Activation) }},
+		{Name: "issued", Head: "Issued", Cell: func(l review.Life) kit.Cell { return ledgerWords(l.Activation) }},
 		{Name: "deadline", Head: "Deadline", Cell: func(l review.Life) kit.Cell { return deadline(l.Activation) }},
 		{Name: "submitted_by", Head: "Submitted by", Cell: func(l review.Life) kit.Cell { return kit.Text(l.Version.SubmittedBy) }},
 		{Name: "submitted_at", Head: "Age", Cell: func(l review.Life) kit.Cell { return kit.Time(l.Version.SubmittedAt) }},
 		{Name: "compare", Head: "Compare", Cell: func(l review.Life) kit.Cell {
-			return kit.Text("/versions/" + l.Version.Digest + "/review").In("difference").To("/versions/" + l.Version.Digest + "/review")
+			return kit.Text("/versions/" + l.Version.Digest + "/review").In("diff").To("/versions/" + l.Version.Digest + "/review")
 		}},
 		{Name: "audit", Head: "Audit", Cell: func(l review.Life) kit.Cell {
-			return kit.Text("version/" + l.Version.Digest).In("entries").To("/audit?target=version/" + l.Version.Digest)
+			return kit.Text("version/" + l.Version.Digest).In("log").To("/audit?target=version/" + l.Version.Digest)
 		}},
 		{Name: "digest", Only: true, Cell: func(l review.Life) kit.Cell { return kit.Text(l.Version.Digest) }},
 	}
@@ -244,9 +243,9 @@ func ledgerWords(a *hooks.Activation) kit.Cell {
 	if a == nil {
 		return kit.Text("")
 	}
-	c := kit.Number(a.Ledger.Issued).With("issued")
+	c := kit.Number(a.Ledger.Issued)
 	if a.Ledger.Leased > 0 {
-		c.Note += fmt.Sprintf(", %s out", kit.Grouped(a.Ledger.Leased))
+		c = c.With(kit.Grouped(a.Ledger.Leased) + " out")
 	}
 	return c
 }

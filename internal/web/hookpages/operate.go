@@ -117,7 +117,7 @@ func activateForm(r *kit.Request, l review.Life, signed hooks.Predicate, why *re
 	}}
 	if a := l.Activation; a != nil {
 		f.Title, f.Button = "Activate again", "Activate again"
-		f.Says = append(f.Says, fmt.Sprintf("Its ledger goes on: %s results are in, and count.", kit.Grouped(a.Ledger.Received)))
+		f.Says = append(f.Says, fmt.Sprintf("Its ledger goes on: results that are in count. There are %s.", kit.Grouped(a.Ledger.Received)))
 	}
 	f.Fields = boundInputs(r, f.ID, why, signed, signed.MaxReports, time.Unix(signed.NotAfter, 0),
 		hooks.Rollout{Percent: signed.MaxPercent, PerMinute: review.DefaultPerMinute})
@@ -127,7 +127,7 @@ func activateForm(r *kit.Request, l review.Life, signed hooks.Predicate, why *re
 func changeForm(r *kit.Request, a hooks.Activation, signed hooks.Predicate, why *refused) *boundsForm {
 	f := &boundsForm{ID: formBounds, Digest: a.Digest, Title: "Quantity and deadline", Button: "Change", Refused: why, Says: []string{
 		"It stays active. A wider bound asks more machines at once; a narrower one takes back nothing that is out.",
-		fmt.Sprintf("%s results are in and %s are on their way: the quantity must be more than that.", kit.Grouped(a.Ledger.Received), kit.Grouped(a.Ledger.Leased)),
+		fmt.Sprintf("Results in: %s, on their way: %s. The quantity must be more than both.", kit.Grouped(a.Ledger.Received), kit.Grouped(a.Ledger.Leased)),
 	}}
 	f.Fields = boundInputs(r, f.ID, why, signed, a.Quantity, a.Deadline, a.Rollout)
 	return f
@@ -162,7 +162,7 @@ func reasonForm(r *kit.Request, l review.Life, form string, why *refused) *stopF
 		f.Says = []string{"No machine is asked any more. It can be activated again; to close it for good, a revoker signs: hookline revoke."}
 	}
 	if a := l.Activation; a != nil {
-		f.Says = append(f.Says, fmt.Sprintf("Jobs that were not sent are called off. Of the %s that are out now, those that a machine has may still bring their result.", kit.Grouped(a.Ledger.Leased)))
+		f.Says = append(f.Says, fmt.Sprintf("Jobs out now: %s. Those that were not sent are called off; those that a machine has may still bring their result.", kit.Grouped(a.Ledger.Leased)))
 	}
 	if why != nil {
 		f.Reason = r.Typed("reason")

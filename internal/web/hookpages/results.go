@@ -14,8 +14,8 @@ import (
 
 // Caps of the table of new fields.
 const (
-	maxFields    = 12  // columns; more are in the result's own page
-	maxFieldText = 160 // bytes of one value
+	maxFields    = 12 // columns; more are in the result's own page
+	maxFieldText = 80 // bytes of one value
 )
 
 // resultsView are the newest results as a table of new fields.
@@ -116,7 +116,10 @@ func resultColumns(names []string) []kit.Column[resultRow] {
 
 // clipped is a value short enough for a row.
 func clipped(s string) string {
-	s = strings.TrimSpace(s)
+	if len(s) > 4*maxFieldText {
+		return strings.Join(strings.Fields(strings.ToValidUTF8(s[:maxFieldText], "")), " ") + fmt.Sprintf("… (%s)", kit.Bytes(int64(len(s))))
+	}
+	s = strings.Join(strings.Fields(s), " ")
 	if len(s) <= maxFieldText {
 		return s
 	}

@@ -148,7 +148,11 @@ func groupTable(groups map[string]*group) kit.TableView {
 
 // signed is how many signatures of a version count now.
 func signed(rules signing.Rules, l review.Life) kit.Cell {
-	return kit.Text(inwords.SignaturesOf(rules, l).Words())
+	s := inwords.SignaturesOf(rules, l)
+	if s.Refused != "" {
+		return kit.State("refused")
+	}
+	return kit.Text(fmt.Sprintf("%d of %d", s.Given, s.Needed))
 }
 
 // ledgerView is the ledger as it fills.

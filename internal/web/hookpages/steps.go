@@ -30,7 +30,7 @@ func steps(l review.Life, s inwords.Signatures, until time.Time) []step {
 	}
 	a := *l.Activation
 	live := step{Name: "Live", At: a.CreatedAt, Done: true}
-	end := step{Name: "Expired", Note: "at the latest", At: a.Deadline}
+	end := step{Name: "Expires", Note: "at the latest", At: a.Deadline}
 	switch state { //nolint:exhaustive // those of an activation
 	case hooks.StateActive:
 		live.Here = true
@@ -55,7 +55,7 @@ func before(l review.Life, s inwords.Signatures, until time.Time) []step {
 	default:
 		inReview = step{Name: titles()[state], At: answeredAt(l), Here: true, Bad: true}
 	}
-	return []step{inReview, approved, {Name: "Live"}, {Name: "Expired", At: until, Note: "at the latest"}}
+	return []step{inReview, approved, {Name: "Live"}, {Name: "Expires", At: until, Note: "at the latest"}}
 }
 
 // titles are the names of states that end a version, or hold it.

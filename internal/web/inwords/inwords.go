@@ -6,6 +6,7 @@ package inwords
 import (
 	"embed"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -46,10 +47,11 @@ type Term struct {
 }
 
 // Value is a value with what it stands for; Code is text that is meant letter
-// by letter.
+// by letter, Link leads to what it is about.
 type Value struct {
 	Code string
 	Note string
+	Link string
 }
 
 // Statement puts a statement into words.
@@ -108,11 +110,18 @@ func maySections(p hooks.Predicate) []Section {
 func boundSections(st hooks.Statement) []Section {
 	p := st.Predicate
 	return []Section{{Name: "At most", Terms: []Term{
-		{"Results", note(fmt.Sprintf("%s, %d runs on one peer, %d %% of the peers", kit.Grouped(p.MaxReports), p.MaxRunsPerPeer, p.MaxPercent))},
+		{"Results", note(fmt.Sprintf("%s, %s on one peer, %d %% of the peers", kit.Grouped(p.MaxReports), counted(p.MaxRunsPerPeer, "run"), p.MaxPercent))},
 		{"Bytes", note(fmt.Sprintf("%s in all, %s in one result", kit.Bytes(p.MaxBytes), kit.Bytes(p.MaxResultBytes)))},
 		{"Run time", note((time.Duration(p.MaxRuntimeMS) * time.Millisecond).String())},
 		{"Valid", note(stamp(p.NotBefore) + " until " + stamp(p.NotAfter))},
 	}}, matchSection(st)}
+}
+
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return kit.Grouped(n) + " " + thing + "s"
 }
 
 func stamp(unix int64) string {
@@ -156,12 +165,12 @@ func commandSection(c hooks.Command, p hooks.Predicate) Section {
 func matchSection(st hooks.Statement) Section {
 	p, s := st.Predicate, Section{Name: "For"}
 	if p.Level == hooks.LevelPackage {
-		s.Terms = append(s.Terms, Term{"Package", []Value{{Code: looks.Visible(p.Match.Package)}}},
+		s.Terms = append(s.Terms, Term{"Package", []Value{{Code: looks.Visible(p.Match.Package), Link: "/problems?package=" + url.QueryEscape(p.Match.Package)}}},
 			Term{"From version", note(orAny(p.Match.From))}, Term{"Below version", note(orAny(p.Match.Below))})
 	} else {
 		var prints []Value
 		for _, f := range p.Match.Fingerprints {
-			prints = append(prints, Value{Code: looks.Visible(f)})
+			prints = append(prints, Value{Code: looks.Visible(f), Link: "/problems/" + hooks.Digest([]byte(f))[:32]})
 		}
 		s.Terms = append(s.Terms, Term{"Problems", prints})
 	}

@@ -74,3 +74,16 @@ func TestQuoted(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// What a hook is for leads to it.
+func TestMatchLeadsToItsProblems(t *testing.T) {
+	p := hooks.Predicate{Level: hooks.LevelProblem, Match: hooks.Match{Fingerprints: []string{"/usr/bin/app:6"}}}
+	v := matchSection(hooks.Statement{Predicate: p}).Terms[0].Values[0]
+	if want := "/problems/" + hooks.Digest([]byte("/usr/bin/app:6"))[:32]; v.Link != want || v.Code != "/usr/bin/app:6" {
+		t.Errorf("%+v, want %s", v, want)
+	}
+	p = hooks.Predicate{Level: hooks.LevelPackage, Match: hooks.Match{Package: "a&b"}}
+	if v := matchSection(hooks.Statement{Predicate: p}).Terms[0].Values[0]; v.Link != "/problems?package=a%26b" {
+		t.Errorf("%+v", v)
+	}
+}
