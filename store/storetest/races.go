@@ -370,9 +370,10 @@ func raceTrySignIn(k *kit) {
 
 // The cap on comments holds whoever comes at once, and each that is answered is there.
 func raceComment(k *kit) {
-	v, grants, all := k.version("taint", 1), k.grants(auth.HooksReview), make([]review.Comment, racers)
-	for range review.MaxComments - racers/2 {
-		k.comment(v.Digest, "")
+	v, other, grants, all := k.version("taint", 1), k.version("taint", 2), k.grants(auth.HooksReview), make([]review.Comment, racers)
+	first := k.comment(v.Digest, "")
+	for i := range review.MaxComments - racers/2 - 1 {
+		k.comment(v.Digest, []string{"", first.ID}[i%2])
 	}
 	for i := range all {
 		all[i] = k.newComment(v.Digest, "")
@@ -387,6 +388,7 @@ func raceComment(k *kit) {
 			k.Errorf("comment %d: adding says %v, it is there: %v", i, failures[i], there)
 		}
 	}
+	k.fullOfComments(v, other, first)
 }
 
 func raceReport(k *kit) {
