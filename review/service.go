@@ -132,11 +132,11 @@ func (s *Service) Review(ctx context.Context, p auth.Principal, digest string, v
 	if err := checkDigest(digest); err != nil {
 		return Life{}, err
 	}
-	event, err := v.event()
+	grant, err := s.Gate.Authorize(ctx, p, auth.HooksReview, target(digest), string(v))
 	if err != nil {
 		return Life{}, err
 	}
-	grant, err := s.Gate.Authorize(ctx, p, auth.HooksReview, target(digest), string(v))
+	event, err := v.event()
 	if err != nil {
 		return Life{}, err
 	}

@@ -204,7 +204,7 @@ func TestRevocationOverTheAPI(t *testing.T) {
 		t.Errorf("the ledger is %+v", l)
 	}
 	page := r.look("/versions/" + v.Digest)
-	for _, want := range []string{"bob revoked the hook", "it was noisy", "(revoked)"} {
+	for _, want := range []string{"bob revoked the hook", "it was noisy", "<code>revoked</code>"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -242,7 +242,7 @@ func TestVoidSignatures(t *testing.T) {
 		t.Errorf("void %+v", void)
 	}
 	page := r.look("/versions/" + v.Digest)
-	for _, want := range []string{"Does not count", "nobody (0 of 1)", "revoked the approval"} {
+	for _, want := range []string{"does not count", "0 of 1 reviewer", "revoked the approval"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
