@@ -75,7 +75,7 @@ func (l *life) signIn() {
 	must(l.T, l.alice.Until("the sign-in page comes first", "location.pathname === '/sign-in' || document.querySelector('input[type=password]')"))
 	l.alice.Trouble() // a page that asks to sign in is no good answer to a browser
 	must(l.T, l.alice.Send("#sign-in", "Sign in", map[string]string{"user": "alice", "password": password}))
-	must(l.T, l.alice.Until("alice is where she wanted to go", "location.pathname === '/problems'"))
+	must(l.T, l.alice.Until("alice is where she wanted to go", "location.pathname === '/problems' && document.querySelector('form[action=\"/logout\"]')"))
 }
 
 // lookAtProblem: a program fails on a machine, and alice looks for it.
@@ -126,10 +126,12 @@ func (l *life) requestChanges() {
 	review := "/versions/" + l.first.Digest + "/review"
 	must(l.T, l.carol.Until("the version waits for carol", "document.querySelector("+js("main a[href='"+review+"']")+")"))
 	must(l.T, l.carol.Open(review))
-	must(l.T, l.carol.Send("#comment", "Comment", map[string]string{"line": "2", "text": "Why **this** line?"}))
+	must(l.T, l.carol.Click("link", "Comment on line 2"))
+	must(l.T, l.carol.Until("the form is for line 2", "document.querySelector('#comment [name=line]').value === '2'"))
+	must(l.T, l.carol.Send("#comment", "Send", map[string]string{"text": "Why **this** line?"}))
 	must(l.T, l.carol.Until("the comment is there, as Markdown", "[...document.querySelectorAll('#comments strong')].some(e => e.textContent === 'this')"))
 	must(l.T, l.carol.Send("#answer", "Request changes", map[string]string{"comment": "Read less, please."}))
-	must(l.T, l.carol.Says("changes-requested"))
+	must(l.T, l.carol.Says("Changes requested: "+lifeHook+"@1."))
 	must(l.T, l.alice.Open(review))
 	must(l.T, l.alice.Says("Read less, please."))
 	must(l.T, l.alice.Until("alice sees the comment", "document.querySelector('#comments').innerText.includes('Why this line?')"))
@@ -188,12 +190,17 @@ func (l *life) approveInTerminal() {
 func (l *life) activate() {
 	must(l.T, l.alice.Open("/versions/"+l.next.Digest))
 	must(l.T, l.alice.Send("#activate", "Activate", map[string]string{"quantity": "5"}))
-	must(l.T, l.alice.Says("active"))
+	l.shows("active")
 	v, err := l.client("alice").Version(l.Context(), l.next.Digest)
 	must(l.T, err)
 	if v.State != "active" || v.Activation.Quantity != 5 {
 		l.Errorf("it is %s with %+v", v.State, v.Activation)
 	}
+}
+
+// shows waits until alice's page of the version shows a state.
+func (l *life) shows(state string) {
+	must(l.T, l.alice.Until("the version is "+state, "document.querySelector('#state .state')?.textContent === "+js(state)))
 }
 
 // results: while alice looks at the version's page, results come: first those
@@ -230,9 +237,9 @@ func (l *life) exports() {
 	must(l.T, err)
 	rows, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
 	must(l.T, err)
-	column := slices.Index(rows[0], "job")
+	column := slices.Index(rows[0], "report")
 	if column < 0 || !strings.HasSuffix(name, ".csv") {
-		l.Fatalf("the file %s has no column job: %v", name, rows[0])
+		l.Fatalf("the file %s has no column report: %v", name, rows[0])
 	}
 	var exported []string
 	for _, r := range rows[1:] {
@@ -244,9 +251,9 @@ func (l *life) exports() {
 	must(l.T, err)
 	exported = nil
 	for dec := json.NewDecoder(bytes.NewReader(content)); dec.More(); {
-		var row struct{ Job string }
+		var row struct{ Report string }
 		must(l.T, dec.Decode(&row))
-		exported = append(exported, row.Job)
+		exported = append(exported, row.Report)
 	}
 	sameRows(l.T, name, exported, all)
 }
@@ -264,7 +271,7 @@ func (l *life) disable() {
 	const reason = "the question is answered"
 	must(l.T, l.alice.Open("/versions/"+l.next.Digest))
 	must(l.T, l.alice.Send("#disable", "Disable", map[string]string{"reason": reason}))
-	must(l.T, l.alice.Says("disabled"))
+	l.shows("disabled")
 	must(l.T, l.alice.Says(reason))
 	v, err := l.client("alice").Version(l.Context(), l.next.Digest)
 	must(l.T, err)
