@@ -51,12 +51,18 @@ type reviewer struct {
 // serving runs review serve until the test ends.
 func serving(t *testing.T, env map[string]string, args ...string) *reviewer {
 	t.Helper()
+	return servingAt(t, strings.NewReader(""), env, args...)
+}
+
+// servingAt is serving for somebody who types.
+func servingAt(t *testing.T, in io.Reader, env map[string]string, args ...string) *reviewer {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	r := &reviewer{t: t, out: &locked{}}
 	getenv := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 	go func() {
-		ended <- run(ctx, append([]string{"review", "serve"}, args...), getenv, strings.NewReader(""), r.out, r.out)
+		ended <- run(ctx, append([]string{"review", "serve"}, args...), getenv, in, r.out, r.out)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -80,7 +86,12 @@ func serving(t *testing.T, env map[string]string, args ...string) *reviewer {
 // opened has used its link.
 func opened(t *testing.T, env map[string]string, args ...string) *reviewer {
 	t.Helper()
-	r := serving(t, env, args...)
+	return serving(t, env, args...).open()
+}
+
+func (r *reviewer) open() *reviewer {
+	t := r.t
+	t.Helper()
 	res := r.do(http.MethodPost, r.link, nil, nil)
 	if res.StatusCode != http.StatusOK {
 		t.Fatalf("opening: %s\n%s", res.Status, res.body)
