@@ -21,7 +21,10 @@ import (
 	"hookline/internal/errs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The clock of the expressions that color scripts goes on for a moment after them.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2/v2.runClock"))
+}
 
 func TestMetricsCount(t *testing.T) {
 	r := newRig(t)
