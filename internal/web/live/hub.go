@@ -164,6 +164,13 @@ func (h *Hub) follow(user string, topics []string, since string) (*stream, error
 	return s, nil
 }
 
+// Changed reports whether a topic may have changed since a mark.
+func (h *Hub) Changed(name, since string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changed(name, since)
+}
+
 // changed reports whether a topic may have changed since a mark.
 func (h *Hub) changed(name, since string) bool {
 	epoch, digits, _ := strings.Cut(since, ".")

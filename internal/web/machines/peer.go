@@ -76,15 +76,9 @@ func (p *pages) show(m enroll.Peer, page peerPage, ids ...string) *kit.View {
 	return p.View("peer", "Peer "+looks.Visible(m.Name)+", "+m.ID, section, page).Follow([]string{live.Peer(m.ID)}, ids)
 }
 
-var peerID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
 // machine reads the machine that the address names.
 func (p *pages) machine(r *kit.Request) (enroll.Peer, error) {
-	id := r.ID("id")
-	if !peerID.MatchString(id) {
-		return enroll.Peer{}, errs.New(errs.CodeNotFound, "there is no such peer").WithHint("a peer's id is 32 hexadecimal digits: look at the list")
-	}
-	return p.Store.Peer(r.Context(), id)
+	return p.Store.Peer(r.Context(), r.ID("id"))
 }
 
 func tabs(id, here string) []tab {
