@@ -89,9 +89,18 @@ func allResults(f collector.ResultFilter) string {
 }
 
 func resultColumns(names []string) []kit.Column[resultRow] {
-	columns := []kit.Column[resultRow]{{Name: "at", Head: "When", Cell: func(one resultRow) kit.Cell {
-		return kit.Time(one.CreatedAt).To("/jobs/" + one.JobID)
-	}}}
+	columns := []kit.Column[resultRow]{
+		{Name: "at", Head: "When", Cell: func(one resultRow) kit.Cell { return kit.Time(one.CreatedAt).To("/jobs/" + one.JobID) }},
+		{Name: "peer", Head: "Peer", Cell: func(one resultRow) kit.Cell {
+			return kit.ID(one.PeerID, "/peers/"+one.PeerID).In(kit.Short(one.PeerID))
+		}},
+		{Name: "problem", Head: "Problem", Cell: func(one resultRow) kit.Cell {
+			if one.ProblemID == "" {
+				return kit.Text("")
+			}
+			return kit.ID(one.ProblemID, "/problems/"+one.ProblemID).In(kit.Short(one.ProblemID))
+		}},
+	}
 	for _, name := range names {
 		columns = append(columns, kit.Column[resultRow]{Name: name, Head: kit.NewField(name, "").Name, Cell: func(one resultRow) kit.Cell {
 			text, ok := one.values[name]
@@ -101,17 +110,7 @@ func resultColumns(names []string) []kit.Column[resultRow] {
 			return kit.Code(clipped(text))
 		}})
 	}
-	return append(columns,
-		kit.Column[resultRow]{Name: "peer", Head: "Peer", Cell: func(one resultRow) kit.Cell {
-			return kit.ID(one.PeerID, "/peers/"+one.PeerID).In(kit.Short(one.PeerID))
-		}},
-		kit.Column[resultRow]{Name: "problem", Head: "Problem", Cell: func(one resultRow) kit.Cell {
-			if one.ProblemID == "" {
-				return kit.Text("")
-			}
-			return kit.ID(one.ProblemID, "/problems/"+one.ProblemID).In(kit.Short(one.ProblemID))
-		}},
-	)
+	return columns
 }
 
 // clipped is a value short enough for a row.
