@@ -153,7 +153,9 @@ func newOpenCommand(a *app) *cobra.Command {
 	}
 }
 
-var pages = regexp.MustCompile(`^/(problems|(jobs|problems|versions|peers)/[0-9a-f-]{1,64})$`)
+// pages is every page, with the words behind ? that it may take. The server
+// decides what there is.
+var pages = regexp.MustCompile(`^/((problems|jobs|results|hooks|versions|reviews|peers|audit|users|tokens|account)(/[A-Za-z0-9._/-]{1,200})?)?(\?[!-~]{1,1000})?$`)
 
 // pageToOpen is a page that the link can lead to, /jobs/latest that of the
 // newest report.
@@ -164,7 +166,7 @@ func pageToOpen(ctx context.Context, cl *client.Client, page string) (string, er
 	}
 	if !pages.MatchString(page) {
 		return "", errs.New(errs.CodeBadInput, "cannot open %q: it is no page", page).
-			WithHint("pages are /problems, /problems/ID, /jobs/ID, /jobs/latest, /versions/DIGEST and /peers/ID")
+			WithHint("pages are /problems, /jobs, /results, /hooks, /reviews, /peers, /audit, /users, /tokens, /account and those below them, such as /jobs/latest")
 	}
 	return page, nil
 }
