@@ -15,6 +15,7 @@ import (
 	"hookline/internal/jobserver"
 	"hookline/internal/web"
 	"hookline/internal/web/kit"
+	"hookline/internal/web/live"
 	"hookline/review"
 	"hookline/store/open"
 )
@@ -59,6 +60,8 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	if s.db, err = open.Store(ctx, s.cfg.Store, open.Options{Log: s.log, Timeout: s.cfg.StoreTime}); err != nil {
 		return err
 	}
+	s.live = live.NewHub(live.Pace{})
+	s.db = newTold(s.db, s.live)
 	s.gate = &auth.Gate{Accounts: s.db, Log: s.db, Now: s.cfg.Now}
 	s.trust = &trustHolder{path: filepath.Join(s.cfg.Data, keptTrustFile), gate: s.gate, now: s.cfg.Now, log: s.log}
 	if err := s.trust.start(ctx, s.cfg.Trust); err != nil {
@@ -116,7 +119,7 @@ func (s *Server) openPeople(context.Context) error {
 	rest := s.rest()
 	mux.Handle("/api/", rest)
 	mux.Handle("/metrics", rest)
-	mux.HandleFunc("GET /livez", live)
+	mux.HandleFunc("GET /livez", alive)
 	mux.HandleFunc("GET /readyz", s.ready)
 	if s.cfg.Pages == "" {
 		s.http = s.httpServer(mux)
@@ -163,7 +166,7 @@ func (s *Server) rest() http.Handler {
 func (s *Server) webParts() web.Parts {
 	return web.Parts{
 		Gate: s.gate, Store: s.db, Facts: s.storeFacts, Review: s.review, Rules: s.trust.rules, Bench: newBench(s.cfg.Sandbox, s.log), Hub: s.live,
-		Notice: s.notice, Now: s.cfg.Now, Log: s.log, Secure: s.httpTLS != nil,
+		Explain: s.collector.Explain, Notice: s.notice, Now: s.cfg.Now, Log: s.log, Secure: s.httpTLS != nil,
 	}
 }
 
