@@ -132,7 +132,7 @@ func (b Bars) group(g Group, left int, highest int64) groupView {
 		n := g.value(i)
 		v.Counts = append(v.Counts, count(n, b.capped(n)))
 		words = append(words, v.Counts[i]+" "+word(s.Name))
-		if height := min(share(n, highest, tall), bottom); height > 0 {
+		if height := min(share(n, highest), bottom); height > 0 {
 			bottom -= height
 			v.Parts = append(v.Parts, partView{s.Tone.class(), bottom, height})
 		}
@@ -150,13 +150,13 @@ func (g Group) value(i int) int64 {
 	return max(0, g.Values[i])
 }
 
-// share is part/whole of size, at least 1 where part is above 0 and at most
-// size.
-func share(part, whole int64, size int) int {
+// share is part/whole of the height of a chart, at least 1 where part is above
+// 0, and at most all of it.
+func share(part, whole int64) int {
 	if part <= 0 || whole <= 0 {
 		return 0
 	}
-	return min(size, max(1, int(math.Round(float64(part)/float64(whole)*float64(size)))))
+	return min(tall, max(1, int(math.Round(float64(part)/float64(whole)*tall))))
 }
 
 // add adds counts; it stays at the largest number where they are too many.
@@ -200,10 +200,10 @@ func (s Spark) HTML() (template.HTML, error) {
 		if i > 0 {
 			points.WriteByte(' ')
 		}
-		points.WriteString(strconv.Itoa(i*slot) + "," + strconv.Itoa(tall-share(n, highest, tall)))
+		points.WriteString(strconv.Itoa(i*slot) + "," + strconv.Itoa(tall-share(n, highest)))
 	}
 	if len(values) == 1 { // a line has two ends
-		points.WriteString(" " + strconv.Itoa(slot) + "," + strconv.Itoa(tall-share(values[0], highest, tall)))
+		points.WriteString(" " + strconv.Itoa(slot) + "," + strconv.Itoa(tall-share(values[0], highest)))
 	}
 	return draw("spark", map[string]any{
 		"Title": word(s.Title) + ": " + count(sum, false), "Points": points.String(), "Width": max(1, len(values)-1) * slot, "Empty": len(values) == 0,
@@ -220,5 +220,5 @@ type Meter struct {
 
 // HTML draws the meter.
 func (m Meter) HTML() (template.HTML, error) {
-	return draw("meter", map[string]any{"Width": share(m.Part, m.Whole, tall), "Class": m.Tone.class(), "Words": word(m.Words)})
+	return draw("meter", map[string]any{"Width": share(m.Part, m.Whole), "Class": m.Tone.class(), "Words": word(m.Words)})
 }

@@ -125,6 +125,18 @@ func TestBarsSayTheirNumbers(t *testing.T) {
 	}
 }
 
+// TestOddNumbers holds that what is below 0 counts as nothing, and that what is
+// too much stays the largest number.
+func TestOddNumbers(t *testing.T) {
+	got, err := Bars{Series: []Series{{"a", Good}, {"b", Bad}}, Groups: groups([]int64{math.MaxInt64, -5}, []int64{math.MaxInt64, 1})}.HTML()
+	check(t, got, err)
+	for _, want := range []string{`<b>9223372036854775807</b>`, `<b>1</b>`, `<td class="number">0</td>`} {
+		if !strings.Contains(string(got), want) || strings.Contains(string(got), ">-") {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+}
+
 func TestSpark(t *testing.T) {
 	for name, test := range map[string]struct {
 		values []int64

@@ -64,7 +64,7 @@ func TestProblemList(t *testing.T) {
 	w.has(w.page("/problems"), "No reports have come in yet", "hookline-peer exec", "no reports in the last seven days")
 	for i, name := range []string{"nginx", "cron", "sshd"} {
 		for n := range i + 1 {
-			w.file(peer, crash(name), now.Add(-time.Duration(10-i)*time.Hour).Add(time.Duration(n)*[]time.Duration{0, 6, 2}[i]*time.Hour))
+			w.file(peer, crash(name), now.Add(-time.Duration(10-i)*time.Hour).Add(time.Duration(n*[]int{0, 6, 2}[i])*time.Hour))
 		}
 	}
 	w.file(peer, crash("old"), now.AddDate(0, 0, -40))

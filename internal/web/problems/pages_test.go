@@ -240,7 +240,7 @@ func TestHostileValues(t *testing.T) {
 		r[name] = hostile
 	}
 	r[hooks.FieldTraceback] = strings.Repeat(hostile, 900<<10/len(hostile))
-	report := w.file(peer, r, now)
+	report := w.fileAs(peer, hostile+strings.Repeat("x", 500), r, now)
 	v := w.active("taint", 200, "fp:"+report.Fingerprint)
 	fields := map[string]any{"Text": hostile, hostile: 1, "Deep": map[string]any{hostile: []any{hostile, nil}}, "Long": strings.Repeat(hostile, 5000)}
 	ran := w.bring(v, report, hooks.LevelPackage, fields)

@@ -86,7 +86,12 @@ func crash(name string) hooks.Report {
 // file stores a report and returns it.
 func (w *world) file(peer string, r hooks.Report, at time.Time) jobs.Job {
 	w.Helper()
-	fp := hooks.Fingerprint(r)
+	return w.fileAs(peer, hooks.Fingerprint(r), r, at)
+}
+
+// fileAs stores a report under any fingerprint.
+func (w *world) fileAs(peer, fp string, r hooks.Report, at time.Time) jobs.Job {
+	w.Helper()
 	j := jobs.Job{
 		ID: w.id(at), PeerID: peer, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer", CreatedAt: at, CompletedAt: at,
 		Fingerprint: fp, ProblemID: hooks.ProblemID(fp), PackageVersion: r[hooks.FieldPackageVersion], Release: r[hooks.FieldRelease], Report: r,
