@@ -73,7 +73,7 @@ func harmless(t *testing.T, tab *browsertest.Tab, what string) {
 	found, err := browsertest.Evaluate[[]string](tab, `(() => {
 		const bad = [];
 		if (window.pwned) bad.push("a script ran: " + window.pwned);
-		for (const e of document.querySelectorAll("main script, main img, main iframe, main object, main style, main [style], main base, main hx-get, [data-hx-post], [hx-post], [hx-get='/logout'], [hx-trigger=load], a[href^='javascript:' i], a[href*='203.0.113.9']"))
+		for (const e of document.querySelectorAll("main script, main img, main iframe, main object, main style, main [style], main base, main hx-get, [data-hx-post], [hx-post], [hx-get='/logout'], [hx-trigger=load], a[href^='javascript:' i], a[href*='203.0.113.9']:not(.prose a[rel~=noreferrer][rel~=noopener][rel~=nofollow])"))
 			bad.push("there is " + e.outerHTML.slice(0, 200));
 		for (const e of document.querySelectorAll("*")) for (const a of e.attributes)
 			if (a.name.startsWith("on")) bad.push("there is a handler: " + e.outerHTML.slice(0, 200));
@@ -126,7 +126,7 @@ func (s *shared) hostile(t *testing.T) browsertest.Facts {
 	f.Waiting = waiting.Digest
 	changes, err := w.Submit(t.Context(), browsertest.Hook{Name: "hostile-words", Package: "hostile", Script: browsertest.Taint})
 	must(t, err)
-	words := strings.ReplaceAll(bad, "\x00", "") // no argument of a command holds it
+	words := strings.NewReplacer("\x00", "", "\r", "").Replace(bad) // a comment with control characters is refused
 	_, err = w.Hookline(t.Context(), "bob", "review", "request-changes", changes.Digest, "--comment", words+"\n\n"+strings.Repeat("W", 2000))
 	must(t, err)
 	f.Changes = changes.Digest

@@ -86,6 +86,7 @@ type Page struct {
 	Path   func(Facts) string
 	Status int  // 0 is 200
 	Extra  bool // another look of a page: without a row of figures
+	Runs   bool // a process for each load: its time is not that of queries
 }
 
 // Pages is every page: axe, sizes, pictures and headers all go by it.
@@ -106,7 +107,7 @@ func Pages() []Page {
 		{Name: "review", Route: "/versions/{digest}/review", As: "carol", Path: func(f Facts) string { return "/versions/" + f.Waiting + "/review" }},
 		{Name: "review-split", Route: "/versions/{digest}/review", As: "carol", Path: func(f Facts) string { return "/versions/" + f.Waiting + "/review?view=split" }, Extra: true},
 		{Name: "review-comments", Route: "/versions/{digest}/review", As: "alice", Path: func(f Facts) string { return "/versions/" + f.Changes + "/review" }, Extra: true},
-		{Name: "trial", Route: "/versions/{digest}/review/trial", As: "carol", Path: func(f Facts) string { return "/versions/" + f.Waiting + "/review/trial?job=" + f.Job }},
+		{Name: "trial", Route: "/versions/{digest}/review/trial", As: "carol", Path: func(f Facts) string { return "/versions/" + f.Waiting + "/review/trial?job=" + f.Job }, Runs: true},
 		{Name: "peers", Route: "/peers", As: "alice", Path: at("/peers")},
 		{Name: "peer", Route: "/peers/{id}", As: "alice", Path: func(f Facts) string { return "/peers/" + f.Peer }},
 		{Name: "jobs", Route: "/jobs", As: "alice", Path: at("/jobs")},
@@ -131,6 +132,8 @@ func Pages() []Page {
 // Others are the routes that a browser gets and that are no pages.
 func Others() map[string]string {
 	return map[string]string{
-		"/live": "the stream of events that pages with live parts hold open",
+		"/live":                "the stream of events that pages with live parts hold open",
+		"/hooks/new/hook.yaml": "a file: the new hook's manifest",
+		"/hooks/new/hook.lua":  "a file: the new hook's script",
 	}
 }

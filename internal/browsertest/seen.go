@@ -91,10 +91,6 @@ func (s *seen) noteNetwork(event any) {
 		if r := s.requests[e.RequestID]; r != nil {
 			r.Cached = true
 		}
-	case *network.EventDataReceived:
-		if r := s.requests[e.RequestID]; r != nil {
-			r.Body += e.EncodedDataLength
-		}
 	case *network.EventLoadingFinished:
 		if r := s.requests[e.RequestID]; r != nil {
 			r.Bytes = int64(e.EncodedDataLength)

@@ -46,7 +46,6 @@ type Request struct {
 	Type   string // Document, Stylesheet, Script, Image, EventSource, …
 	Status int64
 	Bytes  int64 // of the answer with its headers, as sent
-	Body   int64 // of the answer's body, as sent
 	Cached bool  // nothing was sent
 	Header http.Header
 }
