@@ -107,8 +107,8 @@ func columns() []kit.Column[enroll.Peer] {
 		return func(m enroll.Peer) kit.Cell { return kit.Text(of(m)) }
 	}
 	return []kit.Column[enroll.Peer]{
-		{Name: "name", Head: "Name", Cell: func(m enroll.Peer) kit.Cell { return kit.Text(m.Name).To(linkTo(m.ID)) }, Sort: "name", Wide: true},
-		{Name: "id", Head: "Id", Cell: func(m enroll.Peer) kit.Cell { return kit.ID(m.ID, linkTo(m.ID)).In(kit.Short(m.ID)) }, Sort: "id"},
+		{Name: "name", Head: "Name", Cell: func(m enroll.Peer) kit.Cell { return kit.Text(m.Name).To(linkTo(m.ID)) }, Sort: "name"},
+		{Name: "id", Head: "Id", Cell: func(m enroll.Peer) kit.Cell { return kit.ID(m.ID, linkTo(m.ID)).In(m.ID[:min(8, len(m.ID))] + "…") }, Sort: "id"},
 		{Name: "connection", Head: "Connection", Cell: func(m enroll.Peer) kit.Cell { return kit.State(connectionOf(m)) }},
 		{Name: "last_seen", Head: "Last seen", Cell: func(m enroll.Peer) kit.Cell { return kit.Time(m.Connection.Seen) }, Sort: "seen"},
 		{Name: "sends_reports", Head: "Reports", Cell: text(func(m enroll.Peer) string { return yesNo(m.SendReports) })},
