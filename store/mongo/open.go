@@ -17,9 +17,10 @@ import (
 // minWire is the oldest server, by its wire version: MongoDB 5.0.
 const minWire = 13
 
-// schema is the number of the collections' layout. A newer one's database is
-// refused: this version would drop what it does not know of.
-const schema = 1
+// schema is the number of the collections' layout. A database of another one is
+// refused: of a newer one this version would drop what it does not know of, and
+// in the documents of an older one its lists would miss fields.
+const schema = 2
 
 // Documents of the collection meta.
 const (
@@ -118,11 +119,14 @@ func (d *DB) checkSchema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if doc.Version != schema {
-		return errs.New(errs.CodeUnavailable, "its schema has version %d, and this server knows version %d", doc.Version, schema).
-			WithHint("a newer server wrote this store; start that version, or give this one another database")
+	if doc.Version == schema {
+		return nil
 	}
-	return nil
+	hint := "a newer server wrote this store; start that version, or give this one another database"
+	if doc.Version < schema {
+		hint = "an older server wrote this store; export it with that version, and import it into another database"
+	}
+	return errs.New(errs.CodeUnavailable, "its schema has version %d, and this server knows version %d", doc.Version, schema).WithHint("%s", hint)
 }
 
 // claim writes the schema's version into a database that has none of our

@@ -151,7 +151,8 @@ func TestServersThatAreRefused(t *testing.T) {
 			{Key: "ok", Value: 1}, {Key: "conversationId", Value: 1}, {Key: "done", Value: true}, {Key: "payload", Value: []byte{}},
 		}}},
 		{"wrong password", "", `does not accept user "hl"`, replica, map[string]m{"saslStart": failure(18, "AuthenticationFailed", "Authentication failed.")}},
-		{"a newer schema", "", "version 2, and this server knows version 1", replica, map[string]m{"find": found(schemaDoc{ID: metaSchema, Version: 2})}},
+		{"a newer schema", "", "version 3, and this server knows version 2 | a newer server", replica, map[string]m{"find": found(schemaDoc{ID: metaSchema, Version: 3})}},
+		{"an older schema", "", "version 1, and this server knows version 2 | an older server", replica, map[string]m{"find": found(schemaDoc{ID: metaSchema, Version: 1})}},
 		{"another program's database", "", `a collection "users" that Hookline did not make`, replica, map[string]m{
 			"find": found(), "listCollections": found(m{{Key: "name", Value: "users"}, {Key: "type", Value: "collection"}}),
 		}},
@@ -262,7 +263,7 @@ func TestSchema(t *testing.T) {
 		t.Errorf("%s: %s", code, text)
 	}
 	third := opened(t, address, Options{Import: true})
-	_, err = third.meta.UpdateOne(t.Context(), m{{Key: "_id", Value: metaSchema}}, m{{Key: "$set", Value: m{{Key: "version", Value: 2}}}})
+	_, err = third.meta.UpdateOne(t.Context(), m{{Key: "_id", Value: metaSchema}}, m{{Key: "$set", Value: m{{Key: "version", Value: schema + 1}}}})
 	noError(t, err)
 	noError(t, third.Close())
 	if code, text := refusal(t, address, Options{Import: true}); code != errs.CodeUnavailable || !strings.Contains(text, "a newer server wrote this store") {

@@ -107,7 +107,7 @@ func TestFacts(t *testing.T) {
 	before, _, _ := strings.Cut(address, "?")
 	server := f.Server
 	f.Server = ""
-	same(t, f, store.Facts{Kind: "mongodb", Address: before, Schema: "1"})
+	same(t, f, store.Facts{Kind: "mongodb", Address: before, Schema: "2"})
 	if wiretest.Real() == strings.HasPrefix(server, "FerretDB 1.") {
 		t.Errorf("the server is %q", server)
 	}
