@@ -112,26 +112,6 @@ func resolveThread(k *kit) {
 	same(k, len(k.entries()), n)
 }
 
-// The one over the cap changes nothing; another version still takes it.
-// fullOfComments demands that a version whose comments are as many as it may
-// have takes no more, and that threads on it can be settled.
-func (k *kit) fullOfComments(v, other review.Version, first review.Comment) {
-	k.Helper()
-	same(k, len(k.comments(v.Digest)), review.MaxComments)
-	before := k.entries()[0]
-	for _, parent := range []string{"", first.ID} {
-		err := k.AddComment(k.ctx, k.newComment(v.Digest, parent), k.grant(auth.HooksReview))
-		k.refused(err, errs.CodeTooLarge)
-		if e, ok := errs.As(err); ok && e.Hint == "" {
-			k.Errorf("%v has no hint", err)
-		}
-	}
-	same(k, k.entries()[0], before)
-	same(k, len(k.comments(v.Digest)), review.MaxComments)
-	k.comment(other.Digest, "")
-	k.must(k.ResolveThread(k.ctx, v.Digest, first.ID, "alice", k.clock(), k.grant(auth.HooksReview)))
-}
-
 func waiting(k *kit) {
 	var want []string
 	for i := range 9 {

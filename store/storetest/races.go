@@ -368,7 +368,8 @@ func raceTrySignIn(k *kit) {
 	same(k, k.account("alice").Failures, int64(most))
 }
 
-// The cap on comments holds whoever comes at once, and each that is answered is there.
+// The cap on comments holds whoever comes at once, and each that is answered
+// is there. One over it changes nothing; another version still takes it.
 func raceComment(k *kit) {
 	v, other, grants, all := k.version("taint", 1), k.version("taint", 2), k.grants(auth.HooksReview), make([]review.Comment, racers)
 	first := k.comment(v.Digest, "")
@@ -380,15 +381,25 @@ func raceComment(k *kit) {
 	}
 	failures := race(func(i int) error { return k.AddComment(k.ctx, all[i], grants[i]) })
 	same(k, k.winners(failures, errs.CodeTooLarge), racers/2)
-	list, err := k.Comments(k.ctx, v.Digest)
-	k.must(err)
+	list := k.comments(v.Digest)
 	same(k, len(list), review.MaxComments)
 	for i, c := range all {
 		if there := slices.ContainsFunc(list, func(o review.Comment) bool { return o.ID == c.ID }); there != (failures[i] == nil) {
 			k.Errorf("comment %d: adding says %v, it is there: %v", i, failures[i], there)
 		}
 	}
-	k.fullOfComments(v, other, first)
+	before := k.entries()[0]
+	for _, parent := range []string{"", first.ID} {
+		err := k.AddComment(k.ctx, k.newComment(v.Digest, parent), k.grant(auth.HooksReview))
+		k.refused(err, errs.CodeTooLarge)
+		if e, ok := errs.As(err); ok && e.Hint == "" {
+			k.Errorf("%v has no hint", err)
+		}
+	}
+	same(k, k.entries()[0], before)
+	same(k, k.comments(v.Digest), list)
+	k.comment(other.Digest, "")
+	k.must(k.ResolveThread(k.ctx, v.Digest, first.ID, "alice", k.clock(), k.grant(auth.HooksReview)))
 }
 
 func raceReport(k *kit) {
