@@ -28,7 +28,7 @@ func TestGroups(t *testing.T) {
 	if l := groups["limit limit-time"]; l == nil || l.count != 1 {
 		t.Errorf("%+v", l)
 	}
-	if rows := groupTable(groups).Rows; len(rows) != 2 || rows[0].Cells[2].Cell.Number != 4 {
+	if rows := groupTable(groups).Rows; len(rows) != 2 || rows[0].Cells[2].Number != 4 {
 		t.Errorf("the most frequent is not first: %+v", rows)
 	}
 }
