@@ -158,10 +158,25 @@ func marked(a, b Line) (Line, Line) {
 	left, right := a.Text(), b.Text()
 	head := shared(left, right)
 	tail := sharedEnd(left[head:], right[head:])
+	head, tail = wholeWords(left, right, head, tail)
 	if strings.TrimSpace(left[:head]+left[len(left)-tail:]) == "" || (head+tail)*3 < min(len(left), len(right)) {
 		return a, b
 	}
 	return a.mark(head, len(left)-tail), b.mark(head, len(right)-tail)
+}
+
+// wholeWords gives back what two texts share of a word that differs.
+func wholeWords(a, b string, head, tail int) (int, int) {
+	word := func(s string, i int) bool {
+		return i >= 0 && i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] >= 'A' && s[i] <= 'Z' || s[i] >= 'a' && s[i] <= 'z' || s[i] == '_')
+	}
+	for head > 0 && word(a, head-1) && (word(a, head) || word(b, head)) {
+		head--
+	}
+	for tail > 0 && word(a, len(a)-tail) && (word(a, len(a)-tail-1) || word(b, len(b)-tail-1)) {
+		tail--
+	}
+	return head, tail
 }
 
 // shared is how many bytes two texts begin with alike, in whole characters.

@@ -35,6 +35,10 @@ func TestDifference(t *testing.T) {
 	if got := classes(d.Hunks[0].Rows[3].Line) + " " + classes(d.Hunks[0].Rows[4].Line); got != "kw:local| x |op:=| |!num:1 kw:local| x |op:=| |!num:22" {
 		t.Errorf("marks %s", got)
 	}
+	d = p.LuaDifference([]byte("error('not a number in')\n"), []byte("error('no number at in')\n")) // whole words
+	if got := classes(d.Hunks[0].Rows[0].Line) + " " + classes(d.Hunks[0].Rows[1].Line); got != "fn:error|(|str:'|!str:not a number|str: in'|) fn:error|(|str:'|!str:no number at|str: in'|)" {
+		t.Errorf("words %s", got)
+	}
 	if classes(p.Lua([]byte(was))[4]) != "kw:local| x |op:=| |num:1" {
 		t.Error("the marks are in what the painter keeps")
 	}

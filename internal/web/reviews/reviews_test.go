@@ -176,7 +176,7 @@ func TestTrial(t *testing.T) {
 		Log: []string{"<i>said\x1b"},
 	}
 	page = w.Want(at(v, "/trial?job="+fits.ID), auth.RoleAuthor)
-	wants(t, page, "succeeded", "12ms", "3.0 MiB", "2 of the machine, 4 in all", "1 call had no answer", "not recorded", "denied not declared", "Declared and not set: Other",
+	wants(t, page, "succeeded", "12ms", "3.0 MiB", "2 listed, 4 in all", "1 call had no answer", "not recorded", "denied not declared", "Declared and not set: Other",
 		"<img src=x onerror=alert(1)>⟨U+202E⟩", "<i>said⟨U+001B⟩", "/jobs/"+fits.ID, "The report", "<script>alert(1)</script>")
 	for _, markup := range []string{"<img", "<i>", "<script>alert", "<b>"} {
 		if strings.Contains(page, markup) {
@@ -190,7 +190,7 @@ func TestTrial(t *testing.T) {
 	}
 
 	w.bench.trial = reviews.Trial{Ending: hooks.EndingHookError, Code: "hook-error", Error: "attempt to <u>", Line: 3}
-	wants(t, w.Want(at(v, "/trial?job="+fits.ID), auth.RoleAuthor), "Attempt to <u>.", "Line 3", "hook-error", "None.", "It asked for nothing.")
+	wants(t, w.Want(at(v, "/trial?job="+fits.ID), auth.RoleAuthor), "attempt to <u>", "Line 3", "hook-error", "None.", "It asked for nothing.")
 	for name, c := range map[string]struct {
 		path   string
 		role   auth.Role

@@ -184,6 +184,7 @@ func (p *pages) trial(r *kit.Request) (kit.Answer, error) {
 	if out.Trial, err = p.Bench.Try(r.Context(), life.Version.Script, life.Version.Statement, j); err != nil {
 		return nil, err
 	}
+	out.Trial.Took = out.Trial.Took.Round(100 * time.Microsecond)
 	if out.Trial.Fields != nil {
 		out.Fields.Caption = "New fields"
 		if out.Fields.Fields, err = kit.NewFields(out.Trial.Fields); err != nil {
