@@ -28,7 +28,10 @@ type life struct {
 	first, next  api.Version
 }
 
-const lifeHook = "life-of-a-hook"
+const (
+	lifeHook = "life-of-a-hook"
+	password = "four unrelated words, by Alice" // of hers
+)
 
 // TestLife is the whole life of a hook, by the pages, the command line and the
 // reviewer's own page, with real programs.
@@ -65,7 +68,6 @@ func TestLife(t *testing.T) {
 
 // signIn: a one-time link, then a password of her own, by which she signs in.
 func (l *life) signIn() {
-	const password = "four unrelated words, by Alice"
 	tab := l.tab(l.T, "alice", "/account")
 	must(l.T, tab.Send("#password", "Set the password", map[string]string{"new_password": password, "new_password_again": password}))
 	must(l.T, tab.Says("Change your password"))
@@ -135,6 +137,21 @@ func (l *life) requestChanges() {
 	must(l.T, l.alice.Open(review))
 	must(l.T, l.alice.Says("Read less, please."))
 	must(l.T, l.alice.Until("alice sees the comment", "document.querySelector('#comments').innerText.includes('Why this line?')"))
+}
+
+// answerLate: alice answers, but her session is over by then; she signs in
+// again, and what she typed is sent.
+func (l *life) answerLate() {
+	const answer = "Because of the kernel: \"a & b\" <c>."
+	must(l.T, l.alice.Click("link", "Answer"))
+	must(l.T, l.alice.Until("the form is for an answer", "document.querySelector('#comment [name=parent]').value"))
+	must(l.T, l.alice.ForgetCookies())
+	must(l.T, l.alice.Send("#comment", "Send", map[string]string{"text": answer}))
+	must(l.T, l.alice.Until("she is asked to sign in", "document.querySelector('#sign-in')"))
+	l.alice.Trouble() // see signIn
+	must(l.T, l.alice.Send("#sign-in", "Sign in", map[string]string{"user": "alice", "password": password}))
+	must(l.T, l.alice.Click("button", "Send it"))
+	must(l.T, l.alice.Until("the answer is there", "document.querySelector('#comments')?.innerText.includes("+js(answer)+")"))
 }
 
 // submitNext: alice changes the script and submits it again; carol sees what

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"hookline/hooks"
 	"hookline/internal/browsertest"
 )
 
@@ -153,6 +154,49 @@ func TestPagesAreLight(t *testing.T) {
 		}
 	}
 }
+
+// A page of a list is light when it is full, too.
+func TestFullListsAreLight(t *testing.T) {
+	s := everybody(t)
+	s.measured(t)
+	var problem string
+	for range rowsOfAPage + 5 {
+		id, err := s.world.File(t.Context(), "bulk", hooks.Report{hooks.FieldPackageVersion: "2:10.4.1-3", hooks.FieldRelease: "Debian 12"})
+		must(t, err)
+		problem = id
+	}
+	c, err := s.world.Client("alice")
+	must(t, err)
+	waitFor(t, "the last report is there", func() bool {
+		j, err := c.Job(t.Context(), problem)
+		if err == nil {
+			problem = j.Workload.ProblemID
+		}
+		return err == nil
+	})
+	tab := s.tab(t, "alice", "/")
+	for _, path := range []string{"/jobs", "/problems/" + problem, "/audit"} {
+		requests, err := tab.FirstVisit(path)
+		must(t, err)
+		total := int64(0)
+		for _, r := range requests {
+			if r.Type != stream {
+				total += r.Bytes
+			}
+		}
+		if total > mostBytes {
+			t.Errorf("%s has %d bytes, want at most %d", path, total, mostBytes)
+		}
+		rows, err := browsertest.Evaluate[int](tab, "Math.max(...[...document.querySelectorAll('table.list')].map(t => t.rows.length - 1))")
+		must(t, err)
+		if rows < rowsOfAPage && path != "/audit" {
+			t.Errorf("%s shows %d rows: it is not full", path, rows)
+		}
+	}
+}
+
+// rowsOfAPage is how many rows a page of a list has.
+const rowsOfAPage = 50
 
 // The server's own work is small beside that of its store: over all pages it
 // takes at most five times as long as its queries.

@@ -126,6 +126,12 @@ func (t *Tab) Open(path string) error {
 	return t.do("open "+path, chromedp.Navigate(path))
 }
 
+// ForgetCookies takes the tab's cookies away, as the end of a session does.
+func (t *Tab) ForgetCookies() error {
+	_, err := chromedp.Call(t.ctx, network.ClearBrowserCookies, cdp.Empty{})
+	return err
+}
+
 // Path is the path and the query of the page.
 func (t *Tab) Path() (string, error) {
 	return Evaluate[string](t, "location.pathname + location.search")
