@@ -112,6 +112,40 @@ func resolveThread(k *kit) {
 	same(k, len(k.entries()), n)
 }
 
+// The cap on comments holds whoever comes at once, and each that is answered
+// is there. One over it changes nothing; another version still takes it.
+func raceComment(k *kit) {
+	v, other, grants, all := k.version("taint", 1), k.version("taint", 2), k.grants(auth.HooksReview), make([]review.Comment, racers)
+	first := k.comment(v.Digest, "")
+	for i := range review.MaxComments - racers/2 - 1 {
+		k.comment(v.Digest, []string{"", first.ID}[i%2])
+	}
+	for i := range all {
+		all[i] = k.newComment(v.Digest, "")
+	}
+	failures := race(func(i int) error { return k.AddComment(k.ctx, all[i], grants[i]) })
+	same(k, k.winners(failures, errs.CodeTooLarge), racers/2)
+	list := k.comments(v.Digest)
+	same(k, len(list), review.MaxComments)
+	for i, c := range all {
+		if there := slices.ContainsFunc(list, func(o review.Comment) bool { return o.ID == c.ID }); there != (failures[i] == nil) {
+			k.Errorf("comment %d: adding says %v, it is there: %v", i, failures[i], there)
+		}
+	}
+	before := k.entries()[0]
+	for _, parent := range []string{"", first.ID} {
+		err := k.AddComment(k.ctx, k.newComment(v.Digest, parent), k.grant(auth.HooksReview))
+		k.refused(err, errs.CodeTooLarge)
+		if e, ok := errs.As(err); ok && e.Hint == "" {
+			k.Errorf("%v has no hint", err)
+		}
+	}
+	same(k, k.entries()[0], before)
+	same(k, k.comments(v.Digest), list)
+	k.comment(other.Digest, "")
+	k.must(k.ResolveThread(k.ctx, v.Digest, first.ID, "alice", k.clock(), k.grant(auth.HooksReview)))
+}
+
 func waiting(k *kit) {
 	var want []string
 	for i := range 9 {
