@@ -3,6 +3,7 @@ package kit
 import (
 	"context"
 	"slices"
+	"time"
 
 	"hookline/internal/errs"
 )
@@ -10,11 +11,13 @@ import (
 // Sizes of lists.
 const (
 	pageRows  = 50  // rows of one page
-	fetchRows = 200 // rows of one question to the store, where rows are left out
+	fetchRows = 100 // rows of one question to the store, where rows are left out; a result has up to 1 MiB
 	// maxLooked is how many rows one page looks at for those that fit a filter
 	// that no index knows. The page says how far it came, and goes on from there.
 	maxLooked = 4000
-	maxAfter  = 4 << 10
+	// maxLooking is how long it looks at them.
+	maxLooking = 2 * time.Second
+	maxAfter   = 4 << 10
 )
 
 // Table describes a list: its columns, how a page of it is fetched, and what
@@ -130,7 +133,8 @@ func (t Table[T]) View(r *Request) (TableView, error) {
 	if len(after) > maxAfter {
 		return TableView{}, errs.New(errs.CodeBadInput, "this is no place in the list").At("after").WithHint("begin at the first page")
 	}
-	rows, next, looked, err := t.page(r.Context(), after)
+	began := r.Now()
+	rows, next, looked, err := t.page(r.Context(), after, func() bool { return r.Now().Sub(began) > maxLooking })
 	if err != nil {
 		return TableView{}, err
 	}
@@ -149,8 +153,9 @@ func (t Table[T]) View(r *Request) (TableView, error) {
 }
 
 // page reads one page's rows. next is "" at the end; looked is 0 where the
-// page is full or the list at its end.
-func (t Table[T]) page(ctx context.Context, after string) (rows []T, next string, looked int64, err error) {
+// page is full or the list at its end. late tells that it was looked for long
+// enough.
+func (t Table[T]) page(ctx context.Context, after string, late func() bool) (rows []T, next string, looked int64, err error) {
 	if t.Keep == nil {
 		rows, err = t.Fetch(ctx, after, pageRows+1)
 		if err != nil || len(rows) <= pageRows {
@@ -158,7 +163,7 @@ func (t Table[T]) page(ctx context.Context, after string) (rows []T, next string
 		}
 		return rows[:pageRows], t.Cursor(rows[pageRows-1]), 0, nil
 	}
-	for looked < maxLooked {
+	for looked < maxLooked && (looked == 0 || !late()) {
 		some, err := t.Fetch(ctx, after, fetchRows)
 		if err != nil {
 			return nil, "", 0, err

@@ -15,7 +15,7 @@ import (
 )
 
 // maxBeside caps the results and runs on one page.
-const maxBeside = 200
+const maxBeside = 100
 
 // group is what one hook job brought.
 type group struct {
@@ -41,11 +41,11 @@ type run struct {
 
 // brought is what hooks brought for a report, and how each of them ended.
 type brought struct {
-	Groups   []group
-	Fields   int
-	Runs     []run
-	More     bool // there are more runs than are shown
-	JobsLink string
+	Groups []group
+	Fields int
+	Cut    bool // values are cut
+	Runs   []run
+	More   bool // there are more runs than are shown
 }
 
 // jobPage is one of the two.
@@ -59,6 +59,7 @@ type reportPage struct {
 	Subject  string
 	Facts    []kit.Fact
 	Original kit.Fields
+	Cut      string // id of the job, where values are cut
 	New      string // link to a new hook; "" where the person may not see hooks
 	Brought  kit.Part[brought]
 	Matching kit.Part[[]matching]
@@ -81,6 +82,9 @@ func (p *pages) job(r *kit.Request) (kit.Answer, error) {
 	data := reportPage{
 		Heading: headingOf(j), Subject: looks.Visible(j.Fingerprint), Facts: reportFacts(j, peer),
 		Original: kit.Fields{Caption: "The report as the peer filed it", Fields: kit.ReportFields(j.Report)},
+	}
+	if left := originalBytes; within(data.Original.Fields, &left) {
+		data.Cut = j.ID
 	}
 	if r.May(auth.HooksRead) {
 		data.New = link("/hooks/new", "job", j.ID)
@@ -155,6 +159,7 @@ func (p *pages) brought(ctx context.Context, original string, names *names) (bro
 		out.Runs, denied[one.ID] = append(out.Runs, one), one.Denied
 	}
 	out.More = len(list) == maxBeside
+	left := broughtBytes
 	for _, res := range results {
 		version, err := names.version(ctx, res.Hook, res.Version)
 		if err != nil {
@@ -165,6 +170,7 @@ func (p *pages) brought(ctx context.Context, original string, names *names) (bro
 			return out, err
 		}
 		out.Fields += len(fields)
+		out.Cut = within(fields, &left) || out.Cut
 		out.Groups = append(out.Groups, group{
 			Version: version, JobID: res.ID, At: res.CreatedAt, Denied: denied[res.ID],
 			Fields: kit.Fields{Caption: "New fields of " + looks.Visible(res.Hook), Fields: fields},

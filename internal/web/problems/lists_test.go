@@ -1,18 +1,22 @@
 package problems_test
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/jobs"
+	"hookline/internal/web/problems"
 )
 
 // exported reads an export as rows by column.
@@ -236,4 +240,31 @@ func TestPagesOfLists(t *testing.T) {
 			t.Errorf("%s: %d rows on %d pages, not %d", path, rows, pages, want)
 		}
 	}
+}
+
+// slow is a store that takes three seconds for a list of problems.
+type slow struct {
+	problems.Store
+	w *world
+}
+
+func (s slow) Problems(ctx context.Context, f collector.ProblemFilter) ([]collector.Problem, error) {
+	s.w.Clock.Advance(3 * time.Second)
+	return s.Store.Problems(ctx, f)
+}
+
+// TestSearchesEnd holds that a page that finds little stops looking after a
+// while, says how far it came, and goes on from there.
+func TestSearchesEnd(t *testing.T) {
+	w := newWorld(t)
+	peer := w.peer("web-1")
+	for i := range 130 {
+		w.file(peer, crash(fmt.Sprintf("program-%d", i)), now.Add(-time.Duration(i)*time.Minute))
+	}
+	w.hasNot(w.page("/problems?words=program-129"), "Look on")
+	w.Serve(problems.Routes(w.Kit, problems.Parts{Store: slow{w.DB, w}}))
+	body := w.page("/problems?words=program-129")
+	w.has(body, "Looked at 100 rows for these filters and found 0; there are more to look at.", "Look on</a>")
+	next := regexp.MustCompile(`href="([^"]*after=[^"]*)" rel="next"`).FindStringSubmatch(body)
+	w.has(w.page(strings.ReplaceAll(next[1], "&amp;", "&")), "program-129</a>")
 }

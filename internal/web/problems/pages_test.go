@@ -3,6 +3,7 @@ package problems_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -299,4 +300,28 @@ func TestNobody(t *testing.T) {
 			t.Errorf("%s: %d", path, a.Status)
 		}
 	}
+}
+
+// TestLargeReports holds that the largest report and results make pages that
+// stay small, and say that they are cut.
+func TestLargeReports(t *testing.T) {
+	w := newWorld(t)
+	r, fields := crash("nginx"), map[string]any{}
+	for i := range 900 {
+		r[fmt.Sprintf("Field%03d", i)] = strings.Repeat("x", 1000)
+	}
+	for i := range 60 {
+		fields[fmt.Sprintf("New%02d", i)] = strings.Repeat("a\"", 4000)
+	}
+	report := w.file(w.peer("web-1"), r, now)
+	ran := w.bring(w.active("taint", 200, "pkg:nginx"), report, hooks.LevelProblem, fields)
+	w.bring(w.active("memory", 200, "pkg:nginx"), report, hooks.LevelProblem, fields)
+	for _, path := range []string{"/jobs/" + report.ID, "/jobs/" + ran.ID} {
+		body := w.Want(path, auth.RoleViewer)
+		if len(body) > 1<<20 || !strings.Contains(body, "Long values are cut here.") || !strings.Contains(body, "… cut here") {
+			t.Errorf("%s has %d bytes", path, len(body))
+		}
+	}
+	w.has(w.page("/problems/"+report.ProblemID), "48 more fields have no column here")
+	w.page("/results")
 }

@@ -20,7 +20,7 @@ const (
 	attachedVersion = 30 // versions
 	resultRows      = 25
 	resultColumns   = 12 // fields
-	resultsLooked   = 200
+	resultsLooked   = 60 // of up to 1 MiB each
 	cellRunes       = 80
 )
 
@@ -41,7 +41,7 @@ func (p *pages) problem(r *kit.Request) (kit.Answer, error) {
 		return nil, err
 	}
 	names := p.names()
-	return kit.Show(r, p.reportTable(problem, names), func(v kit.TableView) (kit.Answer, error) {
+	return kit.Show(r, p.reportTable(r, problem, names), func(v kit.TableView) (kit.Answer, error) {
 		heading := "Problem in " + program(problem)
 		data := problemPage{Heading: looks.Visible(heading), Problem: problem, Facts: factsOf(problem), Table: v}
 		if r.May(auth.HooksRead) {
@@ -183,7 +183,7 @@ func (p *pages) versionTable(rows []*versionRef) kit.TableView {
 		Columns: []kit.Column[*versionRef]{
 			{Head: "Version", Cell: func(row *versionRef) kit.Cell { return versionCell(row.ref) }, Wide: true},
 			{Head: "State", Cell: of(func(a *hooks.Activation) kit.Cell { return kit.State(string(a.State)) })},
-			{Head: "Brought for this problem", Cell: func(row *versionRef) kit.Cell { return kit.Number(row.brought) }},
+			{Head: "Newest results here", Cell: func(row *versionRef) kit.Cell { return kit.Number(row.brought) }},
 			{Head: "Brought in all", Cell: of(func(a *hooks.Activation) kit.Cell {
 				return kit.Number(a.Ledger.Received).With("of " + kit.Grouped(a.Quantity))
 			})},
@@ -200,7 +200,8 @@ func (p *pages) versionTable(rows []*versionRef) kit.TableView {
 }
 
 // reportTable lists the reports of a problem.
-func (p *pages) reportTable(problem collector.Problem, names *names) kit.Table[reportRow] {
+func (p *pages) reportTable(r *kit.Request, problem collector.Problem, names *names) kit.Table[reportRow] {
+	exports := r.URL.Query().Has("format")
 	return kit.Table[reportRow]{
 		Name: "Reports",
 		Columns: []kit.Column[reportRow]{
@@ -218,7 +219,7 @@ func (p *pages) reportTable(problem collector.Problem, names *names) kit.Table[r
 			rows := make([]reportRow, 0, len(list))
 			for _, j := range list {
 				row := reportRow{Job: j, peer: j.PeerID}
-				if limit < storePage { // a page, no export
+				if !exports {
 					if row.peer, err = names.peer(ctx, j.PeerID); err != nil {
 						return nil, err
 					}

@@ -26,6 +26,7 @@ type runPage struct {
 // runResult is what a run brought.
 type runResult struct {
 	Fields kit.Fields
+	Cut    bool // values are cut
 	Error  kit.Fields
 }
 
@@ -148,6 +149,10 @@ func (p *pages) runResult(ctx context.Context, j jobs.Job) (runResult, error) {
 		return out, err
 	}
 	out.Fields.Caption = "New fields"
-	out.Fields.Fields, err = kit.NewFields(res.Fields)
-	return out, err
+	if out.Fields.Fields, err = kit.NewFields(res.Fields); err != nil {
+		return out, err
+	}
+	left := originalBytes
+	out.Cut = within(out.Fields.Fields, &left)
+	return out, nil
 }
