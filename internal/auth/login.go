@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +45,7 @@ func (g *Gate) note(ctx context.Context, action, user, token string) error {
 // NewLogin makes a code that signs p in to a browser, once, within LoginLife.
 // Neither it nor its session outlives the token that p came with.
 func (g *Gate) NewLogin(ctx context.Context, p Principal) (string, Token, error) {
-	grant, err := g.Authorize(ctx, p, LoginCreate, "user/"+p.User, fmt.Sprintf("good for %s", LoginLife))
+	grant, err := g.Authorize(ctx, p, LoginCreate, "user/"+p.User, "good for "+inWords(LoginLife))
 	if err != nil {
 		return "", Token{}, err
 	}

@@ -61,13 +61,13 @@ func (g *Gate) SignIn(ctx context.Context, user, password, address string) (Sign
 // wrongPassword is the one answer to whatever is wrong.
 func wrongPassword() error {
 	return errs.New(errs.CodeUnauthenticated, "the user or the password is wrong").
-		WithHint("an admin can set a new password; with a token, `hookline open` signs in without one")
+		WithHint("an admin can set a new password")
 }
 
 func lockedOut(who string, left time.Duration) error {
 	minutes := max(1, int((left+time.Minute-1)/time.Minute))
 	return errs.New(errs.CodeRateLimited, "too many failed sign-ins of %s", who).
-		WithHint("wait %d min; with a token, `hookline open` signs in at once", minutes)
+		WithHint("wait %d min; a link of hookline open signs in at once", minutes)
 }
 
 // failed writes down a try that failed, within the caps, and returns err.

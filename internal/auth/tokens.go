@@ -137,7 +137,7 @@ func (g *Gate) CreateToken(ctx context.Context, p Principal, user string, roles 
 	if !p.may(UsersManage) {
 		ttl = min(ttl, p.ExpiresAt.Sub(g.now()))
 	}
-	detail := fmt.Sprintf("token %q for %s", name, ttl)
+	detail := fmt.Sprintf("token %q, good for %s", name, inWords(ttl))
 	grant, err := g.Authorize(ctx, p, perm, "user/"+user, detail)
 	if err != nil {
 		return "", Token{}, err
@@ -153,6 +153,18 @@ func (g *Gate) CreateToken(ctx context.Context, p Principal, user string, roles 
 		return "", Token{}, err
 	}
 	return secret, t, nil
+}
+
+// inWords writes a token's life as people say it.
+func inWords(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day:
+		return fmt.Sprintf("%d days", d/day)
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d min", d/time.Minute)
 }
 
 // checkNewToken checks the words of a request before anything is asked.

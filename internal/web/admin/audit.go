@@ -80,7 +80,7 @@ func auditColumns(r *kit.Request) []kit.Column[auth.Entry] {
 		{Name: "action", Head: "Action", Cell: func(e auth.Entry) kit.Cell { return kit.Code(e.Action).To(r.With("action", e.Action)) }},
 		{Name: "target", Head: "Target", Cell: func(e auth.Entry) kit.Cell { return target(e.Target, users) }},
 		{Name: "outcome", Head: "Outcome", Cell: func(e auth.Entry) kit.Cell { return outcome(e.Outcome) }},
-		{Name: "detail", Head: "Detail", Cell: func(e auth.Entry) kit.Cell { return kit.Text(e.Detail) }, Wide: true},
+		{Name: "detail", Head: "Detail", Cell: func(e auth.Entry) kit.Cell { return kit.Text(e.Detail) }},
 		{Name: "token_id", Cell: func(e auth.Entry) kit.Cell { return kit.Code(e.TokenID) }, Only: true},
 		{Name: "id", Cell: func(e auth.Entry) kit.Cell { return kit.Code(e.ID) }, Only: true},
 	}
@@ -93,14 +93,14 @@ func target(s string, users bool) kit.Cell {
 	if id == "" {
 		return kit.Code(s)
 	}
-	id = url.PathEscape(id)
+	page, brief := url.PathEscape(id), kind+"/"+kit.Short(id)
 	switch {
 	case kind == "version":
-		return kit.ID(s, "/versions/"+id)
+		return kit.ID(s, "/versions/"+page).In(brief)
 	case kind == "peer":
-		return kit.ID(s, "/peers/"+id)
+		return kit.ID(s, "/peers/"+page).In(brief)
 	case kind == "user" && users:
-		return kit.ID(s, "/users/"+id)
+		return kit.ID(s, "/users/"+page)
 	}
 	return kit.Code(s)
 }
