@@ -165,14 +165,13 @@ func TestProblemPage(t *testing.T) {
 
 func TestProblemPageOfManyReports(t *testing.T) {
 	w := newWorld(t)
-	peer := w.peer("web-1")
-	var last jobs.Job
+	var list []hooks.Report
 	for i := range 1010 {
 		r := crash("nginx")
 		r[hooks.FieldPackageVersion] = "1." + strings.Repeat("1", i%25)
-		last = w.file(peer, r, now.Add(-time.Duration(i)*time.Second))
+		list = append(list, r)
 	}
-	body := w.page("/problems/" + last.ProblemID)
+	body := w.page("/problems/" + w.many(w.peer("web-1"), list))
 	w.has(body, "Of the newest 1000 reports. The newest versions", `rel="next"`)
 	next := regexp.MustCompile(`href="([^"]*after=[^"]*)" rel="next"`).FindStringSubmatch(body)
 	if next == nil {

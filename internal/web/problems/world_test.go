@@ -17,6 +17,7 @@ import (
 	"hookline/internal/web/kit/kittest"
 	"hookline/internal/web/problems"
 	"hookline/review"
+	"hookline/store/archive"
 )
 
 // hostile is what must not get into a page as anything but text.
@@ -92,13 +93,32 @@ func (w *world) file(peer string, r hooks.Report, at time.Time) jobs.Job {
 // fileAs stores a report under any fingerprint.
 func (w *world) fileAs(peer, fp string, r hooks.Report, at time.Time) jobs.Job {
 	w.Helper()
-	j := jobs.Job{
-		ID: w.id(at), PeerID: peer, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer", CreatedAt: at, CompletedAt: at,
-		Fingerprint: fp, ProblemID: hooks.ProblemID(fp), PackageVersion: r[hooks.FieldPackageVersion], Release: r[hooks.FieldRelease], Report: r,
-	}
+	j := reportJob(w.id(at), peer, fp, r, at)
 	_, err := w.DB.AddReport(w.ctx, j, collector.ProblemOf(j))
 	w.must(err)
 	return j
+}
+
+// many stores reports of one problem at once.
+func (w *world) many(peer string, list []hooks.Report) (problem string) {
+	w.Helper()
+	var records []archive.Record
+	var p collector.Problem
+	for i, r := range list {
+		j := reportJob(w.id(now.Add(-time.Duration(i)*time.Second)), peer, hooks.Fingerprint(r), r, now.Add(-time.Duration(i)*time.Second))
+		records, p = append(records, archive.Record{Kind: archive.KindJob, Key: j.ID, Value: j}), collector.ProblemOf(j)
+	}
+	p.Reports = int64(len(list))
+	w.must(w.DB.ArchivePut(w.ctx, []archive.Record{{Kind: archive.KindProblem, Key: p.ID, Value: p}}, archive.Mark{}))
+	w.must(w.DB.ArchivePut(w.ctx, records, archive.Mark{}))
+	return p.ID
+}
+
+func reportJob(id, peer, fp string, r hooks.Report, at time.Time) jobs.Job {
+	return jobs.Job{
+		ID: id, PeerID: peer, Workload: jobs.WorkReport, Status: jobs.Succeeded, TriggeredBy: "peer", CreatedAt: at, CompletedAt: at,
+		Fingerprint: fp, ProblemID: hooks.ProblemID(fp), PackageVersion: r[hooks.FieldPackageVersion], Release: r[hooks.FieldRelease], Report: r,
+	}
 }
 
 func (w *world) grant(p auth.Permission) auth.Grant {
