@@ -241,3 +241,20 @@ func TestOldPasswordsAreGuessedNoFaster(t *testing.T) {
 	_, err = w.gate.SetPassword(w.ctx, bob, "bob", password, "another good one")
 	w.wantCode(err, errs.CodeRateLimited)
 }
+
+// Whoever is named, a hash is made: who exists cannot be told by the time that
+// the answer takes. Here the queue of hashes is full, and everybody meets it.
+func TestEveryTryMakesAHash(t *testing.T) {
+	w, admin := withPassword(t)
+	w.ok(w.gate.AddUser(w.ctx, admin, "off", []auth.Role{auth.RoleViewer}))
+	w.ok(w.gate.SetOff(w.ctx, admin, "off", true))
+	auth.FullQueue(w.gate)
+	for name, c := range map[string][2]string{
+		"right": {"bob", password}, "wrong": {"bob", "wrong password"}, "short": {"bob", "x"}, "huge": {"bob", strings.Repeat("x", 1<<20)}, "unknown": {"carol", password},
+		"no name": {"\xff", password}, "no password": {"admin", password}, "off": {"off", password},
+	} {
+		if err := w.signIn(c[0], c[1]); !errs.Is(err, errs.CodeUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
