@@ -39,29 +39,48 @@ func (d *DB) AddEntry(ctx context.Context, e auth.Entry) error {
 // Entries lists the audit log.
 func (d *DB) Entries(ctx context.Context, f auth.EntryFilter) ([]auth.Entry, error) {
 	w := within(store.Span(f.From, f.Until, f.After, f.Oldest))
+	w.and("target = ?", f.Target)
 	w.and("actor = ?", f.Actor)
 	w.and("action = ?", f.Action)
-	w.and("target = ?", f.Target)
 	query, args := w.list(auditColumns, "audit", f.Oldest, f.Limit)
 	return list(ctx, d.reader, scanEntry, query, args...)
 }
 
 // narrowed gathers the conditions of a list in the order of ids. It has only
-// those that its filter sets, so that each combination finds its index.
+// those that its filter sets. The first of them finds the index; the others
+// are tested for what it gives. SQLite knows no sizes: left alone it may take
+// the index of all hook runs for those of one machine.
 type narrowed struct {
 	where []string
 	args  []any
+	found bool // a condition has its index
 }
 
 func within(low, high string) *narrowed {
-	return &narrowed{[]string{"id >= ?", "id < ?"}, []any{low, high}}
+	return &narrowed{where: []string{"id >= ?", "id < ?"}, args: []any{low, high}}
 }
 
-// and narrows by a value; "" does not.
+// and narrows by a value; "" does not. The conditions come with the one that
+// leaves least first. A plus before a column keeps its index out.
 func (w *narrowed) and(condition, value string) {
-	if value != "" {
-		w.where, w.args = append(w.where, condition), append(w.args, value)
+	if value == "" {
+		return
 	}
+	if w.found {
+		condition = "+" + condition
+	}
+	w.found = true
+	w.where, w.args = append(w.where, condition), append(w.args, value)
+}
+
+// both narrows by two values that have an index together.
+func (w *narrowed) both(condition, value, other, otherValue string) {
+	alone := !w.found
+	w.and(condition, value)
+	if alone {
+		w.found = false
+	}
+	w.and(other, otherValue)
 }
 
 func (w *narrowed) conditions() string { return strings.Join(w.where, " AND ") }

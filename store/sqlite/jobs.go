@@ -226,12 +226,11 @@ func (d *DB) Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) {
 // jobsOf are the jobs of a filter with ids from low to below high.
 func jobsOf(f jobs.Filter, low, high string) *narrowed {
 	w := within(low, high)
-	w.and("peer_id = ?", f.PeerID)
-	w.and("problem_id = ? AND problem_id <> ''", f.ProblemID)
 	w.and("original_id = ? AND original_id <> ''", f.Original)
+	w.and("problem_id = ? AND problem_id <> ''", f.ProblemID)
+	w.and("peer_id = ?", f.PeerID)
 	w.and("version = ? AND version <> ''", f.Version)
-	w.and("workload = ?", string(f.Workload))
-	w.and("status = ?", string(f.Status))
+	w.both("workload = ?", string(f.Workload), "status = ?", string(f.Status))
 	return w
 }
 

@@ -137,6 +137,29 @@ func countsPeers(query, line string) bool {
 	return strings.HasPrefix(query, "SELECT count(*) FROM peers") && strings.Contains(line, "COVERING INDEX")
 }
 
+// A list that is narrowed by several members goes over the index of the one
+// with the fewest rows: half of all results have the same level.
+func TestTheNarrowestIndexIsTaken(t *testing.T) {
+	d := openAt(t, filepath.Join(t.TempDir(), "hookline.db"), Options{})
+	conn := rawConn(t, d.path)
+	ordered := []collector.ResultFilter{
+		{JobID: "x"}, {ProblemID: "x"}, {PeerID: "x"}, {Version: "x"}, {Hook: "x"}, {Package: "x"}, {Level: "x"},
+	}
+	for i, f := range ordered {
+		query, _ := resultsQuery(f)
+		alone := explain(t, conn, query)[0]
+		for _, other := range ordered[i+1:] {
+			both := f
+			both.ProblemID, both.PeerID, both.Version = f.ProblemID+other.ProblemID, f.PeerID+other.PeerID, f.Version+other.Version
+			both.Hook, both.Package, both.Level = f.Hook+other.Hook, f.Package+other.Package, f.Level+other.Level
+			query, _ := resultsQuery(both)
+			if plan := explain(t, conn, query); len(plan) != 1 || plan[0] != alone {
+				t.Errorf("%q, alone %q, in the plan of %s", plan, alone, query)
+			}
+		}
+	}
+}
+
 func keysOf[V any](m map[string]V) []string {
 	var all []string
 	for k := range m {

@@ -41,12 +41,12 @@ func (d *DB) Results(ctx context.Context, f collector.ResultFilter) ([]collector
 func resultsQuery(f collector.ResultFilter) (string, []any) {
 	w := within(store.Span(f.From, f.Until, f.After, f.Oldest))
 	w.and("job_id = ?", f.JobID)
-	w.and("hook = ?", f.Hook)
-	w.and("version = ?", f.Version)
 	w.and("problem_id = ?", f.ProblemID)
 	w.and("peer_id = ?", f.PeerID)
+	w.and("version = ?", f.Version)
+	w.and("hook = ?", f.Hook)
+	w.and("package = ?", f.Package)
 	w.and("level = ?", string(f.Level))
-	w.and("package = ? AND package <> ''", f.Package)
 	return w.list(resultColumns, "hook_results", f.Oldest, f.Limit)
 }
 

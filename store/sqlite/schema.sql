@@ -193,11 +193,11 @@ CREATE TABLE sessions (
 
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
-CREATE INDEX audit_by_actor ON audit (actor, id, action, target);
+CREATE INDEX audit_by_target ON audit (target, id, actor, action);
 
-CREATE INDEX audit_by_action ON audit (action, id, target);
+CREATE INDEX audit_by_actor ON audit (actor, id, action);
 
-CREATE INDEX audit_by_target ON audit (target, id);
+CREATE INDEX audit_by_action ON audit (action, id);
 
 CREATE INDEX peers_by_name ON peers (name, id);
 
@@ -241,7 +241,7 @@ CREATE INDEX hook_results_by_peer ON hook_results (peer_id, id);
 
 CREATE INDEX hook_results_by_level ON hook_results (level, id);
 
-CREATE INDEX hook_results_by_package ON hook_results (package, id) WHERE package <> '';
+CREATE INDEX hook_results_by_package ON hook_results (package, id);
 
 CREATE TABLE "jobs" (
     id              TEXT PRIMARY KEY,

@@ -13,8 +13,8 @@ import (
 
 // Bounds of what the success rate is made of.
 const (
-	maxRuns    = 2000 // newest hook runs that are looked at
-	maxReports = 2000 // reports that are counted; more are "or more"
+	maxRuns    = 1000 // newest hook runs that are looked at
+	maxReports = 1000 // reports that are counted; more are "or more"
 	runsAtOnce = 200
 )
 

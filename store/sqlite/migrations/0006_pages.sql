@@ -20,9 +20,9 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
 -- Each filter has its index; the trailing columns let the others be tested in it.
-CREATE INDEX audit_by_actor ON audit (actor, id, action, target);
-CREATE INDEX audit_by_action ON audit (action, id, target);
-CREATE INDEX audit_by_target ON audit (target, id);
+CREATE INDEX audit_by_target ON audit (target, id, actor, action);
+CREATE INDEX audit_by_actor ON audit (actor, id, action);
+CREATE INDEX audit_by_action ON audit (action, id);
 
 ALTER TABLE peers ADD COLUMN labels TEXT NOT NULL DEFAULT '[]'; -- JSON array
 CREATE INDEX peers_by_name ON peers (name, id);
@@ -59,7 +59,7 @@ ALTER TABLE hook_results ADD COLUMN level TEXT NOT NULL DEFAULT '';
 ALTER TABLE hook_results ADD COLUMN package TEXT NOT NULL DEFAULT '';
 CREATE INDEX hook_results_by_peer ON hook_results (peer_id, id);
 CREATE INDEX hook_results_by_level ON hook_results (level, id);
-CREATE INDEX hook_results_by_package ON hook_results (package, id) WHERE package <> '';
+CREATE INDEX hook_results_by_package ON hook_results (package, id);
 
 -- Lists show two more fields of a report. Columns that are added lie behind the
 -- report and all its pages: so the table is made anew, with the report last.
