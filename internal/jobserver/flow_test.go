@@ -9,6 +9,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/enroll"
 	"hookline/internal/errs"
@@ -203,7 +204,7 @@ func TestRestartDeliversExactlyOnce(t *testing.T) {
 	if got := g.heard(guardwire.KindDisconnected); len(got) < 3 || got[0].Code != string(errs.CodeUnavailable) {
 		t.Errorf("the guard was not told of the breaks: %+v", got)
 	}
-	p, err := r.db.Problems(t.Context(), "", 10)
+	p, err := r.db.Problems(t.Context(), collector.ProblemFilter{Limit: 10})
 	r.ok(err)
 	if len(p) != 1 || p[0].Reports != int64(len(all)) {
 		t.Errorf("the problem counts %+v, %d reports are stored", p, len(all))
