@@ -39,13 +39,14 @@ func TestListsOverManyRows(t *testing.T) {
 	}
 	small, large := filled(t, 10_000), filled(t, rows)
 	for _, path := range []string{
-		"/", "/problems", "/problems?sort=reports", "/problems?sort=first-seen", "/problems?package=package-3",
-		"/jobs", "/jobs?order=oldest", "/jobs?work=hook&status=failed", "/jobs?peer=" + peerAt(3), "/results", "/results?hook=hook-3", "/results?peer=" + peerAt(3),
+		"/problems", "/problems?sort=reports", "/problems?sort=first-seen", "/problems?package=package-3",
+		"/jobs", "/jobs?sort=oldest", "/jobs?work=hook&status=failed", "/jobs?peer=" + peerAt(3), "/results", "/results?hook=hook-3", "/results?peer=" + peerAt(3),
 		"/peers", "/peers?sort=name", "/peers?sort=seen", "/peers/" + peerAt(3), "/peers/" + peerAt(3) + "?tab=jobs", "/audit", "/audit?actor=user-3",
 	} {
 		var took [2][]time.Duration
 		for range renders {
 			for i, site := range []*kittest.Site{small, large} {
+				site.Clock.Advance(time.Minute) // nothing is remembered from the visit before
 				start := time.Now()
 				site.Want(path, auth.RoleAdmin)
 				took[i] = append(took[i], time.Since(start))

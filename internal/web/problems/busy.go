@@ -10,7 +10,7 @@ import (
 
 // Bounds of what is kept of busy problems.
 const (
-	sample    = 20_000           // reports of a span that are looked at
+	sample    = 10_000           // reports of a span that are looked at
 	costly    = 2000             // reports from which on a count is kept
 	keepBusy  = 30 * time.Second // of a span that goes on
 	keepWeek  = 10 * time.Minute // of one that is over
@@ -73,4 +73,13 @@ func (c *busyCounts) keep(key busyKey, b busyCount) {
 		c.kept = map[busyKey]busyCount{}
 	}
 	c.kept[key] = b
+}
+
+// sampled is how many reports a count is over, where there may have been more;
+// 0 where it is over all.
+func sampled(looked int64) int64 {
+	if looked < sample {
+		return 0
+	}
+	return sample
 }

@@ -13,7 +13,7 @@ const busiest = 10
 
 type topTen struct {
 	Rows    kit.TableView
-	Sampled bool
+	Sampled int64 // see sampled
 	Empty   bool
 }
 
@@ -123,5 +123,5 @@ func (p *pages) topTen(ctx context.Context, r *kit.Request) (topTen, error) {
 			{Head: "In all", Cell: func(v collector.ProblemCount) kit.Cell { return kit.Number(v.Problem.Reports) }},
 		},
 	}.Fixed(list)
-	return topTen{Rows: rows, Sampled: looked >= sample, Empty: len(list) == 0}, nil
+	return topTen{Rows: rows, Sampled: sampled(looked), Empty: len(list) == 0}, nil
 }

@@ -192,7 +192,7 @@ type risingRow struct {
 
 type rising struct {
 	Rows    []risingRow
-	Sampled bool // there were more reports than are looked at
+	Sampled int64 // see sampled
 }
 
 // rising are the problems that grew most from the seven days before to the
@@ -217,7 +217,7 @@ func (p *pages) rising(ctx context.Context, now time.Time) (rising, error) {
 	slices.SortStableFunc(this, func(a, b collector.ProblemCount) int {
 		return cmp.Compare(b.Reports-was[b.Problem.ID], a.Reports-was[a.Problem.ID])
 	})
-	out := rising{Sampled: looked >= sample || lookedBefore >= sample}
+	out := rising{Sampled: sampled(max(looked, lookedBefore))}
 	for _, v := range this[:min(len(this), risingLooked)] {
 		row, err := p.risingRow(ctx, v.Problem, now)
 		if err != nil {
