@@ -29,7 +29,6 @@ func everyPayload() string {
 // million letters.
 func TestHostileInputIsText(t *testing.T) {
 	s := everybody(t)
-	s.measured(t)
 	f := s.hostile(t)
 	shown := map[string]bool{}
 	eachPage(t, s, func(t *testing.T, tab *browsertest.Tab, p browsertest.Page) {
@@ -54,7 +53,7 @@ func TestHostileInputIsText(t *testing.T) {
 		must(t, err)
 		shown[p.Name] = text
 	})
-	for _, name := range []string{"job", "job-of-hook", "results", "review-comments", "local-version", "problem"} {
+	for _, name := range []string{"job", "job-of-hook", "results", "review", "review-comments", "local-version", "problem"} {
 		if !shown[name] {
 			t.Errorf("%s shows nothing of what is hostile: the test looked at nothing there", name)
 		}
@@ -130,6 +129,10 @@ func (s *shared) hostile(t *testing.T) browsertest.Facts {
 	_, err = w.Hookline(t.Context(), "bob", "review", "request-changes", changes.Digest, "--comment", words+"\n\n"+strings.Repeat("W", 2000))
 	must(t, err)
 	f.Changes = changes.Digest
+	for _, digest := range []string{f.Changes, f.Waiting} {
+		must(t, w.Comment(t.Context(), "carol", digest, 2, words+"\n\n```\n"+payloadScript+"\n"+strings.Repeat("W", 2000)))
+		must(t, w.Comment(t.Context(), "carol", digest, 0, strings.Repeat("W", 3900)))
+	}
 	return f
 }
 

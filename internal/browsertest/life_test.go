@@ -37,7 +37,6 @@ const (
 // reviewer's own page, with real programs.
 func TestLife(t *testing.T) {
 	l := &life{T: t, shared: everybody(t)}
-	l.measured(t)
 	for _, step := range []struct {
 		name string
 		do   func()

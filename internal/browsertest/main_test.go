@@ -97,7 +97,8 @@ func binaries(dir string) (onebox.Binaries, error) {
 	return bin, nil
 }
 
-// everybody returns the world and the browser, made once.
+// everybody returns the world and the browser, made once. The first that asks
+// measures all pages too: whatever a test does, a sign-in even, changes some.
 func everybody(t *testing.T) *shared {
 	t.Helper()
 	everything.once.Do(everything.start)
@@ -107,6 +108,7 @@ func everybody(t *testing.T) *shared {
 	case everything.err != nil:
 		t.Fatal(everything.err)
 	}
+	everything.measured(t)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", everything.world.Server.Log())

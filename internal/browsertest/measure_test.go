@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"regexp"
 	"slices"
@@ -34,12 +33,12 @@ type load struct{ queries, all float64 }
 
 const loads = 5 // of each page, of which the fastest counts
 
-// measured is what all pages cost before any test changed what is on them:
-// every test that changes something asks for it first.
+// measured is what all pages cost before any test changed what is on them.
 func (s *shared) measured(t *testing.T) []figures {
 	t.Helper()
 	s.measure.Do(func() {
-		client := s.signedIn(t, "admin")
+		client, err := s.world.Session(t.Context(), "admin")
+		must(t, err)
 		eachPage(t, s, func(t *testing.T, tab *browsertest.Tab, p browsertest.Page) {
 			if p.Extra {
 				return
@@ -97,23 +96,6 @@ func (s *shared) ask(t *testing.T, client *http.Client, f *figures) {
 	}
 }
 
-// signedIn is a client that a person's one-time link signed in.
-func (s *shared) signedIn(t *testing.T, person string) *http.Client {
-	t.Helper()
-	jar, err := cookiejar.New(nil)
-	must(t, err)
-	client := &http.Client{Jar: jar}
-	link, err := s.world.Hookline(t.Context(), person, "open")
-	must(t, err)
-	answer, err := client.Post(strings.TrimSpace(link), "application/x-www-form-urlencoded", nil)
-	must(t, err)
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("%s cannot sign in: %s", person, answer.Status)
-	}
-	return client
-}
-
 func get(t *testing.T, client *http.Client, address string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
@@ -158,7 +140,6 @@ func TestPagesAreLight(t *testing.T) {
 // A page of a list is light when it is full, too.
 func TestFullListsAreLight(t *testing.T) {
 	s := everybody(t)
-	s.measured(t)
 	var problem string
 	for range rowsOfAPage + 5 {
 		id, err := s.world.File(t.Context(), "bulk", hooks.Report{hooks.FieldPackageVersion: "2:10.4.1-3", hooks.FieldRelease: "Debian 12"})

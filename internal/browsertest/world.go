@@ -5,8 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +91,53 @@ func (w *World) SignIn(ctx context.Context, t *Tab, person, path string) error {
 		return err
 	}
 	return t.Open(path)
+}
+
+// Session is a client that a person's one-time link signed in.
+func (w *World) Session(ctx context.Context, person string) (*http.Client, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	link, err := w.Hookline(ctx, person, "open")
+	if err != nil {
+		return nil, err
+	}
+	c := &http.Client{Jar: jar, Timeout: enough}
+	return c, post(ctx, c, strings.TrimSpace(link), nil)
+}
+
+// post sends a form; what comes of it, behind a redirect, must be a page.
+func post(ctx context.Context, c *http.Client, address string, form url.Values) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := c.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+		return errors.Join(fmt.Errorf("cannot post %s: %s\n%s", r.URL.Path, answer.Status, body), err)
+	}
+	return nil
+}
+
+// Comment says something on a line of a version's script; line 0 is the whole.
+func (w *World) Comment(ctx context.Context, person, digest string, line int, text string) error {
+	c, err := w.Session(ctx, person)
+	if err != nil {
+		return err
+	}
+	form := url.Values{"text": {text}}
+	if line > 0 {
+		form.Set("part", "script")
+		form.Set("line", strconv.Itoa(line))
+	}
+	return post(ctx, c, w.HTTP+"/versions/"+digest+"/review/comment", form)
 }
 
 // ServeReview starts the review page on a reviewer's machine; its Ready is the
@@ -292,8 +344,11 @@ func (w *World) results(ctx context.Context) error {
 	if _, err := w.Live(ctx, Hook{Name: "kernel-facts", Package: "ledger", Script: Taint}, 40); err != nil {
 		return err
 	}
-	for _, version := range []string{"2.4-1", "2.4-1", "2.5-1"} {
-		id, err := w.File(ctx, "ledger", hooks.Report{hooks.FieldPackageVersion: version, "Signal": "6"})
+	for _, of := range [][2]string{{"2.4-1", "Debian 12"}, {"2.4-1", "Debian 13"}, {"2.5-1", "Debian 13"}} {
+		id, err := w.File(ctx, "ledger", hooks.Report{
+			hooks.FieldPackageVersion: of[0], hooks.FieldRelease: of[1], hooks.FieldSignal: "6", hooks.FieldSignalName: "SIGABRT",
+			hooks.FieldFrames: "post\ntransfer\nmain", hooks.FieldStderr: "ledger: account 3 does not exist",
+		})
 		if err != nil {
 			return err
 		}
@@ -331,12 +386,18 @@ func (w *World) reviews(ctx context.Context) error {
 	if _, err := w.Approve(ctx, "bob", next.Digest); err != nil {
 		return err
 	}
+	if err := w.Comment(ctx, "carol", next.Digest, 2, "Is `tainted` enough, or do we want the **modules** too?"); err != nil {
+		return err
+	}
 	for _, word := range []struct{ hook, command, comment string }{
 		{"wants-changes", "request-changes", "Please say **why** the field is needed.\n\n- what is it for?\n- who reads it?"},
 		{"rejected", "reject", "It reads more than it needs."},
 	} {
 		v, err := w.Submit(ctx, Hook{Name: word.hook, Package: "ledger", Script: Taint})
 		if err != nil {
+			return err
+		}
+		if err := w.Comment(ctx, "bob", v.Digest, 3, "This line is what I mean."); err != nil {
 			return err
 		}
 		if _, err := w.Hookline(ctx, "bob", "review", word.command, v.Digest, "--comment", word.comment); err != nil {
