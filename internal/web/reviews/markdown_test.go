@@ -1,6 +1,7 @@
 package reviews
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -91,6 +92,22 @@ func TestMarkdownBombsAreBounded(t *testing.T) {
 			t.Errorf("%s took %v and made %d bytes of %d", name, took, len(got), len(text))
 		}
 		tame(t, text, got)
+	}
+}
+
+// A page that has worked on markup for long enough shows the rest as text.
+func TestMarkdownEndsWithItsTime(t *testing.T) {
+	m := newMarkdown()
+	ctx, cancel := context.WithCancel(t.Context())
+	if got := m.within(ctx, "*a*"); got != "<p><em>a</em></p>\n" {
+		t.Errorf("in time: %q", got)
+	}
+	cancel()
+	if got := m.within(ctx, "*a* <b>\u202e"); got != "<pre>*a* &lt;b&gt;⟨U+202E⟩</pre>" {
+		t.Errorf("too late: %q", got)
+	}
+	if got := m.render(strings.Repeat("*a* ", 1001)); !strings.HasPrefix(string(got), "<pre>") {
+		t.Errorf("too long: %.80q", got)
 	}
 }
 
