@@ -88,8 +88,8 @@ type Peers interface {
 	// Peers lists by id, keyset.
 	Peers(ctx context.Context, after string, limit int) ([]Peer, error)
 	PeersBy(ctx context.Context, f PeerFilter) ([]Peer, error)
-	// CountPeers counts peers, and those of them that are connected.
-	CountPeers(ctx context.Context) (all, online int64, err error)
+	// CountPeers counts peers, and those of them that are connected; neither count goes beyond most.
+	CountPeers(ctx context.Context, most int64) (all, online int64, err error)
 	// SetLabels writes the grant's entry in the same commit; errs.CodeNotFound.
 	SetLabels(ctx context.Context, id string, labels []string, g auth.Grant) error
 }

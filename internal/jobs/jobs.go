@@ -94,5 +94,5 @@ type Filter struct {
 	Until     time.Time // older ones only
 	Oldest    bool      // the oldest first
 	After     string    // keyset: jobs behind this id in the list
-	Limit     int    // 1..200
+	Limit     int       // 1..200
 }

@@ -2,7 +2,6 @@ package mongo
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"hookline/hooks"
@@ -130,12 +129,13 @@ func peersFilter(f enroll.PeerFilter) (filter m, err error) {
 	return append(filter, condition{Key: "_id", Value: m{{Key: "$gt", Value: id}}}), nil
 }
 
-// CountPeers counts peers, and those that are connected, from indexes alone.
-func (d *DB) CountPeers(ctx context.Context) (all, online int64, err error) {
-	if all, err = d.count(ctx, d.peers, m{{Key: "_id", Value: m{{Key: "$gte", Value: ""}}}}, math.MaxInt64); err != nil {
+// CountPeers counts peers, and those that are connected, from indexes alone,
+// at most `most` of them.
+func (d *DB) CountPeers(ctx context.Context, most int64) (all, online int64, err error) {
+	if all, err = d.count(ctx, d.peers, m{{Key: "_id", Value: m{{Key: "$gte", Value: ""}}}}, most); err != nil {
 		return 0, 0, err
 	}
-	online, err = d.count(ctx, d.peers, m{{Key: "online", Value: true}}, math.MaxInt64)
+	online, err = d.count(ctx, d.peers, m{{Key: "online", Value: true}}, most)
 	return all, min(online, all), err // one may have come in between
 }
 

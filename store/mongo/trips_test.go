@@ -240,7 +240,7 @@ func lists() []trip {
 			l, err := w.PeersBy(w.ctx, enroll.PeerFilter{Online: true, Sort: enroll.ByName, Limit: 200})
 			return len(l), err
 		}),
-		read("CountPeers", 2, func(w *tripWorld) (int, error) { n, _, err := w.CountPeers(w.ctx); return int(n), err }),
+		read("CountPeers", 2, func(w *tripWorld) (int, error) { n, _, err := w.CountPeers(w.ctx, 1000); return int(n), err }),
 		read("CountJobs: 24 spans", 24, func(w *tripWorld) (int, error) {
 			times := make([]time.Time, 25)
 			for i := range times {

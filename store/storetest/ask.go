@@ -142,7 +142,7 @@ func questions(ctx context.Context, s store.Store, now time.Time) []func() error
 		func() error { _, err := s.Tokens(ctx, "u", "x", 10); return err },
 		func() error { _, err := s.Token(ctx, "t"); return err },
 		func() error { _, err := s.Session(ctx, "s"); return err },
-		func() error { _, _, err := s.CountPeers(ctx); return err },
+		func() error { _, _, err := s.CountPeers(ctx, 10); return err },
 		func() error { _, _, err := s.BusyProblems(ctx, now, now.Add(time.Hour), 100, 10); return err },
 		func() error { _, err := s.Waiting(ctx, "", 10); return err },
 		func() error { _, err := s.Waiting(ctx, "1/x", 10); return err },

@@ -150,9 +150,11 @@ func peerOrders(k *kit) {
 		_, err := k.PeersBy(k.ctx, f)
 		k.refused(err, errs.CodeBadInput)
 	}
-	n, online, err := k.CountPeers(k.ctx)
-	k.must(err)
-	same(k, []int64{n, online}, []int64{12, 4})
+	for most, want := range map[int64][]int64{100: {12, 4}, 12: {12, 4}, 5: {5, 4}, 3: {3, 3}} {
+		n, online, err := k.CountPeers(k.ctx, most)
+		k.must(err)
+		same(k, []int64{n, online}, want)
+	}
 }
 
 // peerPage walks one list of peers.

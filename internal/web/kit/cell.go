@@ -123,6 +123,17 @@ func Grouped(n int64) string {
 	return sign + digits
 }
 
+// MostCounted is how far pages count what there may be any number of.
+const MostCounted = 10_000
+
+// Counted writes a count that ends at MostCounted.
+func Counted(n int64) string {
+	if n >= MostCounted {
+		return Grouped(MostCounted) + " or more"
+	}
+	return Grouped(n)
+}
+
 // Bytes writes a size.
 func Bytes(n int64) string {
 	switch {

@@ -46,6 +46,7 @@ func (k *Kit) functions() template.FuncMap {
 		"text":     looks.Visible,
 		"sentence": looks.Sentence,
 		"grouped":  Grouped,
+		"counted":  Counted,
 		"bytes":    Bytes,
 		"span":     Span,
 		"list":     func(v ...any) []any { return v },

@@ -34,7 +34,7 @@ func (p *pages) list(r *kit.Request) (kit.Answer, error) {
 	}
 	return kit.Show(r, table, func(v kit.TableView) (kit.Answer, error) {
 		c := kit.Load(r, "counts", func(ctx context.Context) (c counts, err error) {
-			c.All, c.Online, err = p.Store.CountPeers(ctx)
+			c.All, c.Online, err = p.Store.CountPeers(ctx, kit.MostCounted)
 			return c, err
 		})
 		return p.View("peers", "Peers", section, listPage{c, v}).Follow([]string{live.Peers}, []string{"counts", "peers"}), nil

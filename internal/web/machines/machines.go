@@ -21,7 +21,7 @@ var files embed.FS
 type Store interface {
 	Peer(ctx context.Context, id string) (enroll.Peer, error)
 	PeersBy(ctx context.Context, f enroll.PeerFilter) ([]enroll.Peer, error)
-	CountPeers(ctx context.Context) (all, online int64, err error)
+	CountPeers(ctx context.Context, most int64) (all, online int64, err error)
 	SetLabels(ctx context.Context, id string, labels []string, g auth.Grant) error
 	Jobs
 }

@@ -64,7 +64,7 @@ func (p *pages) steps(ctx context.Context) ([]step, error) {
 	if err != nil || len(versions) > 0 {
 		return nil, err
 	}
-	peers, _, err := p.Store.CountPeers(ctx)
+	peers, _, err := p.Store.CountPeers(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (p *pages) queue(ctx context.Context) (queue, error) {
 type online struct{ All, Online int64 }
 
 func (p *pages) online(ctx context.Context) (online, error) {
-	all, on, err := p.Store.CountPeers(ctx)
+	all, on, err := p.Store.CountPeers(ctx, kit.MostCounted)
 	return online{all, on}, err
 }
 

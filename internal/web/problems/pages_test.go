@@ -41,7 +41,7 @@ func TestOverview(t *testing.T) {
 
 	body := w.page("/")
 	w.has(body,
-		`<a href="/peers?online=yes">1</a> of <a href="/peers">1</a>`, `taint@1 <span class="id">`, "1 of 200", "ends in 3 days",
+		`<a href="/peers?connection=connected">1</a> of <a href="/peers">1</a>`, `taint@1 <span class="id">`, "1 of 200", "ends in 3 days",
 		`/jobs?status=failed&amp;version=`+v.Digest+`&amp;work=hook">1</a>`,
 		"memory@3", "26 h ago", "/review\"", "Hook runs, last 14 days", "4 May: 1 succeeded, 1 failed", "/jobs?from=2026-05-04&amp;until=2026-05-04",
 		`sse-connect="/live?topic=overview&amp;topic=reviews"`,
@@ -67,11 +67,11 @@ func (b broken) fail(method string) error {
 	return nil
 }
 
-func (b broken) CountPeers(ctx context.Context) (all, online int64, err error) {
+func (b broken) CountPeers(ctx context.Context, most int64) (all, online int64, err error) {
 	if err := b.fail("CountPeers"); err != nil {
 		return 0, 0, err
 	}
-	return b.Store.CountPeers(ctx)
+	return b.Store.CountPeers(ctx, most)
 }
 
 func (b broken) Waiting(ctx context.Context, after string, limit int) ([]review.Life, error) {

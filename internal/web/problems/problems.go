@@ -26,7 +26,7 @@ type Store interface {
 	Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error)
 	Result(ctx context.Context, id string) (collector.Result, error)
 	Peer(ctx context.Context, id string) (enroll.Peer, error)
-	CountPeers(ctx context.Context) (all, online int64, err error)
+	CountPeers(ctx context.Context, most int64) (all, online int64, err error)
 	ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error)
 	ActiveByKeys(ctx context.Context, keys []string) ([]hooks.Activation, error)
 	Life(ctx context.Context, digest string) (review.Life, error)
