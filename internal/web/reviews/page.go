@@ -45,6 +45,7 @@ type page struct {
 	MayTry    bool
 
 	query url.Values // of the page's address
+	base  string     // of links to the page itself; "" where its address is its own
 }
 
 // verdict is what a reviewer said.
@@ -70,15 +71,19 @@ func (p *page) Link(name, value string) string {
 	return (&url.URL{Path: p.Path(), RawQuery: q.Encode()}).String()
 }
 
-// At is the page with its form at a line.
+// At is the page with its form at a line. There is one for each line: they are
+// short.
 func (p *page) At(part review.Part, line int) string {
-	q := url.Values{"part": {string(part)}, "line": {strconv.Itoa(line)}}
+	q := url.Values{"line": {strconv.Itoa(line)}}
+	if part != review.PartScript {
+		q.Set("part", string(part))
+	}
 	for _, name := range []string{"view", "against"} {
 		if v := p.query.Get(name); v != "" {
 			q.Set(name, v)
 		}
 	}
-	return (&url.URL{Path: p.Path(), RawQuery: q.Encode(), Fragment: "comment"}).String()
+	return (&url.URL{Path: p.base, RawQuery: q.Encode(), Fragment: "comment"}).String()
 }
 
 // Reply is the page with its form below a thread.
@@ -177,7 +182,7 @@ func (p *pages) page(r *kit.Request, life review.Life) (*page, hooks.Statement, 
 		MayAnswer: mayReview && decidable(life.State()), query: r.URL.Query(),
 	}
 	if r.Method != http.MethodGet {
-		out.query = url.Values{}
+		out.query, out.base = url.Values{}, out.Path()
 	}
 	out.Facts = []kit.Fact{
 		{Name: "Version", Cell: out.Cell()},
