@@ -78,7 +78,7 @@ func (f *far) serve(store string) {
 	f.t.Helper()
 	s, err := server.New(f.t.Context(), server.Config{
 		Data: f.Path("server"), Trust: f.TrustFile(), SetupKeys: f.Path("offline", "setup-keys.txt"),
-		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Sandbox: binaries.Path("hookline-sandbox"),
+		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Pages: server.PagesWithAPI, Sandbox: binaries.Path("hookline-sandbox"),
 		Store: store, StoreTime: 1500 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
 		Log: slog.New(slog.NewTextHandler(f.log, nil)),
