@@ -74,16 +74,9 @@ type SignedIn struct {
 // moment from which its user's sessions count, or whose user is gone or off:
 // errs.CodeUnauthenticated.
 func (g *Gate) SpendLogin(ctx context.Context, code string) (SignedIn, error) {
-	used, err := g.lookup(ctx, code, TokenLogin)
+	u, used, err := g.link(ctx, code)
 	if err != nil {
 		return SignedIn{}, err
-	}
-	u, err := g.active(ctx, used.User, unauthenticated())
-	if err != nil {
-		return SignedIn{}, err
-	}
-	if used.CreatedAt.Before(u.SessionsFrom) {
-		return SignedIn{}, unauthenticated()
 	}
 	if err := g.note(ctx, actionSignIn, u.Name, used.ID); err != nil {
 		return SignedIn{}, err
@@ -102,13 +95,30 @@ func (g *Gate) SpendLogin(ctx context.Context, code string) (SignedIn, error) {
 	return SignedIn{User: u.Name, ID: used.ID, Since: used.CreatedAt, Until: until}, nil
 }
 
-// LinkIsOpen reports whether a sign-in link's code still lets somebody in.
-func (g *Gate) LinkIsOpen(ctx context.Context, code string) (bool, error) {
-	_, err := g.lookup(ctx, code, TokenLogin)
+// LinkUser says whom a sign-in link's code would let in, and spends nothing;
+// "" where it lets nobody in.
+func (g *Gate) LinkUser(ctx context.Context, code string) (string, error) {
+	u, _, err := g.link(ctx, code)
 	if errs.Is(err, errs.CodeUnauthenticated) {
-		return false, nil
+		return "", nil
 	}
-	return err == nil, err
+	return u.Name, err
+}
+
+// link finds a code that is good, and its user.
+func (g *Gate) link(ctx context.Context, code string) (User, Token, error) {
+	t, err := g.lookup(ctx, code, TokenLogin)
+	if err != nil {
+		return User{}, Token{}, err
+	}
+	u, err := g.active(ctx, t.User, unauthenticated())
+	if err != nil {
+		return User{}, Token{}, err
+	}
+	if t.CreatedAt.Before(u.SessionsFrom) {
+		return User{}, Token{}, unauthenticated()
+	}
+	return u, t, nil
 }
 
 // SessionPrincipal says who a browser's session is now: its members are those

@@ -53,9 +53,9 @@ func (s *Server) openGate(ctx context.Context) error {
 // firstSignIn is what stands in the file with the first link.
 func (s *Server) firstSignIn(code string) []byte {
 	until := s.cfg.Now().Add(auth.FirstLinkLife).UTC().Format("2006-01-02 15:04 UTC")
-	return fmt.Appendf(nil, `%s%s%s
+	return fmt.Appendf(nil, `%s%s%s?next=%%2Faccount
 
-Open this link in a browser to sign in as admin. It works once, until %s.
+Open this link in a browser to sign in as admin, and set a password there. It works once, until %s.
 Where the browser runs on another machine, put the server's name in the place of the address.
 `, s.PagesURL(), loginPath, code, until)
 }
@@ -83,9 +83,10 @@ func (s *Server) removeSpentLink(ctx context.Context, path string) error {
 		return err
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
-	_, code, _ := strings.Cut(line, loginPath)
-	open, err := s.gate.LinkIsOpen(ctx, code)
-	if err != nil || open {
+	_, rest, _ := strings.Cut(line, loginPath)
+	code, _, _ := strings.Cut(rest, "?")
+	user, err := s.gate.LinkUser(ctx, code)
+	if err != nil || user != "" {
 		return err
 	}
 	return os.Remove(path)

@@ -19,7 +19,7 @@ import (
 func TestFirstSignIn(t *testing.T) {
 	for name, spend := range map[string]func(r *rig, link string){
 		"used": func(r *rig, link string) {
-			if a := r.send("", "POST", link, nil); a.Status != http.StatusSeeOther {
+			if a := r.send("", "POST", link, nil); a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/account" {
 				r.t.Fatalf("the link: %d %s", a.Status, a.Body)
 			}
 			if a := r.send("", "POST", link, nil); a.Status != http.StatusUnauthorized {
@@ -42,8 +42,8 @@ func TestFirstSignIn(t *testing.T) {
 			}
 			line, _, _ := strings.Cut(string(b), "\n")
 			link, ok := strings.CutPrefix(line, r.PagesURL())
-			code, isLink := strings.CutPrefix(link, "/login/")
-			if !ok || !isLink {
+			code, isLink := strings.CutPrefix(strings.TrimSuffix(link, "?next=%2Faccount"), "/login/")
+			if !ok || !isLink || !strings.HasPrefix(code, "hkll_") {
 				t.Fatalf("the file begins with %q", line)
 			}
 			if log := r.log.String(); !strings.Contains(log, path) || strings.Contains(log, code) {

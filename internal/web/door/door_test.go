@@ -30,7 +30,7 @@ func TestLink(t *testing.T) {
 	s := newRig(t)
 	link, b := s.link(), s.browser()
 	for range 2 {
-		b.want(b.get(link+"?next=%2Fjobs%3Fpeer%3D1"), http.StatusOK, "<h1>Sign in with a link</h1>", `<form method="post" id="sign-in">`)
+		b.want(b.get(link+"?next=%2Fjobs%3Fpeer%3D1"), http.StatusOK, "<h1>Sign in with a link</h1>", `<form method="post" id="sign-in">`, "<strong>admin</strong>")
 		if len(b.set) != 0 {
 			t.Errorf("a look at the link sets %v", b.set)
 		}
@@ -51,6 +51,7 @@ func TestLink(t *testing.T) {
 		t.Errorf("the row is kept until %s", row.ExpiresAt)
 	}
 	other := s.browser()
+	other.want(other.get(link), http.StatusUnauthorized, "used already")
 	other.want(other.post(link, nil), http.StatusUnauthorized, "used already", "hookline open")
 	for _, next := range []string{"https://example.org/", "//example.org", `/\example.org`, "javascript:alert(1)", "jobs"} {
 		if a := s.browser().post(s.link()+"?next="+url.QueryEscape(next), nil); a.location != "/" {

@@ -83,7 +83,7 @@ func (s *rig) page(r *kit.Request) (kit.Answer, error) {
 	if s.onPage != nil {
 		s.onPage(r)
 	}
-	return s.door.templates.View("link", "Page of "+r.Who.User, "", linkData{Used: true}), nil
+	return s.door.templates.View("link", "Page of "+r.Who.User, "", linkData{User: "somebody"}), nil
 }
 
 func (s *rig) form(r *kit.Request) (kit.Answer, error) {

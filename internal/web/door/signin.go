@@ -130,21 +130,31 @@ func (d *Door) enter(r *kit.Request, in auth.SignedIn, data signInData) (kit.Ans
 	return d.templates.View("resend", "Send what you typed", "", data), nil
 }
 
-// linkData is the page of a one-time link.
-type linkData struct{ Used bool }
+// linkData is the page of a one-time link; User is "" where it lets nobody in.
+type linkData struct{ User string }
 
 // linkPage shows a button and spends nothing: mail scanners and browsers
 // fetch links ahead of people.
-func (d *Door) linkPage(*kit.Request) (kit.Answer, error) {
-	return d.templates.View("link", "Sign in with a link", "", linkData{}), nil
+func (d *Door) linkPage(r *kit.Request) (kit.Answer, error) {
+	user, err := d.Gate.LinkUser(r.Context(), r.ID("code"))
+	if err != nil {
+		return nil, err
+	}
+	return d.linkFor(user), nil
+}
+
+func (d *Door) linkFor(user string) kit.Answer {
+	v := d.templates.View("link", "Sign in with a link", "", linkData{User: user})
+	if user == "" {
+		v.Status = errs.Unauthenticated.HTTPStatus()
+	}
+	return v
 }
 
 func (d *Door) useLink(r *kit.Request) (kit.Answer, error) {
 	in, err := d.Gate.SpendLogin(r.Context(), r.ID("code"))
 	if errs.Is(err, errs.CodeUnauthenticated) {
-		v := d.templates.View("link", "Sign in with a link", "", linkData{Used: true})
-		v.Status = http.StatusUnauthorized
-		return v, nil
+		return d.linkFor(""), nil
 	}
 	if err != nil {
 		return nil, err
