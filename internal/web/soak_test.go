@@ -66,8 +66,10 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// peers of a store, whatever its size: a fleet does not grow with its reports. Each has a thousand runs in the small one, as many as a page looks at.
-const peersOfStore = 5
+// busyPeers are the machines that file and run all of it: each has a thousand
+// runs in the small store, as many as a page looks at. There are as many
+// others as rows.
+const busyPeers = 5
 
 func peerAt(i int64) string { return fmt.Sprintf("%032x", i) }
 
@@ -89,7 +91,7 @@ func filled(t *testing.T, n int64) *kittest.Site {
 	}
 	last := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC).UnixMilli()
 	for _, statement := range fill {
-		if _, err := raw.ExecContext(t.Context(), statement, sql.Named("n", n), sql.Named("last", last), sql.Named("peers", peersOfStore)); err != nil {
+		if _, err := raw.ExecContext(t.Context(), statement, sql.Named("n", n), sql.Named("last", last), sql.Named("peers", busyPeers)); err != nil {
 			t.Fatalf("%v in %.60s", err, statement)
 		}
 	}
@@ -136,7 +138,7 @@ func idOf(mark string) string {
 // second one of which has a result. There are as many problems as rows.
 var fill = []string{
 	`INSERT INTO peers (id, name, spki, enrolled_at, os, release, kernel, arch, version, send_reports, allow_hooks, server, epoch, seen)
-		WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < @peers)
+		WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < @n)
 		SELECT printf('%032x', i), 'web-' || i, printf('%064x', i), @last, 'linux', 'Debian 12', '6.1', 'amd64', '1', 1, 'yes', iif(i % 2, 'hooklined', ''), 1, @last - i FROM c`,
 	rowNumbers + `INSERT INTO jobs (id, peer_id, workload, status, triggered_by, created_at, deadline, sent_at, acked_at, completed_at, outcome,
 		failed_code, failed_text, fingerprint, problem_id, package_version, release, original_id, hook, version, hook_error, slot, bytes, denied, report)
