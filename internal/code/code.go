@@ -57,9 +57,9 @@ func (l Line) Text() string {
 
 // Bounds of the work for one text. What is over them has no colors.
 const (
-	maxColored = 64 << 10               // bytes
-	maxTime    = 200 * time.Millisecond // on an idle machine 64 KiB of Lua take a third
-	maxKept    = 32                     // colored texts
+	maxColored = 64 << 10    // bytes
+	maxTime    = time.Second // on an idle machine 64 KiB of Lua take a tenth
+	maxKept    = 32          // colored texts
 )
 
 //go:embed grammars/*.xml
