@@ -91,9 +91,10 @@ times, on each page with ` + "`?debug=1`" + `.
 	return b.String()
 }
 
-// slack is by how many bytes a size may differ from run to run: ages, ports,
-// and how many digits a time has.
-const slack = 300
+// slack is by how many bytes a size may differ from run to run, and from machine
+// to machine: ages, ports, the names of host, kernel and folder,
+// how many digits a time has.
+const slack = 600
 
 // kilo is bytes in whole kB, rounded up. What was written down before stays
 // where it is that, but for the slack.
@@ -126,7 +127,7 @@ func TestSizesKeepTheirLastFigureWithinTheSlack(t *testing.T) {
 	old := []string{"page", "/", "8", "30"}
 	for _, c := range []struct {
 		bytes, want int64
-	}{{7500, 8}, {8000, 8}, {8200, 8}, {8301, 9}, {6800, 8}, {6700, 7}, {1, 1}} {
+	}{{7500, 8}, {8000, 8}, {8200, 8}, {8601, 9}, {6500, 8}, {6400, 7}, {1, 1}} {
 		if is := kilo(c.bytes, old, 2); is != c.want {
 			t.Errorf("%d bytes, 8 before: %d kB, want %d", c.bytes, is, c.want)
 		}
