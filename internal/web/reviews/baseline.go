@@ -28,6 +28,7 @@ type compared struct {
 	Wider   int // of the changes
 	Code    code.Difference
 	Split   bool
+	Mine    *mine // nil where the account said nothing yet
 }
 
 // earlier is a version that can be compared with.
@@ -45,7 +46,7 @@ type mine struct {
 
 // compare finds what a version is compared with: the one that was asked for, or
 // the newest approved one whose signatures hold under the rules of now.
-func (p *pages) compare(ctx context.Context, v review.Version, now hooks.Predicate, against string) (compared, error) {
+func (p *pages) compare(ctx context.Context, v review.Version, now hooks.Predicate, against, user string) (compared, error) {
 	out := compared{Chosen: against}
 	before, err := p.Store.VersionsOf(ctx, v.Hook, v.Number, maxEarlier)
 	if err != nil && !errs.Is(err, errs.CodeNotFound) {
@@ -54,6 +55,7 @@ func (p *pages) compare(ctx context.Context, v review.Version, now hooks.Predica
 	for _, l := range before {
 		out.Earlier = append(out.Earlier, earlier{refOf(l.Version), l.State()})
 	}
+	out.Mine = lastWord(before, user)
 	var base *review.Version
 	if against != "" {
 		base, err = p.asked(ctx, v, before, against)

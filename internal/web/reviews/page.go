@@ -28,7 +28,6 @@ type page struct {
 	Words     inwords.Words
 	Standing  standing
 	Reviews   []verdict
-	Mine      *mine
 	Against   kit.Part[compared]
 	Lint      kit.Part[lint]
 	Reports   kit.Part[[]report]
@@ -130,11 +129,10 @@ func (p *pages) version(r *kit.Request) (kit.Answer, error) {
 	}
 	v := life.Version
 	out.Against = kit.Load(r, "difference", func(ctx context.Context) (compared, error) {
-		c, err := p.compare(ctx, v, st.Predicate, against)
+		c, err := p.compare(ctx, v, st.Predicate, against, r.Who.User)
 		c.Split = view == "split"
 		return c, err
 	})
-	out.Mine = p.lastWord(r, v)
 	out.Lint = kit.Load(r, "lint", func(ctx context.Context) (lint, error) { return p.lint(ctx, v) })
 	out.Threads = kit.Load(r, "comments", func(ctx context.Context) (threads, error) {
 		return p.threads(ctx, v, out.Script, out.Manifest)
@@ -222,19 +220,6 @@ func hides(script []byte, lines []code.Line) bool {
 		shown[i] = l.Text()
 	}
 	return strings.Join(shown, "\n") != strings.TrimSuffix(string(script), "\n")
-}
-
-// lastWord is what the account said last about an earlier version, nil where
-// that is nothing, or not known.
-func (p *pages) lastWord(r *kit.Request, v review.Version) *mine {
-	part := kit.Load(r, "own reviews", func(ctx context.Context) (*mine, error) {
-		before, err := p.Store.VersionsOf(ctx, v.Hook, v.Number, maxEarlier)
-		if errs.Is(err, errs.CodeNotFound) {
-			return nil, nil //nolint:nilnil // it said nothing
-		}
-		return lastWord(before, r.Who.User), err
-	})
-	return part.Value
 }
 
 // form is the form for a comment: as it was typed, or where the address puts it.
