@@ -247,7 +247,7 @@ func (g *Gate) sessionsFrom() time.Time { return g.now().Add(time.Millisecond) }
 // checkOld looks at the old password, as often as at a sign-in: who finds a
 // browser open cannot guess it either.
 func (g *Gate) checkOld(ctx context.Context, u User, old string) error {
-	good, _, err := g.try(ctx, u.Name, old, g.now())
+	_, good, err := g.try(ctx, u.Name, old, g.now())
 	if err != nil {
 		return err
 	}

@@ -36,18 +36,20 @@ func (g *Gate) SignIn(ctx context.Context, user, password, address string) (Sign
 	if err != nil {
 		return SignedIn{}, errs.Wrap(errs.CodeInternal, err, "cannot sign in")
 	}
-	s := SignedIn{User: user, ID: id.String(), Since: now, Until: now.Add(SessionLife)}
+	s := SignedIn{User: user, ID: id.String(), Until: now.Add(SessionLife)}
 	from := addressKey(address)
 	if until, ok := g.addresses.take(from, now, rule{most: maxAddressTries, within: triesWithin, fixed: true}); !ok {
 		return SignedIn{}, g.failed(ctx, s, false, from, lockedOut("this address", until.Sub(now)))
 	}
-	good, known, err := g.try(ctx, user, password, now)
+	u, good, err := g.try(ctx, user, password, now)
 	if err == nil && !good {
 		err = wrongPassword()
 	}
 	if err != nil {
-		return SignedIn{}, g.failed(ctx, s, known, from, err)
+		return SignedIn{}, g.failed(ctx, s, u.Name != "", from, err)
 	}
+	// Not now: a new password that is being stored at this moment ends what the old one still lets in.
+	s.Since = u.SessionsFrom
 	if err := g.note(ctx, actionPassword, user, s.ID); err != nil {
 		return SignedIn{}, err
 	}
@@ -92,31 +94,32 @@ func (g *Gate) failed(ctx context.Context, s SignedIn, known bool, from string, 
 	return err
 }
 
-// try counts a try of the user and looks at the password; known tells whether
-// there is such a user. errs.CodeRateLimited is the lock-out. The store is asked
-// to count whether it knows the user or not, which takes the same time.
-func (g *Gate) try(ctx context.Context, user, password string, now time.Time) (good, known bool, err error) {
+// try counts a try of the user and looks at the password; u is the user as it
+// was then, with no more than a name where the try came to nothing, and with
+// none where there is no such user. errs.CodeRateLimited is the lock-out. The
+// store is asked to count whether it knows the user or not, which takes the same
+// time.
+func (g *Gate) try(ctx context.Context, user, password string, now time.Time) (u User, good bool, err error) {
 	ok, err := g.Accounts.TrySignIn(ctx, userOrNone(user), now, now.Add(-triesWithin), maxTries)
 	if errs.Is(err, errs.CodeNotFound) {
 		until, ok := g.strangers.take(strangerKey(user), now, rule{most: maxTries, within: triesWithin})
 		if !ok {
-			return false, false, lockedOut("this user", until.Sub(now))
+			return User{}, false, lockedOut("this user", until.Sub(now))
 		}
 		_, err := g.verify(ctx, "", password)
-		return false, false, err
+		return User{}, false, err
 	}
 	if err != nil {
-		return false, true, err
+		return User{Name: user}, false, err
 	}
-	u, err := g.Accounts.User(ctx, user)
-	if err != nil {
-		return false, true, err
+	if u, err = g.Accounts.User(ctx, user); err != nil {
+		return User{Name: user}, false, err
 	}
 	if !ok {
-		return false, true, lockedOut("this user", u.LastFailure.Add(triesWithin).Sub(now))
+		return u, false, lockedOut("this user", u.LastFailure.Add(triesWithin).Sub(now))
 	}
 	good, err = g.verify(ctx, u.Password, password)
-	return good && !u.Off, true, err
+	return u, good && !u.Off, err
 }
 
 // userOrNone is a name that can be one, else one that nobody has: no store has

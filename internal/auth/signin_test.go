@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -192,6 +193,36 @@ func TestASessionFromBeforeANewPasswordIsOver(t *testing.T) {
 	w.wantCode(w.signIn("bob", password), errs.CodeUnauthenticated)
 	w.now = w.now.Add(time.Second)
 	w.ok(w.signIn("bob", password+" again"))
+}
+
+// slowChange is a store in which something happens before a change is there.
+type slowChange struct {
+	auth.Accounts
+	before func()
+}
+
+func (s slowChange) ChangeUser(ctx context.Context, name string, c auth.UserChange, g auth.Grant) error {
+	s.before()
+	return s.Accounts.ChangeUser(ctx, name, c, g)
+}
+
+// Nor does one that is taken away at the very moment: the old one is good until
+// the new one is stored, and what it let in is over then.
+func TestASessionWhileANewPasswordIsStoredIsOver(t *testing.T) {
+	w, admin := withPassword(t)
+	var in auth.SignedIn
+	w.gate.Accounts = slowChange{w.db, func() {
+		w.now = w.now.Add(time.Second)
+		var err error
+		in, err = w.gate.SignIn(w.ctx, "bob", password, "192.0.2.1")
+		w.ok(err)
+		_, err = w.session(in)
+		w.ok(err)
+	}}
+	_, err := w.gate.SetPassword(w.ctx, admin, "bob", "", password+" again")
+	w.ok(err)
+	_, err = w.session(in)
+	w.wantCode(err, errs.CodeUnauthenticated)
 }
 
 func TestSetPassword(t *testing.T) {
