@@ -79,6 +79,9 @@ func (c Config) check() error {
 	if c.HTTPCert != "" && c.HTTPNames != "" {
 		return errs.New(errs.CodeBadInput, "a certificate is given, and names for another").At("--http-cert, --http-names").WithHint("give one of both")
 	}
+	if c.HTTPNames != "" {
+		return checkNames(splitNames(c.HTTPNames))
+	}
 	if c.secure() {
 		return nil
 	}

@@ -60,12 +60,14 @@ func ownCertificate(data string, names []string, now time.Time) (cert tls.Certif
 }
 
 func checkNames(names []string) error {
-	if len(names) > maxOwnNames {
-		return errs.New(errs.CodeBadInput, "there are %d names, at most %d", len(names), maxOwnNames).At("--http-names")
+	if len(names) == 0 || len(names) > maxOwnNames {
+		return errs.New(errs.CodeBadInput, "there are %d names, it takes 1 to %d", len(names), maxOwnNames).At("--http-names").
+			WithHint("name the server as people do: hookline.example,10.0.0.5")
 	}
 	for _, name := range names {
 		if net.ParseIP(name) == nil && !hostName.MatchString(name) {
-			return errs.New(errs.CodeBadInput, "%q is neither a host name in lower case nor an address", name).At("--http-names")
+			return errs.New(errs.CodeBadInput, "%q is neither a host name in lower case nor an address", name).At("--http-names").
+				WithHint("name the server as people do: hookline.example,10.0.0.5")
 		}
 	}
 	return nil
