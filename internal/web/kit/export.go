@@ -9,21 +9,67 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"hookline/internal/errs"
 	"hookline/internal/looks"
 )
 
 // exportStep is how long one step of an export may take.
 const exportStep = 30 * time.Second
 
+// How many exports run at a time: each holds rows of up to 1 MiB, may look
+// through all that there is, and waits for whoever reads it.
+const (
+	maxExports     = 16 // in all
+	maxUserExports = 4
+)
+
+// exports are those that run. The zero value is ready.
+type exports struct {
+	mu   sync.Mutex
+	all  int
+	user map[string]int
+}
+
+// enter takes a place; leave gives it back.
+func (e *exports) enter(user string) (leave func(), err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.user[user] >= maxUserExports:
+		return nil, errs.New(errs.CodeRateLimited, "%d exports of yours are running, and that is the most", maxUserExports).WithHint("wait until one has ended")
+	case e.all >= maxExports:
+		return nil, errs.New(errs.CodeUnavailable, "%d exports are running, and that is the most", maxExports).WithHint("try again in a minute")
+	}
+	if e.user == nil {
+		e.user = map[string]int{}
+	}
+	e.all++
+	e.user[user]++
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.all--
+		if e.user[user]--; e.user[user] == 0 {
+			delete(e.user, user)
+		}
+	}, nil
+}
+
 // export writes all that a table's filters leave, row by row, as the store
 // gives it. A client that reads it to the end has all of it: where something
-// fails in the middle the connection is cut.
+// fails in the middle, or the person may not read on, the connection is cut.
 func export[T any](t Table[T], format string) Answer {
 	return Raw(func(w http.ResponseWriter, r *Request) error {
+		leave, err := r.kit.exports.enter(r.Who.User)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		first, err := t.Fetch(r.Context(), "", fetchRows)
 		if err != nil {
 			return err
@@ -38,12 +84,35 @@ func export[T any](t Table[T], format string) Answer {
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Content-Disposition", `attachment; filename="hookline-`+name+"-"+r.Now().UTC().Format("20060102T150405Z")+"."+format+`"`)
 		out := newSink(w, format, t.names())
-		if err := t.all(r.Context(), first, func(row T) error { return out.row(t.values(row)) }, out.flush); err != nil {
+		pause := func() error {
+			if err := out.flush(); err != nil {
+				return err
+			}
+			return r.still()
+		}
+		if err := t.all(r.Context(), first, func(row T) error { return out.row(t.values(row)) }, pause); err != nil {
 			r.kit.Log.WarnContext(r.Context(), "an export broke off", "page", r.route.Path, "error", err)
 			panic(http.ErrAbortHandler) // so that nobody takes a part for the whole
 		}
 		return nil
 	})
+}
+
+// still asks anew whether the person may read the page: an export outlasts
+// sessions, roles and accounts.
+func (r *Request) still() error {
+	who, err := r.kit.Door.Still(r.Request)
+	if err != nil {
+		return err
+	}
+	if who.User != r.Who.User {
+		return errs.New(errs.CodeUnauthenticated, "somebody else is signed in now")
+	}
+	r.Who = who
+	if r.route.Access.kind != "reads" {
+		return nil
+	}
+	return r.kit.Gate.Allow(who, r.route.Access.perm)
 }
 
 // all walks the list from its first rows to its end.

@@ -110,6 +110,7 @@ type Kit struct {
 	errors  *Templates
 	sheet   looks.Sheet
 	scripts script
+	exports exports
 }
 
 // New makes a kit.

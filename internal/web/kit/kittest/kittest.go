@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +119,10 @@ func (s *Site) Post(path string, form url.Values, roles ...auth.Role) Answer {
 	return s.do(r, roles)
 }
 
+// Leave ends the session of whoever asks, which an answer that is open finds
+// out.
+func (s *Site) Leave() { s.door.left.Store(true) }
+
 // Want is Get of a page that must be there.
 func (s *Site) Want(path string, roles ...auth.Role) string {
 	s.T.Helper()
@@ -143,6 +148,7 @@ func (s *Site) do(r *http.Request, roles []auth.Role) Answer {
 type door struct {
 	mu   sync.Mutex
 	said string
+	left atomic.Bool
 }
 
 type whoKey struct{}
@@ -166,8 +172,13 @@ func (d *door) Who(r *http.Request) (auth.Principal, error) {
 	return p, nil
 }
 
-// Still is Who.
-func (d *door) Still(r *http.Request) (auth.Principal, error) { return d.Who(r) }
+// Still is Who, until the test ends the session.
+func (d *door) Still(r *http.Request) (auth.Principal, error) {
+	if d.left.Load() {
+		return auth.Principal{}, errs.New(errs.CodeUnauthenticated, "you are not signed in any more")
+	}
+	return d.Who(r)
+}
 
 // Say keeps a sentence.
 func (d *door) Say(_ *http.Request, sentence string) {
