@@ -129,24 +129,25 @@ func (a *app) bounds(n api.NewActivation, o activateOptions) (api.NewActivation,
 }
 
 func newHookPauseCommand(a *app) *cobra.Command {
-	return a.stopCommand("pause", "Stop a version until it is activated again",
+	return a.sayWhy("pause", "Stop a version until it is activated again", "reason",
 		func(ctx context.Context, cl *client.Client, digest, reason string) (api.Version, error) {
 			return cl.Pause(ctx, digest, api.Stop{Reason: reason})
 		})
 }
 
 func newHookDisableCommand(a *app) *cobra.Command {
-	return a.stopCommand("disable", "Stop a version at once",
+	return a.sayWhy("disable", "Stop a version at once", "reason",
 		func(ctx context.Context, cl *client.Client, digest, reason string) (api.Version, error) {
 			return cl.Disable(ctx, digest, api.Stop{Reason: reason})
 		})
 }
 
-// stopCommand is a command that stops a version with a reason.
-func (a *app) stopCommand(name, short string, stop func(ctx context.Context, cl *client.Client, digest, reason string) (api.Version, error)) *cobra.Command {
-	var reason string
+// sayWhy is a command that does something to a version and must say why, in
+// the flag of that name.
+func (a *app) sayWhy(name, short, flag string, do func(ctx context.Context, cl *client.Client, digest, why string) (api.Version, error)) *cobra.Command {
+	var why string
 	c := &cobra.Command{
-		Use:   name + " HOOK@NUMBER|DIGEST --reason TEXT",
+		Use:   name + " HOOK@NUMBER|DIGEST --" + flag + " TEXT",
 		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
@@ -154,10 +155,10 @@ func (a *app) stopCommand(name, short string, stop func(ctx context.Context, cl 
 			if err != nil {
 				return api.Version{}, err
 			}
-			return stop(ctx, cl, digest, reason)
+			return do(ctx, cl, digest, why)
 		}),
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why")
-	_ = c.MarkFlagRequired("reason")
+	c.Flags().StringVar(&why, flag, "", "why")
+	_ = c.MarkFlagRequired(flag)
 	return c
 }

@@ -323,20 +323,7 @@ func mayReview(p *signing.Policy, id signing.KeyID, f fetched) error {
 }
 
 func newReviewWordCommand(a *app, verdict, short string) *cobra.Command {
-	var comment string
-	c := &cobra.Command{
-		Use:   verdict + " HOOK@NUMBER|DIGEST --comment TEXT",
-		Short: short,
-		Args:  cobra.ExactArgs(1),
-		RunE: a.changes(func(ctx context.Context, cl *client.Client, ref string) (api.Version, error) {
-			digest, err := a.resolveDigest(ctx, cl, ref)
-			if err != nil {
-				return api.Version{}, err
-			}
-			return cl.Review(ctx, digest, api.NewReview{Verdict: verdict, Comment: comment})
-		}),
-	}
-	c.Flags().StringVar(&comment, "comment", "", "why")
-	_ = c.MarkFlagRequired("comment")
-	return c
+	return a.sayWhy(verdict, short, "comment", func(ctx context.Context, cl *client.Client, digest, comment string) (api.Version, error) {
+		return cl.Review(ctx, digest, api.NewReview{Verdict: verdict, Comment: comment})
+	})
 }
