@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"hookline/internal/errs"
 	"hookline/internal/looks"
@@ -222,20 +221,31 @@ func csvWord(v any) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case string:
-		v = looks.Visible(v)
-		if v != "" && strings.ContainsRune("=+-@\t\n＝＋－＠", first(v)) {
-			return "'" + v
-		}
-		return v
-	case json.RawMessage:
-		return string(jsonText(v))
+		return noFormula(looks.Visible(v), true, func(out *strings.Builder, r rune) {
+			out.WriteByte('\'')
+			out.WriteRune(r)
+		})
+	case json.RawMessage: // a semicolon is in a word of it, where an escape says the same
+		return noFormula(string(jsonText(v)), false, writeEscape)
 	}
 	return fmt.Sprint(v)
 }
 
-func first(s string) rune {
-	r, _ := utf8.DecodeRuneInString(s)
-	return r
+// noFormula writes what would begin a formula in another way: where a cell
+// begins, and where the cell ends for spreadsheets of countries that write a
+// semicolon between cells: quotes hold for them only where a cell begins.
+func noFormula(s string, first bool, write func(out *strings.Builder, r rune)) string {
+	var out strings.Builder
+	begins := first
+	for i, r := range s {
+		if begins && (strings.ContainsRune("=+-@＝＋－＠", r) || i == 0 && (r == '\t' || r == '\n')) {
+			write(&out, r)
+		} else {
+			out.WriteRune(r)
+		}
+		begins = r == ';' || r == '\n' || r == '\t'
+	}
+	return out.String()
 }
 
 func jsonValue(v any) []byte {

@@ -12,5 +12,6 @@ func (t Table[T]) Fixed(rows []T) TableView {
 	for _, one := range rows {
 		v.Rows = append(v.Rows, t.row(one))
 	}
+	v.align()
 	return v
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -273,63 +272,6 @@ func TestBrokenExport(t *testing.T) {
 	}()
 	s.Get("/list?format=csv", auth.RoleViewer)
 	t.Error("a part of an export looks like the whole")
-}
-
-// An export ends with the session of who asked for it.
-func TestAnExportEndsWithTheSession(t *testing.T) {
-	table := list(1000, func(i int64) string { return fmt.Sprint(i) })
-	fetch, asked := table.Fetch, 0
-	var s *kittest.Site
-	table.Fetch = func(ctx context.Context, after string, limit int) ([]one, error) {
-		if asked++; asked == 2 {
-			s.Leave()
-		}
-		return fetch(ctx, after, limit)
-	}
-	s = serve(t, func(templates *kit.Templates) []kit.Route { return []kit.Route{listRoute(templates, table)} })
-	defer func() {
-		if got, _ := recover().(error); !errors.Is(got, http.ErrAbortHandler) || asked != 2 {
-			t.Errorf("it ended with %v after %d pages", got, asked)
-		}
-	}()
-	s.Get("/list?format=csv", auth.RoleViewer)
-}
-
-// Exports wait for whoever reads them, so one person has a few at a time, and
-// all people not many.
-func TestExportsAreBounded(t *testing.T) {
-	table := list(3, func(i int64) string { return fmt.Sprint(i) })
-	var waiting []auth.Role
-	var s *kittest.Site
-	refused := map[auth.Role]int{}
-	next := func() { // asks for the next export while those before it run
-		for len(waiting) > 0 {
-			role := waiting[0]
-			waiting = waiting[1:]
-			a := s.Get("/list?format=csv", role)
-			if a.Status == http.StatusOK {
-				return
-			}
-			refused[role] = a.Status
-		}
-	}
-	fetch := table.Fetch
-	table.Fetch = func(ctx context.Context, after string, limit int) ([]one, error) {
-		next()
-		return fetch(ctx, after, limit)
-	}
-	s = serve(t, func(templates *kit.Templates) []kit.Route { return []kit.Route{listRoute(templates, table)} })
-	for _, role := range []auth.Role{auth.RoleViewer, auth.RoleAuthor, auth.RoleReviewer, auth.RoleOperator} {
-		waiting = append(waiting, role, role, role, role)
-	}
-	waiting = append(waiting, auth.RoleViewer, auth.RoleAdmin)
-	next()
-	if want := map[auth.Role]int{auth.RoleViewer: http.StatusTooManyRequests, auth.RoleAdmin: http.StatusServiceUnavailable}; !maps.Equal(refused, want) || len(waiting) > 0 {
-		t.Errorf("refused are %v", refused)
-	}
-	for range 2 {
-		s.Want("/list?format=csv", auth.RoleViewer) // all have ended
-	}
 }
 
 func TestFormsThatAreRefused(t *testing.T) {

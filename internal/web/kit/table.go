@@ -96,7 +96,7 @@ type TableView struct {
 type head struct {
 	Text, Link string
 	Here, Wide bool
-	Number     bool
+	Number     bool // its cells are aligned at the right
 }
 
 type row struct {
@@ -106,7 +106,8 @@ type row struct {
 
 type cellView struct {
 	Cell
-	Head string
+	Head  string
+	Right bool
 }
 
 // Show makes one page of a table, or, where the address asks for it with
@@ -149,7 +150,18 @@ func (t Table[T]) View(r *Request) (TableView, error) {
 	for _, one := range rows {
 		v.Rows = append(v.Rows, t.row(one))
 	}
+	v.align()
 	return v, nil
+}
+
+// align puts columns of numbers at the right, with what stands in place of one.
+func (v *TableView) align() {
+	for i := range v.Heads {
+		v.Heads[i].Number = slices.ContainsFunc(v.Rows, func(r row) bool { return r.Cells[i].Kind == KindNumber })
+		for _, r := range v.Rows {
+			r.Cells[i].Right = v.Heads[i].Number
+		}
+	}
 }
 
 // page reads one page's rows. next is "" at the end; looked is 0 where the
@@ -196,7 +208,7 @@ func (t Table[T]) row(one T) row {
 	}
 	for _, c := range t.Columns {
 		if !c.Only {
-			out.Cells = append(out.Cells, cellView{c.Cell(one), c.Head})
+			out.Cells = append(out.Cells, cellView{Cell: c.Cell(one), Head: c.Head})
 		}
 	}
 	return out
