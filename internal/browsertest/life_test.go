@@ -45,6 +45,7 @@ func TestLife(t *testing.T) {
 		{"a problem", l.lookAtProblem},
 		{"a hook is submitted", l.submit},
 		{"changes are requested", l.requestChanges},
+		{"alice answers", l.answerLate},
 		{"the next version", l.submitNext},
 		{"bob approves on his machine's page", l.approveOnPage},
 		{"carol approves in the terminal", l.approveInTerminal},

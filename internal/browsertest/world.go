@@ -191,6 +191,7 @@ type Hook struct {
 	Name, Package string
 	Script        string
 	Note          string // of the manifest
+	Reads         string // one more file that it reads
 	MaxReports    int    // 0 is 100
 }
 
@@ -200,6 +201,11 @@ const (
 local text = fs.read("/proc/sys/kernel/tainted")
 report.set("Tainted", text)
 report.set("Release", fs.read("/proc/sys/kernel/osrelease"))
+`
+	TaintAndUptime = `-- Is the kernel tainted, and how long has the machine been up?
+local up = fs.read("/proc/uptime")
+report.set("Tainted", fs.read("/proc/sys/kernel/tainted"))
+report.set("Release", fs.read("/proc/sys/kernel/osrelease") .. ", up " .. string.match(up, "^%d+") .. " s")
 `
 	Broken = "local x = nil\nreport.set('Tainted', x.y)\n"
 )
@@ -212,13 +218,17 @@ func (w *World) Write(h Hook) (dir string, err error) {
 	if h.Note == "" {
 		h.Note = "what the kernel says of itself"
 	}
+	reads := "/proc/sys/kernel/tainted, /proc/sys/kernel/osrelease"
+	if h.Reads != "" {
+		reads += ", " + h.Reads
+	}
 	dir = w.Path(h.Name)
 	manifest := fmt.Sprintf(`hook: %s
 description: %s
 level: package
 match: {package: %s}
 as: service
-capabilities: {fs.read: [/proc/sys/kernel/tainted, /proc/sys/kernel/osrelease]}
+capabilities: {fs.read: [%s]}
 fields:
   Tainted: {type: text, class: technical, max_bytes: 256, raw: false}
   Release: {type: text, class: technical, max_bytes: 256, raw: false}
@@ -230,7 +240,7 @@ limits:
   max_bytes: 1048576
   max_result_bytes: 1024
   max_runtime: 2s
-`, h.Name, h.Note, h.Package, h.MaxReports)
+`, h.Name, h.Note, h.Package, reads, h.MaxReports)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
@@ -379,14 +389,14 @@ func (w *World) failures(ctx context.Context) error {
 // reviews leaves versions in every state of review.
 func (w *World) reviews(ctx context.Context) error {
 	// The second version of a hook that was approved waits for its second reviewer.
-	next, err := w.Submit(ctx, Hook{Name: "kernel-facts", Package: "ledger", Script: Taint + "-- and no more\n"})
+	next, err := w.Submit(ctx, Hook{Name: "kernel-facts", Package: "ledger", Script: TaintAndUptime, Reads: "/proc/uptime"})
 	if err != nil {
 		return err
 	}
 	if _, err := w.Approve(ctx, "bob", next.Digest); err != nil {
 		return err
 	}
-	if err := w.Comment(ctx, "carol", next.Digest, 2, "Is `tainted` enough, or do we want the **modules** too?"); err != nil {
+	if err := w.Comment(ctx, "carol", next.Digest, 2, "Is the uptime worth **one more file**? `sys.facts()` may have it."); err != nil {
 		return err
 	}
 	for _, word := range []struct{ hook, command, comment string }{

@@ -64,7 +64,7 @@ func take(ctx context.Context, bin, out, only string, best bool) error {
 	}
 	defer browser.Close()
 	return withDemo(ctx, onebox.Binaries(bin), func(w *browsertest.World) error {
-		p := &photographer{browser: browser, world: w, out: out, wanted: wanted}
+		p := &photographer{browser: browser, world: w, out: out, wanted: wanted, tops: map[string]int{}}
 		if err := p.all(ctx); err != nil || !best {
 			return err
 		}

@@ -23,9 +23,19 @@ const (
 	bestHeight = 900     // pixels; what is below is cut
 )
 
-// chosen are the pictures of the README.
-func chosen() []string {
-	return []string{"overview-1280-light", "problem-1280-light", "review-1280-dark", "version-1280-light", "local-version-1280-light", "job-1280-dark"}
+// choice is a picture of the README: of which look, and from which element of
+// the page on; "" is its top.
+type choice struct{ name, from string }
+
+func chosen() []choice {
+	return []choice{
+		{"overview-1280-light", ""},
+		{"problem-1280-light", ""},
+		{"review-split-1280-dark", "#difference"},
+		{"version-1280-light", ""},
+		{"local-version-1280-light", ""},
+		{"job-1280-dark", ""},
+	}
 }
 
 type photographer struct {
@@ -33,6 +43,7 @@ type photographer struct {
 	world   *browsertest.World
 	out     string
 	wanted  *regexp.Regexp
+	tops    map[string]int // of pictures that do not begin at their page's top, in pixels
 }
 
 // all takes every page in every look.
@@ -86,7 +97,11 @@ func (p *photographer) page(t *browsertest.Tab, page browsertest.Page, facts bro
 				return err
 			}
 			look := map[bool]string{false: "light", true: "dark"}[dark]
-			file := filepath.Join(p.out, fmt.Sprintf("%s-%d-%s.png", page.Name, width, look))
+			name := fmt.Sprintf("%s-%d-%s", page.Name, width, look)
+			if err := p.top(t, name); err != nil {
+				return err
+			}
+			file := filepath.Join(p.out, name+".png")
 			if err := os.WriteFile(file, picture, 0o644); err != nil {
 				return err
 			}
@@ -96,17 +111,29 @@ func (p *photographer) page(t *browsertest.Tab, page browsertest.Page, facts bro
 	return nil
 }
 
+// top notes where a chosen picture begins.
+func (p *photographer) top(t *browsertest.Tab, name string) error {
+	i := slices.IndexFunc(chosen(), func(c choice) bool { return c.name == name })
+	if i < 0 || chosen()[i].from == "" {
+		return nil
+	}
+	y, err := browsertest.Evaluate[float64](t, fmt.Sprintf("document.querySelector(%q).getBoundingClientRect().top + scrollY", chosen()[i].from))
+	p.tops[name] = max(0, int(y)-16)
+	return err
+}
+
 // best makes the chosen pictures small and puts them into the documentation.
 func (p *photographer) best() error {
 	if err := os.MkdirAll(bestDir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range chosen() {
+	for _, c := range chosen() {
+		name := c.name
 		b, err := os.ReadFile(filepath.Join(p.out, name+".png"))
 		if err != nil {
 			return err
 		}
-		small, err := shrunk(b)
+		small, err := shrunk(b, p.tops[name])
 		if err != nil {
 			return fmt.Errorf("cannot shrink %s: %w", name, err)
 		}
@@ -122,16 +149,17 @@ func (p *photographer) best() error {
 	return nil
 }
 
-// shrunk is the top of a picture in at most 256 colours.
-func shrunk(b []byte) ([]byte, error) {
+// shrunk is a picture from a line on, in at most 256 colours.
+func shrunk(b []byte, top int) ([]byte, error) {
 	full, err := png.Decode(bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
 	bounds := full.Bounds()
+	bounds.Min.Y = min(bounds.Min.Y+top, bounds.Max.Y-1)
 	bounds.Max.Y = min(bounds.Max.Y, bounds.Min.Y+bestHeight)
-	small := image.NewPaletted(bounds, frequent(full, bounds))
-	draw.Draw(small, bounds, full, bounds.Min, draw.Src)
+	small := image.NewPaletted(image.Rect(0, 0, bounds.Dx(), bounds.Dy()), frequent(full, bounds))
+	draw.Draw(small, small.Rect, full, bounds.Min, draw.Src)
 	var out bytes.Buffer
 	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small)
 	return out.Bytes(), err
