@@ -41,7 +41,10 @@ func newMarkdown() *markdown {
 	policy := bluemonday.NewPolicy()
 	policy.AllowElements("p", "br", "hr", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li")
 	policy.AllowAttrs("href").OnElements("a")
-	policy.AllowURLSchemes("http", "https", "mailto")
+	policy.AllowURLSchemes("mailto")
+	for _, scheme := range []string{"http", "https"} {
+		policy.AllowURLSchemeWithCustomPolicy(scheme, func(u *url.URL) bool { return u.Host != "" })
+	}
 	policy.RequireParseableURLs(true)
 	policy.AllowRelativeURLs(false)
 	policy.RequireNoFollowOnLinks(true)
@@ -108,7 +111,8 @@ func (h honest) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 func (honest) link(w util.BufWriter, to string, entering bool) {
 	place := to
 	u, err := url.Parse(to)
-	leads := err == nil && (u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "mailto")
+	// Browsers find a host, or a page of ours, also where there is none: http:evil.example
+	leads := err == nil && ((u.Scheme == "http" || u.Scheme == "https") && u.Host != "" || u.Scheme == "mailto")
 	switch {
 	case leads && entering:
 		_, _ = w.WriteString(`<a href="` + template.HTMLEscapeString(to) + `">`)

@@ -34,6 +34,11 @@ func TestMarkdown(t *testing.T) {
 		"a\u202eb\x00c":                        "<p>a⟨U+202E⟩b⟨U+0000⟩c</p>\n",
 		"[a](https://a.example\u202e.b)":       `<p><a href="https://a.example%E2%9F%A8U+202E%E2%9F%A9.b"` + rel + `>a</a> (a.example⟨U+202E⟩.b)</p>` + "\n",
 		"&lt;b&gt; &#x202e; &zwj;":             "<p>&lt;b&gt; ⟨U+202E⟩ ⟨U+200D⟩</p>\n",
+		"[good.example](http:evil.example)":    "<p>good.example (http:evil.example)</p>\n",
+		"[x](https:/evil.example)":             "<p>x (https:/evil.example)</p>\n",
+		"[x](https:///evil.example)":           "<p>x (https:///evil.example)</p>\n",
+		`[x](http:\\evil.example)`:             `<p>x (http:\\evil.example)</p>` + "\n",
+		"<http:evil.example>":                  "<p>http:evil.example</p>\n",
 		"[good.example](https://evil.example)": `<p><a href="https://evil.example"` + rel + `>good.example</a> (evil.example)</p>` + "\n",
 	} {
 		got := string(m.render(in))
