@@ -94,6 +94,14 @@ func TestSubmitRefuses(t *testing.T) {
 			d.script = make([]byte, hooks.MaxScriptBytes+1)
 			return d
 		}, errs.CodeTooLarge, "script"},
+		"script of too many lines": {func(w *world) draft {
+			return w.draft("alice", manifest, script+strings.Repeat("\n", review.MaxLines), 1)
+		}, errs.CodeTooLarge, "script"},
+		"manifest of too many lines": {func(w *world) draft {
+			d := w.draft("alice", manifest, script, 1)
+			d.manifest = append(d.manifest, strings.Repeat("\n", review.MaxLines)...)
+			return d
+		}, errs.CodeTooLarge, "manifest"},
 		"statement too long": {func(w *world) draft {
 			d := w.draft("alice", manifest, script, 1)
 			d.statement = make([]byte, hooks.MaxStatementBytes+1)

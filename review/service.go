@@ -22,8 +22,9 @@ import (
 const (
 	MaxCommentBytes = 4000
 	MaxReasonBytes  = 500
-	MaxReviews      = 200 // of one version
-	MaxComments     = 500 // of one version
+	MaxReviews      = 200  // of one version
+	MaxComments     = 500  // of one version
+	MaxLines        = 4000 // of a script and of a manifest: pages have an element and more for each
 )
 
 // Service is what people do to hook versions. The signatures decide under the

@@ -78,6 +78,9 @@ func checkSizes(manifest, script, statement, signature []byte) error {
 		if len(part.got) > part.most {
 			return errs.New(errs.CodeTooLarge, "it is longer than %d bytes", part.most).At(part.name)
 		}
+		if n := lines(part.got); n > MaxLines {
+			return errs.New(errs.CodeTooLarge, "it has %d lines, at most %d: people are to read them", n, MaxLines).At(part.name)
+		}
 	}
 	return nil
 }
