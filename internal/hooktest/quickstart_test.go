@@ -138,7 +138,7 @@ func (q *quickstart) page(t *testing.T, printed string) {
 	must(t, err)
 	browser := &http.Client{Jar: jar, Timeout: 10 * time.Second}
 	link := regexp.MustCompile(`http://\S+`).FindString(printed)
-	for _, step := range []struct{ method, shows string }{{http.MethodGet, `<form method="post">`}, {http.MethodPost, q.said["JOB"]}} {
+	for _, step := range []struct{ method, shows string }{{http.MethodGet, `<form method="post" id="sign-in">`}, {http.MethodPost, q.said["JOB"]}} {
 		request, err := http.NewRequestWithContext(t.Context(), step.method, link, nil)
 		must(t, err)
 		response, err := browser.Do(request)
