@@ -126,6 +126,12 @@ func (t *Tab) Open(path string) error {
 	return t.do("open "+path, chromedp.Navigate(path))
 }
 
+// NoScript keeps the pages' own scripts from running, from the next page on.
+func (t *Tab) NoScript() error {
+	_, err := chromedp.Call(t.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	return err
+}
+
 // ForgetCookies takes the tab's cookies away, as the end of a session does.
 func (t *Tab) ForgetCookies() error {
 	_, err := chromedp.Call(t.ctx, network.ClearBrowserCookies, cdp.Empty{})
@@ -186,6 +192,11 @@ func (t *Tab) ClickIn(within, role, name string) error {
 		return err
 	}
 	return t.do("click the "+role+" "+name, chromedp.Click(chromedp.CSS(mark)))
+}
+
+// Press types on the keyboard, wherever the page's focus is: "\t", "\r", words.
+func (t *Tab) Press(keys string) error {
+	return t.do("press "+quote(keys), chromedp.KeyEvent(keys))
 }
 
 // Fill types into the field with this label, in place of what stands there;

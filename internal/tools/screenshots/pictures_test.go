@@ -5,7 +5,10 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"hookline/internal/browsertest"
@@ -63,5 +66,29 @@ func TestChosenPicturesAreOfPages(t *testing.T) {
 	}
 	if len(chosen()) != 6 {
 		t.Errorf("there are %d chosen pictures, want 6", len(chosen()))
+	}
+}
+
+// The README shows what was chosen, and no other picture is kept.
+func TestReadmeShowsTheChosenPictures(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := filepath.Glob("../../../" + bestDir + "/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range chosen() {
+		file := bestDir + "/" + c.name + ".png"
+		if !strings.Contains(string(readme), "("+file+")") {
+			t.Errorf("the README does not show %s", file)
+		}
+		if _, err := os.Stat("../../../" + file); err != nil {
+			t.Errorf("%v: make screenshots ARGS=-best", err)
+		}
+	}
+	if len(kept) != len(chosen()) {
+		t.Errorf("%s has %d files, want %d", bestDir, len(kept), len(chosen()))
 	}
 }
