@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"hookline/hooks"
@@ -43,7 +44,7 @@ func (s *Service) Bounds(ctx context.Context, p auth.Principal, digest string, q
 	})
 }
 
-// bounds is what an operator asks for.
+// bounds is what an operator asks for; what is zero was left open.
 type bounds struct {
 	quantity int64
 	deadline time.Time
@@ -51,8 +52,23 @@ type bounds struct {
 }
 
 func (b bounds) String() string {
-	return fmt.Sprintf("quantity %d until %s, percent %d, per minute %d",
-		b.quantity, b.deadline.UTC().Format(time.RFC3339), b.rollout.Percent, b.rollout.PerMinute)
+	var words []string
+	if b.quantity != 0 {
+		words = append(words, fmt.Sprintf("quantity %d", b.quantity))
+	}
+	if !b.deadline.IsZero() {
+		words = append(words, "until "+b.deadline.UTC().Format(time.RFC3339))
+	}
+	if b.rollout.Percent != 0 {
+		words = append(words, fmt.Sprintf("percent %d", b.rollout.Percent))
+	}
+	if b.rollout.PerMinute != 0 {
+		words = append(words, fmt.Sprintf("per minute %d", b.rollout.PerMinute))
+	}
+	if len(words) == 0 {
+		return "at its signed bounds"
+	}
+	return strings.Join(words, ", ")
 }
 
 // start makes a version active within bounds, where allowed says that it may.

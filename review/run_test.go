@@ -139,7 +139,7 @@ func TestBounds(t *testing.T) {
 	if l.Activation.Quantity != 100 || l.Activation.Rollout.Percent != 50 {
 		t.Fatalf("%+v", l.Activation)
 	}
-	if e := w.newest(); !strings.HasPrefix(e.Detail, "new bounds: quantity 100 until") {
+	if e := w.newest(); !strings.HasPrefix(e.Detail, "new bounds: quantity 100, until") {
 		t.Errorf("audited %q", e.Detail)
 	}
 }

@@ -139,7 +139,7 @@ func (g *Gate) admit(user string, now time.Time) (write bool, missed int) {
 
 // forbidden is the refusal that p sees.
 func forbidden(p Principal, perm Permission) error {
-	e := errs.New(errs.CodeForbidden, "%s may not use %s", p.User, perm)
+	e := errs.New(errs.CodeForbidden, "user %s may not use %s", p.User, perm)
 	if p.Kind == TokenSession && !sessionMay(perm) {
 		return e.WithHint("it is done with the hookline command and a token, not in a browser")
 	}

@@ -137,7 +137,10 @@ func (g *Gate) CreateToken(ctx context.Context, p Principal, user string, roles 
 	if !p.may(UsersManage) {
 		ttl = min(ttl, p.ExpiresAt.Sub(g.now()))
 	}
-	detail := fmt.Sprintf("token %q, good for %s", name, inWords(ttl))
+	detail := "a token, good for " + inWords(ttl)
+	if name != "" {
+		detail = fmt.Sprintf("token %q, good for %s", name, inWords(ttl))
+	}
 	grant, err := g.Authorize(ctx, p, perm, "user/"+user, detail)
 	if err != nil {
 		return "", Token{}, err

@@ -218,7 +218,7 @@ func TestTokens(t *testing.T) {
 		t.Errorf("a token of nobody: %d", a.Status)
 	}
 	a := s.Post("/users/bob/tokens", url.Values{"days": {"9"}, "token": {"<b>laptop"}}, auth.RoleAdmin)
-	_, rest, found := strings.Cut(a.Body, `id="secret">`)
+	_, rest, found := strings.Cut(a.Body, `id="secret"><code data-copy>`)
 	secret, _, _ := strings.Cut(rest, "<")
 	if a.Status != http.StatusOK || !found {
 		t.Fatalf("%d %s", a.Status, a.Body)

@@ -99,6 +99,8 @@ func target(s string, users bool) kit.Cell {
 		return kit.ID(s, "/versions/"+page).In(brief)
 	case kind == "peer":
 		return kit.ID(s, "/peers/"+page).In(brief)
+	case kind == "trust":
+		return kit.Code(s).In(brief)
 	case kind == "user" && users:
 		return kit.ID(s, "/users/"+page)
 	}

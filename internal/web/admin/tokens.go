@@ -61,7 +61,7 @@ func (p *pages) tokenTable(r *kit.Request) kit.Table[auth.Token] {
 				}
 				return kit.Text(t.User)
 			}},
-			{Name: "name", Head: "For", Cell: func(t auth.Token) kit.Cell { return kit.Text(t.Name) }, Wide: true},
+			{Name: "name", Head: "For", Cell: func(t auth.Token) kit.Cell { return kit.Text(t.Name) }},
 			{Name: "created_at", Head: "Made", Cell: func(t auth.Token) kit.Cell { return kit.Time(t.CreatedAt) }},
 			{Name: "expires_at", Head: "Ends", Cell: func(t auth.Token) kit.Cell {
 				if !now.Before(t.ExpiresAt) {

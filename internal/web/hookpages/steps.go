@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/errs"
 	"hookline/internal/web/chart"
 	"hookline/internal/web/inwords"
 	"hookline/review"
@@ -35,11 +36,27 @@ func steps(l review.Life, s inwords.Signatures, until time.Time) []step {
 	case hooks.StateActive:
 		live.Here = true
 	case hooks.StatePaused:
-		live = step{Name: "Paused", At: a.ChangedAt, Note: a.Reason, Here: true, Bad: true}
+		live = step{Name: "Paused", At: a.ChangedAt, Note: endOf(a), Here: true, Bad: true}
 	default:
-		end = step{Name: titles()[state], At: a.ChangedAt, Note: a.Reason, Here: true, Bad: state != hooks.StateExpired}
+		end = step{Name: titles()[state], At: a.ChangedAt, Note: endOf(a), Here: true, Bad: state != hooks.StateExpired}
 	}
 	return append(out, step{Name: "Review", Note: s.Words(), Done: true}, step{Name: "Approved", At: approvedAt(l), Done: true}, live, end)
+}
+
+// endOf says why a version does not run, where it is the server that ended
+// it and gave a code; people give theirs in words.
+func endOf(a hooks.Activation) string {
+	switch errs.Code(a.Reason) { //nolint:exhaustive // others are words already
+	case errs.CodeQuantityReached:
+		return "all results that were asked for are in"
+	case errs.CodeBytesReached:
+		return "it has brought as many bytes as it may"
+	case errs.CodeDeadlineReached:
+		return "its time is over"
+	case errs.CodeErrorRate:
+		return "too many runs failed"
+	}
+	return a.Reason
 }
 
 // before are the stations of a version that was never activated.

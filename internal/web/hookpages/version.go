@@ -70,7 +70,7 @@ func (p *pages) versionWith(r *kit.Request, form string, refused error) (kit.Ans
 		}
 	}
 	if a := l.Activation; a != nil {
-		page.Reason = a.Reason
+		page.Reason = endOf(*a)
 		ledger := kit.Load(r, "ledger", func(context.Context) (ledgerView, error) { return ledgerOf(*a) })
 		page.Ledger = &ledger
 		page.Results = kit.Load(r, "results", func(ctx context.Context) (resultsView, error) {

@@ -3,6 +3,7 @@ package kit
 import (
 	"net/url"
 	"strings"
+	"time"
 
 	"hookline/internal/auth"
 	"hookline/internal/looks"
@@ -40,6 +41,7 @@ func (r *Request) debug() *debugFacts {
 	d.QueryMS, d.TotalMS = float64(took.Microseconds())/1000, float64(r.kit.Now().Sub(r.start).Microseconds())/1000
 	for i, e := range d.Entries {
 		d.Entries[i].Query = looks.Visible(strings.Join(strings.Fields(e.Query), " "))
+		d.Entries[i].Took = e.Took.Round(time.Microsecond)
 	}
 	if r.kit.Store != nil {
 		var err error

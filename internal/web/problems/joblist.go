@@ -182,7 +182,9 @@ func wordsOf(j jobs.Job) string {
 	case j.FailedCode != "":
 		return j.FailedCode
 	case j.Workload == jobs.WorkReport:
-		return j.PackageVersion
+		if j.PackageVersion != "" {
+			return "of package version " + j.PackageVersion
+		}
 	case j.Bytes > 0:
 		return kit.Bytes(j.Bytes)
 	}

@@ -121,7 +121,7 @@ func fillOf(a hooks.Activation) chart.Meter {
 func leftOf(a hooks.Activation, now time.Time) chart.Meter {
 	left, whole := a.Deadline.Sub(now), a.Deadline.Sub(a.CreatedAt)
 	m := chart.Meter{Part: int64(left / time.Second), Whole: int64(whole / time.Second), Words: "ends " + kit.Ago(a.Deadline, now)}
-	if left < 24*time.Hour {
+	if left < min(24*time.Hour, whole/4) {
 		m.Tone = chart.Wait
 	}
 	if left <= 0 {
