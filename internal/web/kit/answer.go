@@ -34,10 +34,14 @@ func (a Redirect) write(w http.ResponseWriter, r *Request) error { //nolint:unpa
 	return nil
 }
 
-// Raw is an answer that writes itself: an event stream.
+// Raw is an answer that writes itself, for as long as it likes: an event stream,
+// an export.
 type Raw func(w http.ResponseWriter, r *Request) error
 
-func (a Raw) write(w http.ResponseWriter, r *Request) error { return a(w, r) }
+func (a Raw) write(w http.ResponseWriter, r *Request) error {
+	r.made() // whoever has streams open looks at pages too
+	return a(w, r)
+}
 
 // Templates are the pages of one package.
 type Templates struct {

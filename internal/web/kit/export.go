@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -20,51 +19,12 @@ import (
 // exportStep is how long one step of an export may take.
 const exportStep = 30 * time.Second
 
-// How many exports run at a time: each holds rows of up to 1 MiB, may look
-// through all that there is, and waits for whoever reads it.
-const (
-	maxExports     = 16 // in all
-	maxUserExports = 4
-)
-
-// exports are those that run. The zero value is ready.
-type exports struct {
-	mu   sync.Mutex
-	all  int
-	user map[string]int
-}
-
-// enter takes a place; leave gives it back.
-func (e *exports) enter(user string) (leave func(), err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch {
-	case e.user[user] >= maxUserExports:
-		return nil, errs.New(errs.CodeRateLimited, "%d exports of yours are running, and that is the most", maxUserExports).WithHint("wait until one has ended")
-	case e.all >= maxExports:
-		return nil, errs.New(errs.CodeUnavailable, "%d exports are running, and that is the most", maxExports).WithHint("try again in a minute")
-	}
-	if e.user == nil {
-		e.user = map[string]int{}
-	}
-	e.all++
-	e.user[user]++
-	return func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.all--
-		if e.user[user]--; e.user[user] == 0 {
-			delete(e.user, user)
-		}
-	}, nil
-}
-
 // export writes all that a table's filters leave, row by row, as the store
 // gives it. A client that reads it to the end has all of it: where something
 // fails in the middle, or the person may not read on, the connection is cut.
 func export[T any](t Table[T], format string) Answer {
 	return Raw(func(w http.ResponseWriter, r *Request) error {
-		leave, err := r.kit.exports.enter(r.Who.User)
+		leave, err := r.kit.exporting.enter(r.Who.User)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,5 +100,41 @@ func TestExportsAreBounded(t *testing.T) {
 	}
 	for range 2 {
 		s.Want("/list?format=csv", auth.RoleViewer) // all have ended
+	}
+}
+
+// One person has a few pages made at a time; streams that are open do not count.
+func TestPagesAreBounded(t *testing.T) {
+	table := list(3, func(i int64) string { return fmt.Sprint(i) })
+	var s *kittest.Site
+	var statuses []int
+	left := 40
+	next := func(path string) {
+		if left--; left > 0 {
+			statuses = append(statuses, s.Get(path, auth.RoleViewer).Status) // while this one is under way
+		}
+	}
+	fetch := table.Fetch
+	table.Fetch = func(ctx context.Context, after string, limit int) ([]one, error) {
+		next("/list")
+		return fetch(ctx, after, limit)
+	}
+	stream := func(*kit.Request) (kit.Answer, error) {
+		return kit.Raw(func(http.ResponseWriter, *kit.Request) error {
+			next("/stream")
+			return nil
+		}), nil
+	}
+	s = serve(t, func(templates *kit.Templates) []kit.Route {
+		return []kit.Route{listRoute(templates, table), {Method: "GET", Path: "/stream", Access: kit.SignedIn, Page: stream}}
+	})
+	s.Want("/list", auth.RoleViewer)
+	if len(statuses) != 16 || statuses[0] != http.StatusTooManyRequests || statuses[1] != http.StatusOK {
+		t.Errorf("pages: %v", statuses)
+	}
+	left, statuses = 20, nil
+	s.Want("/stream", auth.RoleViewer)
+	if len(statuses) != 19 || slices.Max(statuses) != http.StatusOK {
+		t.Errorf("streams: %v", statuses)
 	}
 }

@@ -110,12 +110,17 @@ type Kit struct {
 	errors  *Templates
 	sheet   looks.Sheet
 	scripts script
-	exports exports
+
+	making, exporting *places
 }
 
 // New makes a kit.
 func New(parts Parts) (*Kit, error) {
-	k := &Kit{Parts: parts, sheet: looks.NewSheet(), scripts: newScript()}
+	k := &Kit{
+		Parts: parts, sheet: looks.NewSheet(), scripts: newScript(),
+		making:    &places{what: "pages", most: maxPages, mostUser: maxUserPages},
+		exporting: &places{what: "exports", most: maxExports, mostUser: maxUserExports},
+	}
 	var err error
 	if k.layout, err = template.New("").Funcs(k.functions()).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/table.html"); err != nil {
 		return nil, err
@@ -158,10 +163,11 @@ func (k *Kit) serve(route Route) http.HandlerFunc {
 	return func(w http.ResponseWriter, raw *http.Request) {
 		ctx, queries := querylog.With(raw.Context())
 		raw.Body = http.MaxBytesReader(w, raw.Body, maxForm)
-		r := &Request{Request: raw.WithContext(ctx), kit: k, route: route, queries: queries, start: k.Now()}
+		r := &Request{Request: raw.WithContext(ctx), kit: k, route: route, queries: queries, start: k.Now(), made: func() {}}
 		if k.Mark != nil {
 			r.mark = k.Mark() // before the page is made: what changes meanwhile is told by its stream
 		}
+		defer func() { r.made() }()
 		answer, err := k.recovered(r)
 		if err == nil {
 			err = answer.write(w, r)
@@ -195,6 +201,12 @@ func (k *Kit) answer(r *Request) (Answer, error) {
 		return k.Door.Ask(r, err)
 	case err != nil:
 		return nil, err
+	}
+	if r.Who.User != "" {
+		if r.made, err = k.making.enter(r.Who.User); err != nil {
+			r.made = func() {}
+			return nil, err
+		}
 	}
 	if r.route.Access.kind == "reads" {
 		if err := k.Gate.Allow(r.Who, r.route.Access.perm); err != nil {

@@ -30,7 +30,8 @@ type Request struct {
 	queries *querylog.Log
 	start   time.Time
 	mark    string
-	failed  error // why the form that was sent was refused, see Again
+	failed  error  // why the form that was sent was refused, see Again
+	made    func() // gives the place back that the page took while it is made
 }
 
 // Now is the clock.

@@ -3,7 +3,9 @@ package kit
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"hookline/internal/errs"
 )
@@ -108,6 +110,7 @@ type cellView struct {
 	Cell
 	Head  string
 	Right bool
+	Any   bool // has a word that may break anywhere
 }
 
 // Show makes one page of a table, or, where the address asks for it with
@@ -154,12 +157,18 @@ func (t Table[T]) View(r *Request) (TableView, error) {
 	return v, nil
 }
 
-// align puts columns of numbers at the right, with what stands in place of one.
+// wholeWord is how long a word is, in characters, that a page with room for it
+// does not break.
+const wholeWord = 20
+
+// align puts columns of numbers at the right, with what stands in place of one,
+// and finds what must break.
 func (v *TableView) align() {
 	for i := range v.Heads {
 		v.Heads[i].Number = slices.ContainsFunc(v.Rows, func(r row) bool { return r.Cells[i].Kind == KindNumber })
 		for _, r := range v.Rows {
 			r.Cells[i].Right = v.Heads[i].Number
+			r.Cells[i].Any = slices.ContainsFunc(strings.Fields(r.Cells[i].Shown()+" "+r.Cells[i].Note), func(w string) bool { return utf8.RuneCountInString(w) > wholeWord })
 		}
 	}
 }
