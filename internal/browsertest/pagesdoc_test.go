@@ -58,7 +58,7 @@ func pagesText(all []figures, before string) string {
 
 Every page of the server, and the two of the reviewer's own program, with what they cost. ` + "`make check`" + ` looks at each of them in a browser: nothing that
 axe-core calls serious stands on any, in light, in dark or at 360 pixels; none is wider than its window; a first visit, with an empty cache, takes at most
-120 kB in at most 4 requests. Style and scripts are one file each, and a browser keeps both.
+120 kB in at most 4 requests. Style and scripts are one file each, sent compressed; a browser keeps both.
 
 This page is made by that test, over a small deployment that real programs filled; ` + "`go test ./internal/browsertest -run PagesPage -update`" + ` writes it anew. Sizes
 are in thousands of bytes, rounded up. Queries and rows are what the store counted, for a person with every role; operators see the same figures, with

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"hookline/internal/auth"
 	"hookline/internal/errs"
@@ -141,8 +142,11 @@ func (k *Kit) Handler(routes []Route) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	origins.SetDenyHandler(k.elsewhere())
 	r.Use(origins.Handler)
-	r.Method(http.MethodGet, k.sheet.Path, k.sheet)
-	r.Method(http.MethodGet, k.scripts.path, k.scripts)
+	// Style and scripts are the same for everybody, so they go compressed. Pages
+	// do not: their length would tell what stands beside words that others chose.
+	same := r.With(middleware.Compress(9, "text/css", "text/javascript"))
+	same.Method(http.MethodGet, k.sheet.Path, k.sheet)
+	same.Method(http.MethodGet, k.scripts.path, k.scripts)
 	r.Get(looks.IconPath, looks.ServeIcon)
 	r.Group(func(r chi.Router) {
 		r.Use(k.Door.Wrap)
