@@ -57,6 +57,9 @@ func (p *pages) queue(r *kit.Request) (kit.Answer, error) {
 			here = l
 		}
 	}
+	if word == "" && !r.May(auth.HooksReview) {
+		here.Empty = kit.Empty{Text: "No review waits for you: your account has no role of a reviewer.", Link: "/reviews?list=mine", Label: "Your own versions, and what they wait for"}
+	}
 	table := kit.Table[waiting]{Name: here.Label, Columns: columns(), Empty: here.Empty, Key: func(w waiting) string { return "v-" + w.Version.Digest }}
 	p.rows(r, &table, word)
 	return kit.Show(r, table, func(v kit.TableView) (kit.Answer, error) {

@@ -54,7 +54,7 @@ func TestQueue(t *testing.T) {
 	lacks(t, page, "second@1")
 	wants(t, w.Want("/reviews", auth.RoleAdmin), "first@1", "second@1", "1 of 2")
 	page = w.Want("/reviews", auth.RoleAuthor)
-	wants(t, page, "Nothing waits for you.")
+	wants(t, page, "No review waits for you", "Your own versions")
 	lacks(t, page, "first@1")
 	wants(t, w.Want("/reviews?list=all", auth.RoleAuthor), "first@1", "second@1", "you may not approve: author")
 	wants(t, w.Want("/reviews?list=all", auth.RoleReviewer), "you may not approve: you have approved it")
