@@ -20,6 +20,9 @@ const (
 // maxValueBytes of one value are shown; the rest is in the API's answer.
 const maxValueBytes = 16 << 10
 
+// leastBytes of each value are shown, also where a page has no room left.
+const leastBytes = 200
+
 // Field is one field of a report or a result: a name and a value fit to be
 // shown.
 type Field struct {
@@ -43,6 +46,19 @@ func NewField(name, text string) Field {
 	text = looks.Visible(strings.TrimRight(text, "\n"))
 	lines := strings.Count(text, "\n")
 	return Field{Name: looks.Visible(name), Text: text, Long: len(text) > longBytes || lines >= longLines, Wide: lines >= longLines}
+}
+
+// Within cuts values so that all of them together fit into what is left of a
+// page's room, and says whether it did.
+func Within(fields []Field, left *int) (isCut bool) {
+	for i := range fields {
+		f := &fields[i]
+		if room := max(*left, leastBytes); len(f.Text) > room {
+			f.Text, isCut = strings.ToValidUTF8(f.Text[:room], "")+"\n… cut here", true
+		}
+		*left -= len(f.Text)
+	}
+	return isCut
 }
 
 // ReportFields lists a report with what people look for first on top.

@@ -17,21 +17,7 @@ import (
 const (
 	originalBytes = 64 << 10
 	broughtBytes  = 48 << 10
-	leastBytes    = 200 // of each value, also where there is no room left
 )
-
-// within cuts values so that all of them together fit into what is left of a
-// page's room, and says whether it did.
-func within(fields []kit.Field, left *int) (isCut bool) {
-	for i := range fields {
-		f := &fields[i]
-		if room := max(*left, leastBytes); len(f.Text) > room {
-			f.Text, isCut = strings.ToValidUTF8(f.Text[:room], "")+"\n… cut here", true
-		}
-		*left -= len(f.Text)
-	}
-	return isCut
-}
 
 // resultRow is one result with its fields as text.
 type resultRow struct {

@@ -83,7 +83,7 @@ func (p *pages) job(r *kit.Request) (kit.Answer, error) {
 		Heading: headingOf(j), Subject: looks.Visible(j.Fingerprint), Facts: reportFacts(j, peer),
 		Original: kit.Fields{Caption: "The report as the peer filed it", Fields: kit.ReportFields(j.Report)},
 	}
-	if left := originalBytes; within(data.Original.Fields, &left) {
+	if left := originalBytes; kit.Within(data.Original.Fields, &left) {
 		data.Cut = j.ID
 	}
 	if r.May(auth.HooksRead) {
@@ -170,7 +170,7 @@ func (p *pages) brought(ctx context.Context, original string, names *names) (bro
 			return out, err
 		}
 		out.Fields += len(fields)
-		out.Cut = within(fields, &left) || out.Cut
+		out.Cut = kit.Within(fields, &left) || out.Cut
 		out.Groups = append(out.Groups, group{
 			Version: version, JobID: res.ID, At: res.CreatedAt, Denied: denied[res.ID],
 			Fields: kit.Fields{Caption: "New fields of " + looks.Visible(res.Hook), Fields: fields},

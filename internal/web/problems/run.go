@@ -153,6 +153,6 @@ func (p *pages) runResult(ctx context.Context, j jobs.Job) (runResult, error) {
 		return out, err
 	}
 	left := originalBytes
-	out.Cut = within(out.Fields.Fields, &left)
+	out.Cut = kit.Within(out.Fields.Fields, &left)
 	return out, nil
 }

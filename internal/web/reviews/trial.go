@@ -22,6 +22,9 @@ const (
 	maxProblems = 8 // that are looked at for them
 )
 
+// shownBytes of a report, and of what a trial brings, are on its page.
+const shownBytes = 48 << 10
+
 // maxLinted versions have their findings kept: neither they nor the linter
 // change while a server runs.
 const maxLinted = 256
@@ -184,12 +187,16 @@ func (p *pages) trial(r *kit.Request) (kit.Answer, error) {
 	if out.Trial, err = p.Bench.Try(r.Context(), life.Version.Script, life.Version.Statement, j); err != nil {
 		return nil, err
 	}
+	left := shownBytes
+	kit.Within(out.Report.Fields, &left)
 	out.Trial.Took = out.Trial.Took.Round(100 * time.Microsecond)
 	if out.Trial.Fields != nil {
 		out.Fields.Caption = "New fields"
 		if out.Fields.Fields, err = kit.NewFields(out.Trial.Fields); err != nil {
 			return nil, err
 		}
+		left := shownBytes
+		kit.Within(out.Fields.Fields, &left)
 	}
 	for _, c := range out.Trial.Calls {
 		if c.Unrecorded {
