@@ -147,7 +147,7 @@ func (t *Tab) FirstVisit(path string) ([]Request, error) {
 }
 
 // quiet is how long nothing must happen until a page counts as loaded.
-const quiet = 150 * time.Millisecond
+const quiet = 100 * time.Millisecond
 
 // requests waits until no request is under way but streams, and no other
 // follows for a while.
