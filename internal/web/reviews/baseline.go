@@ -108,7 +108,7 @@ func lastApproved(rules signing.Rules, before []review.Life) (base *review.Versi
 		}
 		v := l.Version
 		if _, err := rules.Verify(v.Script, v.Statement, v.Signatures); err != nil {
-			passed = append(passed, refOf(v).Name()+" does not count any more: "+err.Error())
+			passed = append(passed, "version "+refOf(v).Name()+" does not count any more: "+err.Error())
 			continue
 		}
 		return &v, passed

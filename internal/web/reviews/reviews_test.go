@@ -129,7 +129,7 @@ func TestDifference(t *testing.T) {
 	}
 	w.policy.Reviewers = 3 // under another policy the first one counts no more
 	page = w.Want(at(three, ""), auth.RoleReviewer)
-	wants(t, page, "Extra@1 does not count any more", "No earlier version was approved: all of it is new")
+	wants(t, page, "Version extra@1 does not count any more", "No earlier version was approved: all of it is new")
 }
 
 // Lint and trial: what came, and where they are not to be had.
