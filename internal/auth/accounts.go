@@ -224,8 +224,8 @@ func (g *Gate) SetPassword(ctx context.Context, p Principal, user, old, password
 	if err != nil {
 		return time.Time{}, err
 	}
-	if user == p.User && u.Password != "" {
-		if err := g.checkOld(ctx, u, old); err != nil {
+	if user == p.User {
+		if err := g.checkOwn(ctx, p, u, old); err != nil {
 			return time.Time{}, err
 		}
 	}
@@ -243,6 +243,20 @@ func (g *Gate) SetPassword(ctx context.Context, p Principal, user, old, password
 // sessionsFrom is later than whatever began up to now, at the precision that is
 // stored.
 func (g *Gate) sessionsFrom() time.Time { return g.now().Add(time.Millisecond) }
+
+// checkOwn is what a person needs for another password of their own: the one
+// that there is, or, for the first one, to be an admin. Who was given a token
+// for a day must not turn it into a password for good.
+func (g *Gate) checkOwn(ctx context.Context, p Principal, u User, old string) error {
+	if u.Password != "" {
+		return g.checkOld(ctx, u, old)
+	}
+	if p.may(UsersManage) {
+		return nil
+	}
+	return errs.New(errs.CodeForbidden, "%s has no password yet, and may not set the first one", u.Name).
+		WithHint("an admin sets it, on the page of the user; it can be changed then")
+}
 
 // checkOld looks at the old password, as often as at a sign-in: who finds a
 // browser open cannot guess it either.

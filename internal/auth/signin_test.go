@@ -289,3 +289,21 @@ func TestEveryTryMakesAHash(t *testing.T) {
 		}
 	}
 }
+
+// A token of a day makes no password for good: the first one is an admin's to
+// set.
+func TestTheFirstPasswordIsAnAdminsToSet(t *testing.T) {
+	w := newWorld(t)
+	admin := w.admin()
+	dave := w.user(admin, "dave", auth.RoleAuthor)
+	_, err := w.gate.SetPassword(w.ctx, dave, "dave", "", password)
+	w.wantCode(err, errs.CodeForbidden)
+	w.wantCode(w.signIn("dave", password), errs.CodeUnauthenticated)
+	_, err = w.gate.SetPassword(w.ctx, admin, "dave", "", password)
+	w.ok(err)
+	_, err = w.gate.SetPassword(w.ctx, dave, "dave", password, password+" of his own")
+	w.ok(err)
+	w.ok(w.signIn("dave", password+" of his own"))
+	_, err = w.gate.SetPassword(w.ctx, admin, "admin", "", password)
+	w.ok(err)
+}

@@ -14,6 +14,7 @@ type accountData struct {
 	User     string
 	Facts    []kit.Fact
 	Password bool // there is one
+	May      bool // set one
 	Min, Max int  // bytes of a password
 }
 
@@ -26,7 +27,7 @@ func (d *Door) accountPage(r *kit.Request) (kit.Answer, error) {
 	for _, role := range a.Roles {
 		roles = append(roles, string(role))
 	}
-	data := accountData{User: a.Name, Password: a.HasPassword, Min: auth.MinPasswordBytes, Max: auth.MaxPasswordBytes}
+	data := accountData{User: a.Name, Password: a.HasPassword, May: a.HasPassword || r.May(auth.UsersManage), Min: auth.MinPasswordBytes, Max: auth.MaxPasswordBytes}
 	data.Facts = []kit.Fact{
 		{Name: "User", Cell: kit.Text(a.Name)},
 		{Name: "Roles", Cell: kit.Text(strings.Join(roles, ", "))},
