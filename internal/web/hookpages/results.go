@@ -107,7 +107,7 @@ func resultColumns(names []string) []kit.Column[resultRow] {
 			if !ok {
 				return kit.Text("")
 			}
-			return kit.Code(clipped(text))
+			return kit.Value(clipped(text))
 		}})
 	}
 	return columns

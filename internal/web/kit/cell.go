@@ -18,6 +18,7 @@ type Cell struct {
 	Number int64     // of a number
 	Note   string    // beside it, softer
 	Brief  string    // what a page shows instead of Text; "" is Text
+	figure bool      // a value that is a number
 }
 
 // Kind is how a cell looks.
@@ -39,6 +40,12 @@ func Text(s string) Cell { return Cell{Text: s} }
 
 // Code is a cell of words that are meant letter by letter.
 func Code(s string) Cell { return Cell{Text: s, Kind: KindCode} }
+
+// Value is a cell with the value of a field, as it is written.
+func Value(s string) Cell {
+	_, err := strconv.ParseFloat(s, 64)
+	return Cell{Text: s, Kind: KindCode, figure: err == nil}
+}
 
 // ID is a cell with an id that leads somewhere.
 func ID(id, link string) Cell { return Cell{Text: id, Link: link, Kind: KindID} }

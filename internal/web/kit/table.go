@@ -165,7 +165,9 @@ const wholeWord = 20
 // and finds what must break.
 func (v *TableView) align() {
 	for i := range v.Heads {
-		v.Heads[i].Number = slices.ContainsFunc(v.Rows, func(r row) bool { return r.Cells[i].Kind == KindNumber })
+		number := func(r row) bool { return r.Cells[i].Kind == KindNumber || r.Cells[i].figure }
+		word := func(r row) bool { return r.Cells[i].Kind == KindCode && r.Cells[i].Text != "" && !r.Cells[i].figure }
+		v.Heads[i].Number = slices.ContainsFunc(v.Rows, number) && !slices.ContainsFunc(v.Rows, word)
 		for _, r := range v.Rows {
 			r.Cells[i].Right = v.Heads[i].Number
 			r.Cells[i].Any = slices.ContainsFunc(strings.Fields(r.Cells[i].Shown()+" "+r.Cells[i].Note), func(w string) bool { return utf8.RuneCountInString(w) > wholeWord })

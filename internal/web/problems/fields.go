@@ -94,7 +94,7 @@ func fieldTable(ctx context.Context, results []collector.Result, names *names) (
 	}
 	for _, name := range fields {
 		t.Columns = append(t.Columns, kit.Column[resultRow]{Head: looks.Visible(cut(name, 60)), Cell: func(row resultRow) kit.Cell {
-			return kit.Code(cut(row.values[name], cellRunes))
+			return kit.Value(cut(row.values[name], cellRunes))
 		}})
 	}
 	return t.Fixed(rows), hidden, nil
