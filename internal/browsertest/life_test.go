@@ -74,16 +74,21 @@ func (l *life) signIn() {
 	must(l.T, admin.Send("#password", "Set the password", map[string]string{"new_password": first, "new_password_again": first}))
 	must(l.T, admin.Says("password"))
 	calm(l.T, admin, "the page of a user")
-	tab := l.tab(l.T, "alice", "/account")
+	tab := l.comesIn("/account", first)
 	must(l.T, tab.Send("#password", "Set the password", map[string]string{"old_password": first, "new_password": password, "new_password_again": password}))
 	must(l.T, tab.Says("The password is set"))
 	calm(l.T, tab, "the account")
+	l.alice = l.comesIn("/problems", password)
+}
 
-	l.alice = l.tab(l.T, "", "/problems")
-	must(l.T, l.alice.Until("the sign-in page comes first", "location.pathname === '/sign-in' || document.querySelector('input[type=password]')"))
-	l.alice.Trouble() // a page that asks to sign in is no good answer to a browser
-	must(l.T, l.alice.Send("#sign-in", "Sign in", map[string]string{"user": "alice", "password": password}))
-	must(l.T, l.alice.Until("alice is where she wanted to go", "location.pathname === '/problems' && document.querySelector('form[action=\"/logout\"]')"))
+// comesIn opens a page as nobody, which asks to sign in, and does so as alice.
+func (l *life) comesIn(path, password string) *browsertest.Tab {
+	tab := l.tab(l.T, "", path)
+	must(l.T, tab.Until("the sign-in page comes first", "document.querySelector('input[type=password]')"))
+	tab.Trouble() // a page that asks to sign in is no good answer to a browser
+	must(l.T, tab.Send("#sign-in", "Sign in", map[string]string{"user": "alice", "password": password}))
+	must(l.T, tab.Until("alice is where she wanted to go", "location.pathname === '"+path+"' && document.querySelector('form[action=\"/logout\"]')"))
+	return tab
 }
 
 // lookAtProblem: a program fails on a machine, and alice looks for it.
