@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
+	"unsafe"
 
 	"github.com/alecthomas/chroma/v2"
 
@@ -57,9 +59,16 @@ func (l Line) Text() string {
 
 // Bounds of the work for one text. What is over them has no colors.
 const (
-	maxColored = 64 << 10    // bytes
-	maxTime    = time.Second // on an idle machine 64 KiB of Lua take a tenth
-	maxKept    = 32          // colored texts
+	maxColored   = 64 << 10    // bytes
+	maxTime      = time.Second // on an idle machine 64 KiB of Lua take a tenth
+	maxSpans     = 4000        // with a color, in all: each is 30 bytes of a page, whatever its text is
+	maxLineSpans = 400         // of one line
+)
+
+// Bounds of what a painter keeps.
+const (
+	maxKept      = 32      // texts
+	maxKeptBytes = 4 << 20 // of them and their lines
 )
 
 //go:embed grammars/*.xml
@@ -72,6 +81,7 @@ type Painter struct {
 	lock  sync.Mutex
 	kept  map[[sha256.Size]byte][]Line
 	order [][sha256.Size]byte // oldest first
+	bytes int                 // of what is kept
 }
 
 // New makes a painter.
@@ -102,12 +112,35 @@ func (p *Painter) painted(name string, lexer chroma.Lexer, text []byte) []Line {
 		return lines
 	}
 	lines := paint(lexer, string(text))
-	if len(p.order) == maxKept {
+	p.keep(key, lines)
+	return lines
+}
+
+// keep makes room for lines and keeps them, unless they alone are too much.
+func (p *Painter) keep(key [sha256.Size]byte, lines []Line) {
+	size := memory(lines)
+	if size > maxKeptBytes {
+		return
+	}
+	for len(p.order) == maxKept || p.bytes+size > maxKeptBytes {
+		p.bytes -= memory(p.kept[p.order[0]])
 		delete(p.kept, p.order[0])
 		p.order = p.order[1:]
 	}
-	p.kept[key], p.order = lines, append(p.order, key)
-	return lines
+	p.kept[key], p.order, p.bytes = lines, append(p.order, key), p.bytes+size
+}
+
+// memory is about how many bytes lines take: the spans are mostly more than
+// their text.
+func memory(lines []Line) int {
+	n := len(lines) * int(unsafe.Sizeof(Line{}))
+	for _, l := range lines {
+		n += cap(l.Spans) * int(unsafe.Sizeof(Span{}))
+		for _, s := range l.Spans {
+			n += len(s.Text)
+		}
+	}
+	return n
 }
 
 // paint colors a text. One that hides something has no colors: the compiler
@@ -212,20 +245,61 @@ func isKeyword(word string) bool {
 	return false
 }
 
-// split puts the stretches of a text into its lines.
+// split puts the stretches of a text into its lines. Where there are too many,
+// the rest of the line is one span without a color.
 func split(text string, colored []stretch, lines []Line) []Line {
-	at := 0
+	at, ended, all := 0, -1, 0 // line, the last one that has its rest, spans with a color
 	lines[0].Spans = nil
 	for _, s := range colored {
+		from := s.from
 		for i, part := range strings.Split(text[s.from:s.to], "\n") {
 			if i > 0 {
 				at++
 				lines[at].Spans = nil
 			}
-			if part != "" {
-				lines[at].Spans = append(lines[at].Spans, Span{Class: s.class, Text: part})
+			line := &lines[at]
+			switch {
+			case part == "" || at == ended:
+			case len(line.Spans) == maxLineSpans-1 || s.class != "" && all == maxSpans:
+				rest, _, _ := strings.Cut(text[from:], "\n")
+				line.rest(rest)
+				ended = at
+			default:
+				if s.class != "" {
+					all++
+				}
+				line.Spans = append(line.Spans, Span{Class: s.class, Text: part})
 			}
+			from += len(part) + len("\n")
 		}
 	}
 	return lines
+}
+
+// rest ends a line with text without a color.
+func (l *Line) rest(text string) {
+	if n := len(l.Spans); n > 0 && l.Spans[n-1].Class == "" {
+		l.Spans[n-1].Text += text
+		return
+	}
+	l.Spans = append(l.Spans, Span{Text: text})
+}
+
+// Short is the line with the first most bytes of its text, in whole
+// characters, and "…" where there are more.
+func (l Line) Short(most int) Line {
+	out := Line{Number: l.Number, Long: l.Long}
+	for _, s := range l.Spans {
+		if len(s.Text) > most {
+			for most > 0 && !utf8.RuneStart(s.Text[most]) {
+				most--
+			}
+			s.Text = s.Text[:most] + "…"
+			out.Spans = append(out.Spans, s)
+			return out
+		}
+		most -= len(s.Text)
+		out.Spans = append(out.Spans, s)
+	}
+	return out
 }

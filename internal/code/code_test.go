@@ -179,7 +179,16 @@ func truthful(t *testing.T, p *code.Painter, text string) {
 	if !colored(lines) { // it hides something, or there was no time
 		return
 	}
+	spans := 0
 	for _, l := range lines {
+		for _, s := range l.Spans {
+			if s.Class != "" {
+				spans++
+			}
+		}
+		if spans >= maxSpans || len(l.Spans) >= maxLineSpans { // what is over the bounds has no color
+			return
+		}
 		for _, s := range l.Spans {
 			if s.Class != code.Comment && s.Class != code.String && strings.Contains(s.Text, "--") {
 				t.Errorf("%q in\n%s\nis a comment, and shown as code", s.Text, text)
@@ -258,7 +267,7 @@ func hostile() map[string]string {
 		"open brackets": full("[["), "deep brackets": full("[=["), "open comments": full("--[["), "quotes": full("\""), "escapes": "\"" + full("\\"),
 		"one line": full("x"), "blanks": full(" "), "line feeds": full("\n"), "names": full("a.b "), "functions": full("function "),
 		"separators": "[" + full("="), "colons": full("a:"), "dashes": full("- "), "hash": full("# "), "code": full("local x = fs.read('/etc/x') -- y\n"),
-		"hidden": full("\u202e"),
+		"hidden": full("\u202e"), "sums": full("+1"), "sums in lines": full(strings.Repeat("+1", 15) + "\n"), "comments in a line": full("--[[x]]1 "),
 	}
 }
 
@@ -274,6 +283,82 @@ func TestHostileTextsTakeBoundedTime(t *testing.T) {
 		if took > 10*time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
+	}
+}
+
+// The bounds of spans, as the pages count on them.
+const (
+	maxSpans     = 4000
+	maxLineSpans = 400
+)
+
+// However many tokens a text has, its page has a bounded number of elements for
+// them, and shows all of it.
+func TestSpansAreBounded(t *testing.T) {
+	p := painter(t)
+	seen, widest := 0, 0
+	for name, text := range hostile() {
+		for _, lines := range [][]code.Line{p.Lua([]byte(text)), p.YAML([]byte(text))} {
+			check(t, lines, text)
+			spans := 0
+			for _, l := range lines {
+				for i, s := range l.Spans {
+					if s.Class != "" {
+						spans++
+					}
+					if i > 0 && s.Class == "" && l.Spans[i-1].Class == "" {
+						t.Fatalf("%s: line %d has two spans without a color, one behind the other", name, l.Number)
+					}
+				}
+				if widest = max(widest, len(l.Spans)); len(l.Spans) > maxLineSpans {
+					t.Errorf("%s: line %d has %d spans", name, l.Number, len(l.Spans))
+				}
+			}
+			if seen = max(seen, spans); spans > maxSpans {
+				t.Errorf("%s: %d spans", name, spans)
+			}
+		}
+	}
+	if seen != maxSpans || widest != maxLineSpans {
+		t.Errorf("at most %d spans, %d in a line: no text reaches the bounds", seen, widest)
+	}
+	line := p.Lua([]byte("x = " + strings.Repeat("1+", 300) + "2 -- ö\n--[[ a\nb ]] y()\n"))
+	if got := line[0].Spans[maxLineSpans-1]; got.Class != "" || !strings.HasSuffix(got.Text, "+2 -- ö") || classes(line[1]) != "com:--[[ a" || classes(line[2]) != "com:b ]]| |fn:y|()" {
+		t.Errorf("the rest is %q, then %s, %s", got.Text, classes(line[1]), classes(line[2]))
+	}
+}
+
+func TestShort(t *testing.T) {
+	line := painter(t).Lua([]byte(`x = "ööö" -- y`))[0]
+	for most, want := range map[int]string{
+		100: `x |op:=| |str:"ööö"| |com:-- y`, 17: `x |op:=| |str:"ööö"| |com:-- y`, 16: `x |op:=| |str:"ööö"| |com:-- …`, 6: `x |op:=| |str:"…`, 2: "x |op:…", 0: "…",
+	} {
+		if got := classes(line.Short(most)); got != want {
+			t.Errorf("%d bytes: %s, want %s", most, got, want)
+		}
+	}
+}
+
+// What is kept is bounded in bytes: few large texts, or none that is larger than
+// all that may be kept.
+func TestKeepsFewBytes(t *testing.T) {
+	p := painter(t)
+	large := func(i int) []byte { return fmt.Appendf(nil, "x%d = 1\n%s", i, strings.Repeat("\n", 60_000)) }
+	first := p.Lua(large(0))
+	if again := p.Lua(large(0)); &again[0] != &first[0] {
+		t.Error("it was painted again")
+	}
+	p.Lua(large(1)) // 2.4 MB each
+	if again := p.Lua(large(0)); &again[0] == &first[0] {
+		t.Error("both are kept")
+	}
+	small := p.Lua([]byte("x = 0"))
+	huge := []byte(strings.Repeat("\n", 120_000))
+	if one, other := p.Lua(huge), p.Lua(huge); &one[0] == &other[0] {
+		t.Error("more than may be kept is kept")
+	}
+	if again := p.Lua([]byte("x = 0")); &again[0] != &small[0] {
+		t.Error("what is not kept took the place of what was")
 	}
 }
 
