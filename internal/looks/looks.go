@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"net/http"
+	"regexp"
 )
 
 //go:embed hookline.css
@@ -19,19 +20,29 @@ var icon []byte
 const IconPath = "/static/icon.svg"
 
 // Sheet is the style sheet, under a path that changes with it.
-type Sheet struct{ Path string }
-
-// NewSheet returns the style sheet.
-func NewSheet() Sheet {
-	digest := sha256.Sum256(styleSheet)
-	return Sheet{Path: "/static/hookline." + hex.EncodeToString(digest[:6]) + ".css"}
+type Sheet struct {
+	Path    string
+	content []byte
 }
 
+// NewSheet returns the style sheet, without comments and indents.
+func NewSheet() Sheet {
+	content := indent.ReplaceAll(comment.ReplaceAll(styleSheet, nil), []byte("\n"))
+	digest := sha256.Sum256(content)
+	return Sheet{Path: "/static/hookline." + hex.EncodeToString(digest[:6]) + ".css", content: content}
+}
+
+// What browsers need nothing of; no string of the sheet has either.
+var (
+	comment = regexp.MustCompile(`/\*[^*]*\*+(?:[^/*][^*]*\*+)*/`)
+	indent  = regexp.MustCompile(`\s*\n\s*`)
+)
+
 // ServeHTTP sends the style sheet.
-func (Sheet) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (s Sheet) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // its path is its digest
-	_, _ = w.Write(styleSheet)                                             // a client that has gone is no failure of ours
+	_, _ = w.Write(s.content)                                              // a client that has gone is no failure of ours
 }
 
 // ServeIcon sends the icon.

@@ -66,3 +66,22 @@ func TestScriptsWrap(t *testing.T) {
 		}
 	}
 }
+
+// maxSheet is how large the style sheet may be for all pages together, as it is
+// sent.
+const maxSheet = 15_500
+
+func TestTheSheetStaysSmall(t *testing.T) {
+	sent := string(NewSheet().content)
+	if len(sent) > maxSheet {
+		t.Errorf("the style sheet has %d bytes, more than %d: find what nothing uses", len(sent), maxSheet)
+	}
+	for _, brackets := range []string{"{}", "()", "[]"} {
+		if a, b := strings.Count(sent, brackets[:1]), strings.Count(string(styleSheet), brackets[:1]); a != strings.Count(sent, brackets[1:]) || a == 0 || a > b {
+			t.Errorf("%s are not in pairs any more", brackets)
+		}
+	}
+	if strings.Contains(sent, "/*") || strings.Contains(sent, "\n ") {
+		t.Error("comments or indents are sent")
+	}
+}
