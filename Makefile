@@ -79,7 +79,7 @@ bench: build tools ## speed, as ratios against the raw limit in the same run; ro
 
 soak: build tools ## long runs: lists over a million rows, 50 kills of the server, 1,000 schedules of several, longer fuzzing
 	@HOOKLINE_SOAK_ROWS=1000000 go test -count=1 -timeout=30m -v -run ManyRows ./internal/web | sed 's/^ *soak_test.go:[0-9]*: //'
-	@HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
+	HOOKLINE_BIN=$(CURDIR)/bin HOOKLINE_FERRETDB=$(CURDIR)/.bin/ferretdb HOOKLINE_SOAK_ROUNDS=$(SOAK_ROUNDS) \
 		go test -count=1 -timeout=60m -json -run 'Kill|Interleaved' ./internal/hooktest/... ./store/mongo/ | go run ./internal/tools/testsum
 	$(MAKE) --no-print-directory fuzz FUZZ_INPUTS=20000
 
