@@ -11,6 +11,10 @@ import (
 	"hookline/internal/errs"
 )
 
+// NoLine is a line that no part of a version has, for what cannot be read as
+// one: Comment refuses it where a line counts.
+const NoLine int64 = -1
+
 // Comment adds what somebody says about a version, in whatever state it is:
 // about the whole, about a line (from 1) of its script or manifest, or, with
 // parent, an answer in the thread which that comment starts; an answer is about

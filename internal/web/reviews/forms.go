@@ -1,22 +1,19 @@
 package reviews
 
 import (
+	"net/url"
 	"strconv"
 	"strings"
 
-	"hookline/internal/errs"
 	"hookline/internal/web/kit"
 	"hookline/review"
 )
 
 // answer takes the words that need no signature. An approval is a signature,
-// which no page of a server can make.
+// which no page of a server can make: the service refuses one without, once it
+// has asked who this is.
 func (p *pages) answer(r *kit.Request) (kit.Answer, error) {
 	v := review.Verdict(r.Typed("verdict"))
-	if v == review.VerdictApprove {
-		return r.Again(p.version, errs.New(errs.CodeBadInput, "nobody approves on a page of the server: an approval is a signature, made on your own machine").
-			WithHint("use one of the commands shown"))
-	}
 	life, err := p.Review.Review(r.Context(), r.Who, r.ID("digest"), v, typed(r, "comment"), nil)
 	if err != nil {
 		return r.Again(p.version, err)
@@ -35,20 +32,23 @@ func typed(r *kit.Request, name string) string {
 	return strings.ReplaceAll(r.Typed(name), "\r\n", "\n")
 }
 
-// comment takes a comment on the whole or a line, or an answer.
+// comment takes a comment on the whole or a line, or an answer. What cannot be
+// read as a line is one that no part has: the service refuses it, once it has
+// asked who this is.
 func (p *pages) comment(r *kit.Request) (kit.Answer, error) {
-	var line int64
-	if text := r.Typed("line"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return r.Again(p.version, errs.New(errs.CodeBadInput, "it is no line").At("line"))
-		}
+	line := review.NoLine
+	if text := r.Typed("line"); text == "" {
+		line = 0
+	} else if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		line = n
 	}
 	digest := r.ID("digest")
 	c, err := p.Review.Comment(r.Context(), r.Who, digest, review.Part(r.Typed("part")), line, r.Typed("parent"), typed(r, "text"))
 	if err != nil {
 		return r.Again(p.version, err)
+	}
+	if c.Parent != "" { // its thread may be an old one
+		return kit.Redirect{To: path(digest) + "?threads=" + c.ID + "#c-" + c.ID}, nil
 	}
 	return kit.Redirect{To: path(digest) + "#c-" + c.ID}, nil
 }
@@ -64,5 +64,5 @@ func (p *pages) resolve(r *kit.Request) (kit.Answer, error) {
 	} else {
 		r.Say("The thread is settled.")
 	}
-	return kit.Redirect{To: path(digest) + "#comments"}, nil
+	return kit.Redirect{To: path(digest) + "?" + url.Values{"threads": {thread}}.Encode() + "#comments"}, nil
 }

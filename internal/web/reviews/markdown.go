@@ -59,8 +59,8 @@ func newMarkdown() *markdown {
 	}
 }
 
-// widest is how much longer than its text markup may be: quotes in quotes are
-// short for who writes them.
+// widest is how much longer than its text markup may be: quotes in quotes, and
+// links, are short for who writes them.
 const widest = 6
 
 // render makes markup of a text. What would hide in it is made visible, as it
@@ -69,10 +69,15 @@ const widest = 6
 func (m *markdown) render(text string) template.HTML {
 	shown := looks.Visible(text)
 	var out bytes.Buffer
-	if len(text) > review.MaxCommentBytes || m.parser.Convert([]byte(shown), &out) != nil || out.Len() > widest*len(shown)+1000 {
+	most := widest*len(text) + 1000
+	if len(text) > review.MaxCommentBytes || m.parser.Convert([]byte(shown), &out) != nil || out.Len() > most {
 		return plain(text)
 	}
-	return template.HTML(looks.Visible(string(m.policy.SanitizeBytes(out.Bytes())))) //nolint:gosec // that is what the policy is for
+	allowed := looks.Visible(string(m.policy.SanitizeBytes(out.Bytes())))
+	if len(allowed) > most { // a link is longer with what it tells a browser
+		return plain(text)
+	}
+	return template.HTML(allowed) //nolint:gosec // that is what the policy is for
 }
 
 // within is render while ctx lasts; then texts stay text.

@@ -77,17 +77,44 @@ func (p *page) At(part review.Part, line int) string {
 	if part != review.PartScript {
 		q.Set("part", string(part))
 	}
+	p.compared(q)
+	return (&url.URL{Path: p.base, RawQuery: q.Encode(), Fragment: "comment"}).String()
+}
+
+// compared adds what the page compares with, and how.
+func (p *page) compared(q url.Values) {
 	for _, name := range []string{"view", "against"} {
 		if v := p.query.Get(name); v != "" {
 			q.Set(name, v)
 		}
 	}
-	return (&url.URL{Path: p.base, RawQuery: q.Encode(), Fragment: "comment"}).String()
 }
 
-// Reply is the page with its form below a thread.
+// Reply is the page with its form for an answer to a thread that it shows.
 func (p *page) Reply(thread string) string {
-	return (&url.URL{Path: p.Path(), RawQuery: url.Values{"answer": {thread}}.Encode(), Fragment: "comment"}).String()
+	q := url.Values{"answer": {thread}}
+	if from := p.Threads.Value.From; from != "" {
+		q.Set("threads", from)
+	}
+	return (&url.URL{Path: p.Path(), RawQuery: q.Encode(), Fragment: "comment"}).String()
+}
+
+// From is the page with the threads from a comment on; "" is the newest.
+func (p *page) From(comment string) string { return p.Link("threads", comment) + "#comments" }
+
+// Said is where a thread is that another page shows.
+func (p *page) Said(thread string) string {
+	q := url.Values{"threads": {thread}}
+	p.compared(q)
+	return (&url.URL{Path: p.base, RawQuery: q.Encode(), Fragment: "c-" + thread}).String()
+}
+
+// Elsewhere are the threads of a line that other pages show, the newest first.
+func (p *page) Elsewhere(part review.Part, line int) []string {
+	if p.Threads.Err != nil {
+		return nil
+	}
+	return p.Threads.Value.Elsewhere(part, line)
 }
 
 // Chosen reports whether the form is at a line.
@@ -123,6 +150,10 @@ func (p *pages) version(r *kit.Request) (kit.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	from, err := r.Word("threads")
+	if err != nil {
+		return nil, err
+	}
 	out, st, err := p.page(r, life)
 	if err != nil {
 		return nil, err
@@ -135,7 +166,7 @@ func (p *pages) version(r *kit.Request) (kit.Answer, error) {
 	})
 	out.Lint = kit.Load(r, "lint", func(ctx context.Context) (lint, error) { return p.lint(ctx, v) })
 	out.Threads = kit.Load(r, "comments", func(ctx context.Context) (threads, error) {
-		return p.threads(ctx, v, out.Script, out.Manifest)
+		return p.threads(ctx, v, from, out.Script, out.Manifest)
 	})
 	if out.MayTry {
 		out.Reports = kit.Load(r, "reports", func(ctx context.Context) ([]report, error) { return p.reports(ctx, st.Predicate) })
@@ -237,24 +268,14 @@ func (p *page) form(r *kit.Request) (commentForm, error) {
 		f.Part, line = review.Part(part), r.URL.Query().Get("line")
 	}
 	f.Line, _ = strconv.ParseInt(line, 10, 64) // what is no line is the whole
-	if t := p.thread(f.Parent); t != nil {
-		f.Part, f.Line = t.Part, t.Line
+	if at, ok := p.Threads.Value.heads[f.Parent]; ok {
+		f.Part, f.Line = at.part, at.line
 	} else {
 		f.Parent = ""
 	}
 	if f.Code = lineOf(f.Part, f.Line, p.Script, p.Manifest); f.Code == nil {
 		f.Part, f.Line = review.PartWhole, 0
 	}
-	f.Place = place(f.Part, f.Line)
+	f.Place = place{f.Part, f.Line}.String()
 	return f, nil
-}
-
-// thread is one by its first comment.
-func (p *page) thread(id string) *thread {
-	for i, t := range p.Threads.Value.List {
-		if id != "" && t.ID == id {
-			return &p.Threads.Value.List[i]
-		}
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package reviews_test
 import (
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -281,6 +282,56 @@ func TestAnswer(t *testing.T) {
 	a = w.Post(at(v, "/answer"), form("verdict", "reject", "comment", "again"), auth.RoleAdmin)
 	if a.Status != http.StatusConflict {
 		t.Errorf("twice: %d", a.Status)
+	}
+}
+
+// Whoever may not is refused, and written down, before what was typed is looked
+// at; what cannot be read is no line to those who may.
+func TestTheGateIsAskedFirst(t *testing.T) {
+	w := newWorld(t)
+	v := w.submit("extra", "local a = 1\n", "/proc/version", 10)
+	refused := func() (n int) {
+		entries, err := w.DB.Entries(t.Context(), auth.EntryFilter{Limit: 200})
+		w.ok(err)
+		for _, e := range entries {
+			if e.Target == "version/"+v.Digest && e.Outcome == string(errs.CodeForbidden) {
+				n++
+			}
+		}
+		return n
+	}
+	for name, c := range map[string]struct {
+		below  string
+		form   url.Values
+		role   auth.Role
+		status int
+	}{
+		"a line, a viewer":              {"/comment", form("text", "x", "line", "x"), auth.RoleViewer, http.StatusForbidden},
+		"a line of a part, a viewer":    {"/comment", form("text", "x", "part", "script", "line", "99999999999999999999"), auth.RoleViewer, http.StatusForbidden},
+		"nothing said, a viewer":        {"/comment", form(), auth.RoleViewer, http.StatusForbidden},
+		"no thread, a viewer":           {"/resolve", form("thread", "x"), auth.RoleViewer, http.StatusForbidden},
+		"approve, the author":           {"/answer", form("verdict", "approve"), auth.RoleAuthor, http.StatusForbidden},
+		"approve, a viewer":             {"/answer", form("verdict", "approve", "comment", "x"), auth.RoleViewer, http.StatusForbidden},
+		"another verdict, an operator":  {"/answer", form("verdict", "x"), auth.RoleOperator, http.StatusForbidden},
+		"a line, a reviewer":            {"/comment", form("text", "x", "line", "x"), auth.RoleReviewer, http.StatusUnprocessableEntity},
+		"a line of a part, a reviewer":  {"/comment", form("text", "x", "part", "script", "line", "1x"), auth.RoleReviewer, http.StatusUnprocessableEntity},
+		"approve, a reviewer":           {"/answer", form("verdict", "approve"), auth.RoleReviewer, http.StatusUnprocessableEntity},
+		"too large a line, a reviewer":  {"/comment", form("text", "x", "part", "script", "line", "99999999999999999999"), auth.RoleReviewer, http.StatusUnprocessableEntity},
+		"a minus as a line, a reviewer": {"/comment", form("text", "x", "line", "-1"), auth.RoleReviewer, http.StatusUnprocessableEntity},
+	} {
+		before, want := refused(), 0
+		if c.status == http.StatusForbidden {
+			want = 1
+		}
+		if a := w.Post(at(v, c.below), c.form, c.role); a.Status != c.status {
+			t.Errorf("%s: %d, want %d", name, a.Status, c.status)
+		}
+		if n := refused() - before; n != want {
+			t.Errorf("%s: %d refusals are in the audit log, want %d", name, n, want)
+		}
+	}
+	if n := len(w.comments(v)); n != 0 {
+		t.Errorf("%d comments are stored", n)
 	}
 }
 

@@ -18,11 +18,27 @@ import (
 // left stays text.
 const renderTime = time.Second
 
+// Bounds of the threads of one page, which all who follow it fetch at each
+// event.
+const (
+	maxThreads   = 50
+	maxSaid      = 40_000 // bytes of markup
+	excerptBytes = 200    // of the line that a thread is about
+)
+
+// Markup around what people say, in bytes, about.
+const (
+	aroundThread = 1200
+	aroundSaid   = 500
+	aroundSpan   = 30
+)
+
 // said is one comment.
 type said struct {
 	ID, User string
 	At       time.Time
-	Words    template.HTML
+	Words    template.HTML // "" where the page does not show it
+	text     string
 }
 
 // thread is a comment with its answers.
@@ -30,24 +46,34 @@ type thread struct {
 	said
 	Part       review.Part
 	Line       int64
-	Code       *code.Line // that it is about
-	Answers    []said
+	Code       *code.Line // that it is about, the beginning of it
+	Answers    []said     // that the page shows
+	Answered   int        // how many there are
 	ResolvedBy string
 	ResolvedAt time.Time
+
+	answers []said // all, the oldest first
 }
 
 // Open reports whether nobody settled it.
 func (t thread) Open() bool { return t.ResolvedBy == "" }
 
 // Place is what it is about.
-func (t thread) Place() string { return place(t.Part, t.Line) }
+func (t thread) Place() string { return place{t.Part, t.Line}.String() }
 
-func place(part review.Part, line int64) string {
-	switch part {
+// place is a line of a part of a version, or the whole.
+type place struct {
+	part review.Part
+	line int64
+}
+
+// String is the place in words.
+func (p place) String() string {
+	switch p.part {
 	case review.PartScript:
-		return fmt.Sprintf("hook.lua, line %d", line)
+		return fmt.Sprintf("hook.lua, line %d", p.line)
 	case review.PartManifest:
-		return fmt.Sprintf("hook.yaml, line %d", line)
+		return fmt.Sprintf("hook.yaml, line %d", p.line)
 	}
 	return "the whole version"
 }
@@ -68,53 +94,98 @@ func (t thread) Anchor() string {
 	return anchor(t.Part, t.Line)
 }
 
-// threads are the comments of a version: open ones first, by place and time.
+// Whole reports whether the page shows all of it.
+func (t thread) Whole() bool { return t.Words != "" && len(t.Answers) == t.Answered }
+
+// threads are the comments of a version: those of one page, open ones first, by
+// place and time.
 type threads struct {
-	List []thread
-	Open int
-	at   map[string][]thread // by anchor
+	List    []thread
+	All     int    // threads of the version
+	Open    int    // of them
+	First   int    // number of the newest thread on the page, from 1
+	Last    int    // and of the oldest
+	From    string // where the page begins, "" with the newest
+	Newer   string // where the page before begins
+	ToNewer bool   // there is one; the newest has no name
+	Earlier string // where the next page begins, "" is none
+
+	at    map[string][]thread // of the page, by anchor
+	other map[string][]string // ids of threads on other pages, by anchor, the newest first
+	heads map[string]place    // of all threads, by id
 }
 
-// At are the threads of one line.
+// At are the threads of one line that the page shows.
 func (t threads) At(part review.Part, line int) []thread { return t.at[anchor(part, int64(line))] }
 
-// Empty reports whether nobody said anything.
-func (t threads) Empty() bool { return len(t.List) == 0 }
+// Elsewhere are the ids of the threads of one line that other pages show, the
+// newest first.
+func (t threads) Elsewhere(part review.Part, line int) []string {
+	return t.other[anchor(part, int64(line))]
+}
 
-func (p *pages) threads(ctx context.Context, v review.Version, script, manifest []code.Line) (threads, error) {
-	all, err := p.Store.Comments(ctx, v.Digest)
+// Empty reports whether nobody said anything.
+func (t threads) Empty() bool { return t.All == 0 }
+
+// threads reads the comments and makes one page of them: that with the newest,
+// or the one that begins with the comment that from names.
+func (p *pages) threads(ctx context.Context, v review.Version, from string, script, manifest []code.Line) (threads, error) {
+	comments, err := p.Store.Comments(ctx, v.Digest)
 	if err != nil {
 		return threads{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
-	out := threads{at: map[string][]thread{}}
-	where := map[string]int{} // first comment → its place in out.List
-	for _, c := range all {
-		one := said{ID: c.ID, User: looks.Visible(c.User), At: c.At, Words: p.markdown.within(ctx, c.Text)}
-		if c.Parent != "" {
-			if i, ok := where[c.Parent]; ok {
-				out.List[i].Answers = append(out.List[i].Answers, one)
-			}
-			continue
-		}
-		where[c.ID] = len(out.List)
-		t := thread{said: one, Part: c.Part, Line: c.Line, ResolvedBy: looks.Visible(c.ResolvedBy), ResolvedAt: c.ResolvedAt}
-		t.Code = lineOf(c.Part, c.Line, script, manifest)
-		out.List = append(out.List, t)
+	all := gathered(comments, script, manifest)
+	pager := &pager{all: all, made: map[string]template.HTML{}, render: func(text string) template.HTML { return p.markdown.within(ctx, text) }}
+	out, err := pager.page(from)
+	if err != nil {
+		return threads{}, err
 	}
-	slices.SortStableFunc(out.List, func(a, b thread) int {
-		return cmp.Or(-compareBools(a.Open(), b.Open()), strings.Compare(string(a.Part), string(b.Part)), cmp.Compare(a.Line, b.Line))
-	})
-	for _, t := range out.List {
+	out.at, out.other, out.heads = map[string][]thread{}, map[string][]string{}, map[string]place{}
+	for i, t := range all {
 		if t.Open() {
 			out.Open++
 		}
+		out.heads[t.ID] = place{t.Part, t.Line}
+		if t.Line > 0 && (i+1 < out.First || i+1 > out.Last) {
+			out.other[t.Anchor()] = append(out.other[t.Anchor()], t.ID)
+		}
+	}
+	slices.SortStableFunc(out.List, func(a, b thread) int {
+		return cmp.Or(-compareBools(a.Open(), b.Open()), strings.Compare(string(a.Part), string(b.Part)), cmp.Compare(a.Line, b.Line), strings.Compare(a.ID, b.ID))
+	})
+	for _, t := range out.List {
 		if t.Line > 0 {
 			out.at[t.Anchor()] = append(out.at[t.Anchor()], t)
 		}
 	}
 	return out, nil
+}
+
+// gathered are the threads that comments make, the newest first.
+func gathered(comments []review.Comment, script, manifest []code.Line) []thread {
+	var out []thread
+	where := map[string]int{} // first comment → its place in out
+	for _, c := range comments {
+		one := said{ID: c.ID, User: looks.Visible(c.User), At: c.At, text: c.Text}
+		if c.Parent != "" {
+			if i, ok := where[c.Parent]; ok {
+				out[i].answers = append(out[i].answers, one)
+				out[i].Answered++
+			}
+			continue
+		}
+		where[c.ID] = len(out)
+		t := thread{said: one, Part: c.Part, Line: c.Line, ResolvedBy: looks.Visible(c.ResolvedBy), ResolvedAt: c.ResolvedAt}
+		if line := lineOf(c.Part, c.Line, script, manifest); line != nil {
+			short := line.Short(excerptBytes)
+			t.Code = &short
+		}
+		out = append(out, t)
+	}
+	slices.Reverse(out)
+	return out
 }
 
 func compareBools(a, b bool) int {
