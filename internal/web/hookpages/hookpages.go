@@ -12,6 +12,7 @@ import (
 	"hookline/hooks"
 	"hookline/internal/auth"
 	"hookline/internal/code"
+	"hookline/internal/enroll"
 	"hookline/internal/jobs"
 	"hookline/internal/web/inwords"
 	"hookline/internal/web/kit"
@@ -31,6 +32,7 @@ type Store interface {
 	Jobs(ctx context.Context, f jobs.Filter) ([]jobs.Job, error)
 	Job(ctx context.Context, id string) (jobs.Job, error)
 	Problem(ctx context.Context, id string) (collector.Problem, error)
+	Peer(ctx context.Context, id string) (enroll.Peer, error)
 	Results(ctx context.Context, f collector.ResultFilter) ([]collector.Result, error)
 	ActivePast(ctx context.Context, now time.Time, limit int) ([]hooks.Activation, error)
 }

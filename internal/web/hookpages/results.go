@@ -9,6 +9,7 @@ import (
 
 	"hookline/collector"
 	"hookline/hooks"
+	"hookline/internal/errs"
 	"hookline/internal/web/kit"
 )
 
@@ -39,6 +40,7 @@ func versionFilter(digest string) collector.ResultFilter {
 type resultRow struct {
 	collector.Result
 	values map[string]string
+	peer   string // what it is called; "" where that is not known
 }
 
 // results are the newest results that the filter leaves. declared are the
@@ -58,6 +60,7 @@ func (p *pages) results(ctx context.Context, f collector.ResultFilter, declared 
 		names = append(names, d.Name)
 	}
 	var rows []resultRow
+	peers := map[string]string{}
 	for _, one := range list {
 		values, found, err := kit.FieldValues(one.Fields)
 		if err != nil {
@@ -68,7 +71,14 @@ func (p *pages) results(ctx context.Context, f collector.ResultFilter, declared 
 				names = append(names, name)
 			}
 		}
-		rows = append(rows, resultRow{one, values})
+		if _, ok := peers[one.PeerID]; !ok {
+			m, err := p.Store.Peer(ctx, one.PeerID)
+			if err != nil && !errs.Is(err, errs.CodeNotFound) {
+				return v, err
+			}
+			peers[one.PeerID] = m.Name
+		}
+		rows = append(rows, resultRow{one, values, peers[one.PeerID]})
 	}
 	if len(names) > maxFields {
 		names, v.Left = names[:maxFields], len(names)-maxFields
@@ -92,7 +102,7 @@ func resultColumns(names []string) []kit.Column[resultRow] {
 	columns := []kit.Column[resultRow]{
 		{Name: "at", Head: "When", Cell: func(one resultRow) kit.Cell { return kit.Time(one.CreatedAt).To("/jobs/" + one.JobID) }},
 		{Name: "peer", Head: "Peer", Cell: func(one resultRow) kit.Cell {
-			return kit.ID(one.PeerID, "/peers/"+one.PeerID).In(kit.Short(one.PeerID))
+			return kit.Peer(one.PeerID, one.peer)
 		}},
 		{Name: "problem", Head: "Problem", Cell: func(one resultRow) kit.Cell {
 			if one.ProblemID == "" {

@@ -1,9 +1,11 @@
 package kit_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
+	"hookline/internal/auth"
 	"hookline/internal/web/kit"
 )
 
@@ -29,5 +31,33 @@ func TestAlign(t *testing.T) {
 	}
 	if v.Rows[0].Cells[4].Any || !v.Rows[1].Cells[4].Any {
 		t.Errorf("short words may break %t, a long one %t", v.Rows[0].Cells[4].Any, v.Rows[1].Cells[4].Any)
+	}
+}
+
+// Machines of one name are told apart by their ids, of which pages show the
+// begin and exports all.
+func TestPeersOfOneName(t *testing.T) {
+	a, b := "66c67e77"+strings.Repeat("a", 24), "1234abcd"+strings.Repeat("b", 24)
+	table := list(3, func(int64) string { return "" })
+	table.Columns = []kit.Column[one]{{Name: "peer", Head: "Peer", Cell: func(o one) kit.Cell {
+		return []kit.Cell{kit.Peer(a, "vm"), kit.Peer(b, "vm"), kit.Peer(a, "")}[o.id-1]
+	}}, {Name: "hostile", Head: "Hostile", Cell: func(one) kit.Cell { return kit.Peer(b, "<b>\u202e"+strings.Repeat("x ", 50)) }}}
+	s := serve(t, func(templates *kit.Templates) []kit.Route { return []kit.Route{listRoute(templates, table)} })
+	page := s.Want("/list", auth.RoleViewer)
+	for _, want := range []string{
+		`<a href="/peers/` + a + `" title="` + a + `">vm <span class="id">66c67e77</span></a>`,
+		`<a href="/peers/` + b + `" title="` + b + `">vm <span class="id">1234abcd</span></a>`,
+		`<a class="id" href="/peers/` + a + `" title="` + a + `">66c67e77</a>`,
+		`&lt;b&gt;`, `… <span class="id">1234abcd</span></a>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "\u202e") || strings.Contains(page, "<b>") {
+		t.Errorf("a name is more than text:\n%s", page)
+	}
+	if got := s.Get("/list?format=csv", auth.RoleViewer); got.Status != http.StatusOK || !strings.Contains(got.Body, "peer,hostile\n"+a+","+b+"\n"+b+","+b+"\n") {
+		t.Errorf("the export has:\n%s", got.Body)
 	}
 }

@@ -2,8 +2,11 @@ package kit
 
 import (
 	"encoding/json"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"hookline/hooks"
 	"hookline/internal/looks"
@@ -18,6 +21,7 @@ type Cell struct {
 	Number int64     // of a number
 	Note   string    // beside it, softer
 	Brief  string    // what a page shows instead of Text; "" is Text
+	tail   string    // the begin of an id, behind what is shown
 	figure bool      // a value that is a number
 }
 
@@ -80,6 +84,22 @@ func (c Cell) With(note string) Cell {
 func (c Cell) In(brief string) Cell {
 	c.Brief = brief
 	return c
+}
+
+// Title is all of an id of which a page shows the begin.
+func (c Cell) Title() string {
+	if c.tail == "" {
+		return ""
+	}
+	return looks.Visible(c.Text)
+}
+
+// Tail stands behind what is shown, as an id.
+func (c Cell) Tail() string {
+	if c.tail == c.Brief {
+		return ""
+	}
+	return looks.Visible(c.tail)
 }
 
 // Shown is what a page shows.
@@ -172,6 +192,23 @@ func (v VersionRef) Name() string {
 
 // Cell leads to the version.
 func (v VersionRef) Cell() Cell { return Cell{Text: v.Name(), Link: "/versions/" + v.Digest} }
+
+// Peer leads to a machine: pages show its name, which others may have too, and
+// the begin of its id; exports, and whoever points at it, get the whole id. name
+// is "" where it is not known.
+func Peer(id, name string) Cell {
+	const most, begin = 40, 8 // characters
+	c := ID(id, "/peers/"+url.PathEscape(id))
+	c.tail = id[:min(begin, len(id))]
+	if name = strings.Join(strings.Fields(name), " "); utf8.RuneCountInString(name) > most {
+		name = string([]rune(name)[:most-1]) + "…"
+	}
+	if name == "" {
+		return c.In(c.tail)
+	}
+	c.Kind = KindText
+	return c.In(name)
+}
 
 // Program is the short name of what had a problem: the executable's, or else
 // the package's.

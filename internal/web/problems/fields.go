@@ -31,7 +31,7 @@ type resultRow struct {
 // row reads a result's fields. Those that cannot be read are none: the page of
 // its job says so.
 func newResultRow(res collector.Result) resultRow {
-	row := resultRow{Result: res, ref: kit.VersionRef{Hook: res.Hook, Digest: res.Version}, peer: res.PeerID}
+	row := resultRow{Result: res, ref: kit.VersionRef{Hook: res.Hook, Digest: res.Version}}
 	if values, names, err := kit.FieldValues(res.Fields); err == nil {
 		row.values, row.names = values, names
 	}
@@ -90,7 +90,7 @@ func fieldTable(ctx context.Context, results []collector.Result, names *names) (
 	t.Columns = []kit.Column[resultRow]{
 		{Head: "Result", Cell: func(row resultRow) kit.Cell { return kit.Time(row.CreatedAt).To("/jobs/" + row.JobID) }},
 		{Head: "Version", Cell: func(row resultRow) kit.Cell { return versionCell(row.ref) }},
-		{Head: "Peer", Cell: func(row resultRow) kit.Cell { return peerCell(row.PeerID, row.peer) }},
+		{Head: "Peer", Cell: func(row resultRow) kit.Cell { return kit.Peer(row.PeerID, row.peer) }},
 	}
 	for _, name := range fields {
 		t.Columns = append(t.Columns, kit.Column[resultRow]{Head: looks.Visible(cut(name, 60)), Cell: func(row resultRow) kit.Cell {

@@ -127,7 +127,7 @@ func reportFacts(j jobs.Job, peer string) []kit.Fact {
 	}
 	facts = append(facts,
 		kit.Fact{Name: "Job", Cell: kit.ID(j.ID, "/jobs/"+j.ID)},
-		kit.Fact{Name: "Peer", Cell: peerCell(j.PeerID, peer)},
+		kit.Fact{Name: "Peer", Cell: kit.Peer(j.PeerID, peer)},
 		kit.Fact{Name: "Filed", Cell: kit.Time(j.CreatedAt)},
 	)
 	for _, f := range []struct{ name, field string }{

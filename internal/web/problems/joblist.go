@@ -93,7 +93,7 @@ func (p *pages) jobTable(r *kit.Request, f jobs.Filter, version string) kit.Tabl
 			}
 			rows := make([]*jobRow, 0, len(list))
 			for _, j := range list {
-				row := &jobRow{Job: j, ref: kit.VersionRef{Hook: j.Hook, Digest: j.Version}, peer: j.PeerID}
+				row := &jobRow{Job: j, ref: kit.VersionRef{Hook: j.Hook, Digest: j.Version}}
 				rows = append(rows, row)
 				if exports {
 					continue
@@ -158,8 +158,8 @@ func jobColumns() []kit.Column[*jobRow] {
 			}
 			return idCell(v.ProblemID, "/problems/"+v.ProblemID)
 		}},
-		{Name: "peer", Head: "Peer", Cell: func(v *jobRow) kit.Cell { return peerCell(v.PeerID, v.peer) }},
-		{Name: "text", Head: "Result", Cell: func(v *jobRow) kit.Cell { return kit.Text(v.FailedText).In(cut(wordsOf(v.Job), 120)) }},
+		{Name: "peer", Head: "Peer", Cell: func(v *jobRow) kit.Cell { return kit.Peer(v.PeerID, v.peer) }},
+		{Name: "text", Head: "Result", Cell: func(v *jobRow) kit.Cell { return kit.Text(v.FailedText).In(cut(wordsOf(v.Job), 120)) }, Wide: true},
 		{Name: "code", Head: "Code", Cell: text(func(v *jobRow) string { return v.FailedCode }), Only: true},
 		{Name: "hook", Head: "Hook", Cell: text(func(v *jobRow) string { return v.Hook }), Only: true},
 		{Name: "report", Head: "Report", Cell: text(func(v *jobRow) string { return v.OriginalID }), Only: true},

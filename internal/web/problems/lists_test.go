@@ -163,7 +163,7 @@ func TestJobList(t *testing.T) {
 	w.wantJobs("/jobs?until=2026-05-01", "job", all, "old")
 	w.wantJobs("/jobs?from=2026-05-03", "job", all, "open", "ran", "today")
 	w.wantJobs("/jobs?from=2026-05-03&status=pending&peer=nobody", "job", all)
-	w.has(w.page("/jobs"), `class="state hook-error"`, `taint@1`, `>web-2</a>`, "it failed")
+	w.has(w.page("/jobs"), `class="state hook-error"`, `taint@1`, ">web-2 <span class=\"id\">"+peer[:8]+"</span></a>", "it failed")
 	for _, path := range []string{
 		"/jobs?work=x", "/jobs?status=x", "/jobs?sort=x", "/jobs?from=x", "/jobs?until=2026-13-01", "/jobs?from=2026-05-02&until=2026-05-01",
 		"/jobs?version=x", "/jobs?version=" + q("taint@9"), "/jobs?version=" + q("taint@99999999999999999999"), "/jobs?peer=%00", "/jobs?peer=" + strings.Repeat("x", 300),
@@ -198,7 +198,7 @@ func TestResultList(t *testing.T) {
 	w.wantJobs("/results?field=Note&value=full&sort=oldest", "job", all, "ran")
 	w.wantJobs("/results?from=2026-05-03", "job", all, "ran")
 	w.wantJobs("/results?until=2026-05-02", "job", all, "wide")
-	w.has(w.page("/results"), "Note: Swap is full · Taint: 12288", `>web-2</a>`, "taint@1")
+	w.has(w.page("/results"), "Note: Swap is full · Taint: 12288", ">web-2 <span class=\"id\">"+peer[:8]+"</span></a>", "taint@1")
 	for _, row := range w.exported("/results?hook=taint") {
 		if row["fields"] != `{"Note":"Swap is full","Taint":"12288"}` || row["level"] != "problem" || row["package"] != "nginx" || row["report"] == "" {
 			t.Errorf("exported: %v", row)

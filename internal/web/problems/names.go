@@ -56,7 +56,7 @@ func (n *names) known(ctx context.Context, hook, digest string) (known, error) {
 	return n.versions[digest], nil
 }
 
-// peer is what a machine is called; its id where it has no name.
+// peer is what a machine is called; "" where that is not known.
 func (n *names) peer(ctx context.Context, id string) (string, error) {
 	if name, ok := n.peers[id]; ok {
 		return name, nil
@@ -68,14 +68,9 @@ func (n *names) peer(ctx context.Context, id string) (string, error) {
 	if len(n.peers) >= maxNames {
 		clear(n.peers)
 	}
-	if n.peers[id] = m.Name; m.Name == "" {
-		n.peers[id] = id
-	}
-	return n.peers[id], nil
+	n.peers[id] = m.Name
+	return m.Name, nil
 }
-
-// peerCell is the id of a machine in exports, and its name on pages.
-func peerCell(id, name string) kit.Cell { return kit.ID(id, "/peers/"+id).In(cut(name, 40)) }
 
 // versionCell is the digest of a version in exports, and its name on pages.
 func versionCell(ref kit.VersionRef) kit.Cell {

@@ -190,7 +190,7 @@ func TestReportPage(t *testing.T) {
 	body := w.page("/jobs/" + report.ID)
 	w.has(body,
 		"<h1>nginx, SIGSEGV</h1>", "report "+report.ID, `class="beside"`, `card original`, "2 from 1 hook run", "2 calls denied", "12288", "attempt to index a nil value",
-		`href="/jobs/`+ran.ID, `href="/jobs/`+bad.ID, `href="/peers/`+report.PeerID+`">web-1`, `href="/problems/`+report.ProblemID, `taint@1`, `href="/versions/`+taint.Digest,
+		`href="/jobs/`+ran.ID, `href="/jobs/`+bad.ID, `href="/peers/`+report.PeerID+`" title="`+report.PeerID+`">web-1 <span class="id">`+report.PeerID[:8]+`</span></a>`, `href="/problems/`+report.ProblemID, `taint@1`, `href="/versions/`+taint.Digest,
 		"HookError_memory", "topic=job%2F"+report.ID, "why it ran or not",
 	)
 	w.has(body, `<a href="/hooks/new?job=`+report.ID)

@@ -207,7 +207,7 @@ func (p *pages) reportTable(r *kit.Request, problem collector.Problem, names *na
 		Columns: []kit.Column[reportRow]{
 			{Name: "filed", Head: "Filed", Cell: func(v reportRow) kit.Cell { return kit.Time(v.CreatedAt) }},
 			{Name: "job", Head: "Report", Cell: func(v reportRow) kit.Cell { return kit.ID(v.ID, "/jobs/"+v.ID) }, Wide: true},
-			{Name: "peer", Head: "Peer", Cell: func(v reportRow) kit.Cell { return peerCell(v.PeerID, v.peer) }},
+			{Name: "peer", Head: "Peer", Cell: func(v reportRow) kit.Cell { return kit.Peer(v.PeerID, v.peer) }},
 			{Name: "package_version", Head: "Package version", Cell: func(v reportRow) kit.Cell { return kit.Code(v.PackageVersion).In(cut(v.PackageVersion, 40)) }},
 			{Name: "release", Head: "Release", Cell: func(v reportRow) kit.Cell { return kit.Text(v.Release).In(cut(v.Release, 40)) }},
 		},
@@ -218,7 +218,7 @@ func (p *pages) reportTable(r *kit.Request, problem collector.Problem, names *na
 			}
 			rows := make([]reportRow, 0, len(list))
 			for _, j := range list {
-				row := reportRow{Job: j, peer: j.PeerID}
+				row := reportRow{Job: j}
 				if !exports {
 					if row.peer, err = names.peer(ctx, j.PeerID); err != nil {
 						return nil, err

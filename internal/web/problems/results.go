@@ -64,7 +64,7 @@ func (p *pages) resultTable(r *kit.Request, f found) kit.Table[*resultRow] {
 			{Name: "fields", Head: "New fields", Cell: func(v *resultRow) kit.Cell { return kit.JSON(v.Fields, v.brief()) }},
 			{Name: "package", Head: "Package", Cell: func(v *resultRow) kit.Cell { return kit.Text(v.Package).In(cut(v.Package, 40)) }},
 			{Name: "problem", Head: "Problem", Cell: func(v *resultRow) kit.Cell { return idCell(v.ProblemID, "/problems/"+v.ProblemID) }},
-			{Name: "peer", Head: "Peer", Cell: func(v *resultRow) kit.Cell { return peerCell(v.PeerID, v.peer) }},
+			{Name: "peer", Head: "Peer", Cell: func(v *resultRow) kit.Cell { return kit.Peer(v.PeerID, v.peer) }},
 			{Name: "report", Head: "Report", Cell: func(v *resultRow) kit.Cell { return kit.ID(v.JobID, "/jobs/"+v.JobID) }, Only: true},
 			{Name: "job", Head: "Job", Cell: func(v *resultRow) kit.Cell { return idCell(v.ID, "/jobs/"+v.ID) }},
 			{Name: "bytes", Head: "Bytes", Cell: func(v *resultRow) kit.Cell { return kit.Number(v.Bytes) }, Only: true},

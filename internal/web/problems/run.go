@@ -78,7 +78,7 @@ func runFacts(j jobs.Job, one run, peer string) []kit.Fact {
 		{Name: "Original report", Cell: kit.ID(j.OriginalID, "/jobs/"+j.OriginalID)},
 		{Name: "Version", Cell: one.Version.Cell().With(kit.Short(one.Version.Digest))},
 		{Name: "Job", Cell: kit.ID(j.ID, "/jobs/"+j.ID)},
-		{Name: "Peer", Cell: peerCell(j.PeerID, peer)},
+		{Name: "Peer", Cell: kit.Peer(j.PeerID, peer)},
 	}
 	if j.ProblemID != "" {
 		facts = append(facts, kit.Fact{Name: "Problem", Cell: kit.ID(j.ProblemID, "/problems/"+j.ProblemID)})

@@ -149,7 +149,7 @@ func busyPeers(ctx context.Context, list []jobs.Job, names *names) (v kit.TableV
 	return kit.Table[*peerRow]{
 		Name: "Peers of these reports",
 		Columns: []kit.Column[*peerRow]{
-			{Head: "Peer", Cell: func(row *peerRow) kit.Cell { return peerCell(row.id, row.name) }, Wide: true},
+			{Head: "Peer", Cell: func(row *peerRow) kit.Cell { return kit.Peer(row.id, row.name) }, Wide: true},
 			{Head: "Reports", Cell: func(row *peerRow) kit.Cell { return kit.Number(row.reports) }},
 			{Head: "Newest", Cell: func(row *peerRow) kit.Cell { return kit.Time(row.newest) }},
 		},
