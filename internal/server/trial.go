@@ -27,8 +27,8 @@ const (
 const trialFiler = 1000
 
 // bench lints and tries versions for their reviewers, in confined processes of
-// the small binary. What a hook asks a machine for is answered from a recording
-// that is empty: nothing of this machine is looked at.
+// the small binary. What a hook asks a machine for is answered from a recording,
+// or from none: nothing of this machine is looked at.
 type bench struct {
 	path  string
 	slots chan struct{}
@@ -87,8 +87,10 @@ func (b *bench) Lint(ctx context.Context, script, statement []byte) ([]reviews.F
 	return out, nil
 }
 
-// Try runs a version over a saved report.
-func (b *bench) Try(ctx context.Context, script, statement []byte, original jobs.Job) (reviews.Trial, error) {
+// Try runs a version over a saved report, with recorded answers or none. The
+// statement bounds the run as it does on a machine: what it does not allow is
+// denied before a recording is asked.
+func (b *bench) Try(ctx context.Context, script, statement []byte, original jobs.Job, recording []byte) (reviews.Trial, error) {
 	st, err := hooks.ParseStatement(statement)
 	if err != nil {
 		return reviews.Trial{}, err
@@ -99,15 +101,39 @@ func (b *bench) Try(ctx context.Context, script, statement []byte, original jobs
 	}
 	defer leave()
 	r := original.Report
+	fixtures, err := recorded(recording) // in a place, since reading it takes time too
+	if err != nil {
+		return reviews.Trial{}, err
+	}
+	if fixtures.Facts == (hooks.Facts{}) {
+		fixtures.Facts = hooks.Facts{OS: "linux", Release: r[hooks.FieldRelease], Kernel: r[hooks.FieldKernel], Arch: r[hooks.FieldArchitecture]}
+	}
 	out, err := replay.Run(ctx, b.path, sandbox.Task{
 		Script: script, Predicate: st.Predicate, Report: r, Now: time.Now().UTC(), Measure: true,
-		Facts: hooks.Facts{OS: "linux", Release: r[hooks.FieldRelease], Kernel: r[hooks.FieldKernel], Arch: r[hooks.FieldArchitecture]},
 		Filer: sandbox.Filer{UID: trialFiler, Known: true},
-	}, replay.Fixtures{})
+	}, fixtures)
 	if err != nil {
 		return reviews.Trial{}, b.explained(ctx, err)
 	}
 	return trialOf(st.Predicate, out)
+}
+
+// recorded reads a recording that somebody pasted; nil is an empty one.
+// Refusals name its line and column.
+func recorded(b []byte) (replay.Fixtures, error) {
+	if b == nil {
+		return replay.Fixtures{}, nil
+	}
+	f, err := replay.ParseFixtures(b)
+	if e, ok := errs.As(err); ok {
+		_, place, _ := strings.Cut(e.Field, ":")
+		e = e.At(strings.TrimSuffix("recording:"+place, ":"))
+		if e.Hint == "" {
+			e = e.WithHint("paste the whole fixtures.yaml that hook test --record wrote; its form stands in: hookline hook test --help")
+		}
+		return f, e
+	}
+	return f, err
 }
 
 // explained keeps a process that could not be had out of a page's way.
@@ -154,5 +180,23 @@ func trialOf(p hooks.Predicate, out sandbox.Outcome) (reviews.Trial, error) {
 		}
 		t.Calls = append(t.Calls, call)
 	}
+	t.Stop = stopOf(out, t.Calls)
 	return t, nil
+}
+
+// stopOf is the call that nobody recorded where that ended the run: the last
+// such one, unless there were more calls than are listed.
+func stopOf(out sandbox.Outcome, calls []reviews.Call) *reviews.Call {
+	if out.Code != string(errs.CodeCallFailed) || !strings.Contains(out.Error, replay.NotRecorded) {
+		return nil
+	}
+	stop := reviews.Call{}
+	if len(calls) < sandbox.MaxRecordedCalls {
+		for _, c := range calls {
+			if c.Unrecorded {
+				stop = c
+			}
+		}
+	}
+	return &stop
 }

@@ -81,7 +81,7 @@ func TestTrial(t *testing.T) {
 		"deep for a compiler": {"return " + strings.Repeat("{", 3000), "", "", -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := b.Try(t.Context(), []byte(c.script), statementOf(t, c.script), original)
+			got, err := b.Try(t.Context(), []byte(c.script), statementOf(t, c.script), original, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,6 +94,9 @@ func TestTrial(t *testing.T) {
 			if got.Code != c.code || string(got.Fields) != c.fields || len(got.Calls) != c.calls || got.Took <= 0 || (got.Ending == hooks.EndingSucceeded) != (c.fields != "") {
 				t.Errorf("%+v, fields %s", got, got.Fields)
 			}
+			if stop := got.Stop; (stop != nil) != (name == "not recorded") || stop != nil && (stop.Name != "fs.read" || stop.Arg != "/etc/hostname") {
+				t.Errorf("stopped by %+v", stop)
+			}
 			for _, call := range got.Calls {
 				if call.Unrecorded != (call.Arg == "/etc/hostname") {
 					t.Errorf("%+v", call)
@@ -104,6 +107,103 @@ func TestTrial(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A recording answers what the statement allows, and nothing else.
+func TestTrialWithARecording(t *testing.T) {
+	b := realBench(t)
+	original := jobs.Job{Report: hooks.Report{"Package": "crasher", "DistroRelease": "Debian 12"}}
+	const hostname = "files: {/etc/hostname: recorded}\n"
+	for name, c := range map[string]struct {
+		script, recording, code, fields, stop string
+	}{
+		"answered":         {"report.set('Extra', fs.read('/etc/hostname'))\n", hostname, "", `{"Extra":"recorded"}`, ""},
+		"another answer":   {"report.set('Extra', fs.read('/etc/hostname'))\n", "files: {/etc/os-release: x}\n", "call-failed", "", "/etc/hostname"},
+		"missing":          {"fs.read('/etc/hostname')\n", "missing: [/etc/hostname]\n", "call-failed", "", ""},
+		"not declared":     {"fs.read('/etc/' .. 'passwd')\n", "files: {/etc/passwd: recorded}\n", "denied", "", ""},
+		"no such command":  {"cmd.run('id', {})\n", "commands: [{name: id, args: [], stdout: recorded}]\n", "denied", "", ""},
+		"larger than read": {"fs.read('/etc/hostname')\n", "files: {/etc/hostname: " + strings.Repeat("x", 256<<10+1) + "}\n", "limit-read", "", ""},
+		"no facts":         {"report.set('Extra', sys.facts().release)\n", hostname, "", `{"Extra":"Debian 12"}`, ""},
+		"facts":            {"report.set('Extra', sys.facts().release)\n", "facts: {release: Debian 13}\n", "", `{"Extra":"Debian 13"}`, ""},
+		"many calls": {
+			"for i = 1, 300 do pcall(fs.read, '/etc/hostname') end\nfs.read('/etc/hostname')\n", "missing: []\n", "call-failed", "", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := b.Try(t.Context(), []byte(c.script), statementOf(t, c.script), original, []byte(c.recording))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Code != c.code || string(got.Fields) != c.fields {
+				t.Errorf("%+v, fields %s", got, got.Fields)
+			}
+			switch stop := got.Stop; {
+			case name == "many calls":
+				if stop == nil || *stop != (reviews.Call{}) {
+					t.Errorf("stopped by %+v, which is more than is known", stop)
+				}
+			case (stop != nil) != (c.stop != "") || stop != nil && stop.Arg != c.stop:
+				t.Errorf("stopped by %+v", stop)
+			}
+		})
+	}
+	for name, recording := range hostileRecordings() {
+		script := "log('x')\n"
+		_, err := b.Try(t.Context(), []byte(script), statementOf(t, script), original, []byte(recording))
+		e, ok := errs.As(err)
+		if !ok || e.Kind() == errs.Internal || !strings.HasPrefix(e.Field, "recording") || e.Hint == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// hostileRecordings are what no trial takes.
+func hostileRecordings() map[string]string {
+	const most = 128 << 10 // of what a page takes
+	return map[string]string{
+		"empty":            "",
+		"huge":             "files: {/a: " + strings.Repeat("x", 13<<20) + "}",
+		"deep lists":       strings.Repeat("[", most),
+		"deep mappings":    strings.Repeat("{a: ", most/4),
+		"deep blocks":      strings.Repeat("- ", most/2),
+		"deep and closed":  "files: " + strings.Repeat("[", most/4) + strings.Repeat("]", most/4),
+		"many values":      "missing: [" + strings.Repeat("/a,", most/4) + "]",
+		"many documents":   strings.Repeat("---\n{}\n", most/7),
+		"aliases":          "files: &a {/a: x}\nstats: *a\n",
+		"a list":           "[]",
+		"a text":           "recorded",
+		"files are a list": "files: [x]",
+		"a number":         "files: {/a: 1}",
+		"null":             "files: ~",
+		"unknown":          "answers: {}",
+		"twice":            "files: {/a: x, /a: y}",
+		"no path":          "files: {../etc/passwd: x}",
+		"no base64":        "files_base64: {/a: '*'}",
+		"no mode":          "stats: {/a: {type: file, mode: '99'}}",
+		"no UTF-8":         "files: {/a: \"\xff\"}",
+		"NUL":              "files: {/a: \x00}",
+		"one long line":    strings.Repeat("a", most) + ": x",
+		"open quote":       "files: {/a: \"" + strings.Repeat("\\", most),
+		"comments":         strings.Repeat("#\n", most/2),
+		"colons":           strings.Repeat("? ", most/2),
+		"anchors":          strings.Repeat("&a ", most/3),
+	}
+}
+
+// FuzzRecorded looks for a recording that breaks what reads it.
+func FuzzRecorded(f *testing.F) {
+	f.Add([]byte("files: {/etc/hostname: recorded}\nmissing: [/a]\n"))
+	for _, recording := range hostileRecordings() {
+		if len(recording) <= 256<<10 {
+			f.Add([]byte(recording))
+		}
+	}
+	f.Fuzz(func(t *testing.T, recording []byte) {
+		_, err := recorded(recording)
+		if e, ok := errs.As(err); err != nil && (!ok || e.Kind() == errs.Internal || !strings.HasPrefix(e.Field, "recording")) {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 func TestBenchLints(t *testing.T) {
@@ -151,7 +251,7 @@ func TestBenchIsSmall(t *testing.T) {
 	}
 	for range maxTrials + 1 { // what cannot run gives its place back
 		script := "log('x')\n"
-		if _, err := b.Try(t.Context(), []byte(script), statementOf(t, script), jobs.Job{Report: hooks.Report{"A": "b"}}); err != nil && !errs.Is(err, errs.CodeUnavailable) {
+		if _, err := b.Try(t.Context(), []byte(script), statementOf(t, script), jobs.Job{Report: hooks.Report{"A": "b"}}, nil); err != nil && !errs.Is(err, errs.CodeUnavailable) {
 			t.Error(err)
 		}
 		if _, err := b.Lint(t.Context(), []byte(script), statementOf(t, script)); err == nil {
@@ -161,7 +261,7 @@ func TestBenchIsSmall(t *testing.T) {
 	if len(b.slots) != 0 {
 		t.Errorf("%d places are taken", len(b.slots))
 	}
-	if _, err := b.Try(t.Context(), nil, []byte("{}"), jobs.Job{}); err == nil {
+	if _, err := b.Try(t.Context(), nil, []byte("{}"), jobs.Job{}, nil); err == nil {
 		t.Error("no statement")
 	}
 }

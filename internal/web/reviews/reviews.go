@@ -35,10 +35,12 @@ type Store interface {
 }
 
 // Bench lints a version and runs it over a saved report, in a confined
-// process that reaches nothing of this machine.
+// process that reaches nothing of this machine. What the version asks a machine
+// for is answered from a recording, as hook test --record writes it; one that
+// cannot be read is refused. nil is none.
 type Bench interface {
 	Lint(ctx context.Context, script, statement []byte) ([]Finding, error)
-	Try(ctx context.Context, script, statement []byte, original jobs.Job) (Trial, error)
+	Try(ctx context.Context, script, statement []byte, original jobs.Job, recording []byte) (Trial, error)
 }
 
 // Finding is one of lint.
@@ -59,6 +61,7 @@ type Trial struct {
 	Fields []byte // canonical JSON of the new fields; nil where there are none
 	NotSet []string
 	Calls  []Call // what it asked the machine for
+	Stop   *Call  // that nobody recorded, which ended the run; its name is "" where it is not in Calls
 	Asked  int    // calls in all, of the report too
 	Denied int
 	Log    []string
@@ -112,6 +115,7 @@ func Routes(k *kit.Kit, parts Parts) ([]kit.Route, error) {
 		{Method: http.MethodGet, Path: "/reviews", Access: kit.Reads(auth.HooksRead), Page: p.queue},
 		{Method: http.MethodGet, Path: one, Access: kit.Reads(auth.HooksRead), Page: p.version},
 		{Method: http.MethodGet, Path: one + "/trial", Access: kit.Reads(auth.HooksComment), Page: p.trial},
+		{Method: http.MethodPost, Path: one + "/trial", Access: kit.Acts(auth.HooksComment), Page: p.tryRecorded},
 		{Method: http.MethodPost, Path: one + "/answer", Access: kit.Acts(auth.HooksReview), Page: p.answer},
 		{Method: http.MethodPost, Path: one + "/comment", Access: kit.Acts(auth.HooksComment), Page: p.comment},
 		{Method: http.MethodPost, Path: one + "/resolve", Access: kit.Acts(auth.HooksComment), Page: p.resolve},

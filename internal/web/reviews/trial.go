@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"hookline/collector"
 	"hookline/hooks"
+	"hookline/internal/auth"
 	"hookline/internal/errs"
 	"hookline/internal/jobs"
 	"hookline/internal/web/kit"
@@ -140,15 +144,22 @@ func (p *pages) problems(ctx context.Context, pred hooks.Predicate) ([]string, e
 	return ids, err
 }
 
+// maxRecording bytes are read of a recording that is pasted. What hook test
+// takes from a file can be larger.
+const maxRecording = 128 << 10
+
 // tried is the page of a trial.
 type tried struct {
 	kit.VersionRef
-	Job     report
-	Trial   Trial
-	Fits    bool // the version is for such a report
-	Fields  kit.Fields
-	Report  kit.Fields
-	Missing int // calls that no recording answers
+	Job       report
+	Trial     *Trial // nil where it did not run
+	Fits      bool   // the version is for such a report
+	Fields    kit.Fields
+	Report    kit.Fields
+	Missing   int    // calls that no recording answers
+	Recording string // as it was pasted
+	Most      int64  // bytes of it
+	Busy      string // why it could not run now
 }
 
 // Path is where the version is reviewed.
@@ -161,47 +172,119 @@ func (p *pages) trial(r *kit.Request) (kit.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Bench == nil {
-		return nil, errs.New(errs.CodeUnavailable, "this server has no hookline-sandbox to run a hook in").
-			WithHint("try it on your own machine: hookline hook test --job %s", "ID")
-	}
 	id, err := r.Word("job")
 	if err != nil {
 		return nil, err
 	}
-	j, err := p.Store.Job(r.Context(), id)
+	out, j, err := p.benchFor(r, life, id)
 	if err != nil {
 		return nil, err
 	}
+	trial, err := p.Bench.Try(r.Context(), life.Version.Script, life.Version.Statement, j, nil)
+	if err != nil {
+		return nil, err
+	}
+	return p.shown(out, &trial)
+}
+
+// tryRecorded is trial with recorded answers, which are gone with the page. The
+// gate is asked as for all that people send, though nothing is changed: a
+// refused attempt stands in the audit log.
+func (p *pages) tryRecorded(r *kit.Request) (kit.Answer, error) {
+	life, err := p.life(r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.Review.Gate.Authorize(r.Context(), r.Who, auth.HooksComment, "version/"+life.Version.Digest, "trial"); err != nil {
+		return nil, err
+	}
+	id := r.Typed("job")
+	if uuid.Validate(id) != nil {
+		return nil, errs.New(errs.CodeNotFound, "there is no such job").At("job").WithHint("choose one of the reports on the review's page")
+	}
+	out, j, err := p.benchFor(r, life, id)
+	if err != nil {
+		return nil, err
+	}
+	out.Recording = typed(r, "recording")
+	trial, err := p.replay(r, life.Version, j, out.Recording)
+	switch {
+	case errs.Is(err, errs.CodeUnavailable): // no matter of the form, but what was pasted is worth to be kept
+		e, _ := errs.As(err)
+		out.Busy = e.Error()
+		v, err := p.shown(out, nil)
+		if err != nil {
+			return nil, err
+		}
+		v.Status = http.StatusServiceUnavailable
+		return v, nil
+	case err != nil:
+		return r.Again(func(*kit.Request) (kit.Answer, error) { return p.shown(out, nil) }, err)
+	}
+	return p.shown(out, &trial)
+}
+
+// replay runs a version with a recording that was pasted.
+func (p *pages) replay(r *kit.Request, v review.Version, j jobs.Job, recording string) (Trial, error) {
+	switch {
+	case recording == "":
+		return Trial{}, errs.New(errs.CodeBadInput, "nothing was pasted").At("recording").WithHint("paste what hook test --record wrote")
+	case len(recording) > maxRecording:
+		return Trial{}, errs.New(errs.CodeTooLarge, "it is longer than %d KiB", maxRecording>>10).At("recording").
+			WithHint("keep the answers that matter; on your own machine hookline hook test takes larger ones")
+	}
+	return p.Bench.Try(r.Context(), v.Script, v.Statement, j, []byte(recording))
+}
+
+// benchFor is the page of a trial that did not run yet, and the job whose
+// report it is over.
+func (p *pages) benchFor(r *kit.Request, life review.Life, id string) (tried, jobs.Job, error) {
+	if p.Bench == nil {
+		return tried{}, jobs.Job{}, errs.New(errs.CodeUnavailable, "this server has no hookline-sandbox to run a hook in").
+			WithHint("try it on your own machine: hookline hook test --job %s", "ID")
+	}
+	j, err := p.Store.Job(r.Context(), id)
+	if err != nil {
+		return tried{}, j, err
+	}
 	if j.Workload != jobs.WorkReport || len(j.Report) == 0 {
-		return nil, errs.New(errs.CodeBadInput, "this job has no report").At("job").WithHint("choose one of the reports on the review's page")
+		return tried{}, j, errs.New(errs.CodeBadInput, "this job has no report").At("job").WithHint("choose one of the reports on the review's page")
 	}
 	st, err := hooks.ParseStatement(life.Version.Statement)
 	if err != nil {
-		return nil, err
+		return tried{}, j, err
 	}
 	out := tried{
-		VersionRef: refOf(life.Version), Job: report{j.ID, j.PeerID, j.Release, j.PackageVersion, j.CreatedAt},
+		VersionRef: refOf(life.Version), Job: report{j.ID, j.PeerID, j.Release, j.PackageVersion, j.CreatedAt}, Most: maxRecording,
 		Fits: st.Predicate.Match.Matches(st.Predicate.Level, j.Report), Report: kit.Fields{Caption: "Report", Fields: kit.ReportFields(j.Report)},
-	}
-	if out.Trial, err = p.Bench.Try(r.Context(), life.Version.Script, life.Version.Statement, j); err != nil {
-		return nil, err
 	}
 	left := shownBytes
 	kit.Within(out.Report.Fields, &left)
-	out.Trial.Took = out.Trial.Took.Round(100 * time.Microsecond)
-	if out.Trial.Fields != nil {
+	return out, j, nil
+}
+
+// shown is the page, with what a run gave; nil is none.
+func (p *pages) shown(out tried, trial *Trial) (*kit.View, error) {
+	view := func() *kit.View {
+		return p.View("trial", "Trial of "+out.Name()+" over "+out.Job.ID, sectionName, out)
+	}
+	if out.Trial = trial; trial == nil {
+		return view(), nil
+	}
+	trial.Took = trial.Took.Round(100 * time.Microsecond)
+	if trial.Fields != nil {
 		out.Fields.Caption = "New fields"
-		if out.Fields.Fields, err = kit.NewFields(out.Trial.Fields); err != nil {
+		var err error
+		if out.Fields.Fields, err = kit.NewFields(trial.Fields); err != nil {
 			return nil, err
 		}
 		left := shownBytes
 		kit.Within(out.Fields.Fields, &left)
 	}
-	for _, c := range out.Trial.Calls {
+	for _, c := range trial.Calls {
 		if c.Unrecorded {
 			out.Missing++
 		}
 	}
-	return p.View("trial", "Trial of "+out.Name()+" over "+j.ID, sectionName, out), nil
+	return view(), nil
 }

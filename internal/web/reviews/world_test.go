@@ -155,6 +155,7 @@ type bench struct {
 	err      error
 	lints    int
 	tried    []string // jobs
+	recorded []byte   // of the last one
 }
 
 // Lint is what the test says.
@@ -164,8 +165,8 @@ func (b *bench) Lint(context.Context, []byte, []byte) ([]reviews.Finding, error)
 }
 
 // Try is what the test says.
-func (b *bench) Try(_ context.Context, _, _ []byte, j jobs.Job) (reviews.Trial, error) {
-	b.tried = append(b.tried, j.ID)
+func (b *bench) Try(_ context.Context, _, _ []byte, j jobs.Job, recording []byte) (reviews.Trial, error) {
+	b.tried, b.recorded = append(b.tried, j.ID), recording
 	return b.trial, b.err
 }
 
