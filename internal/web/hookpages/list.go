@@ -1,6 +1,7 @@
 package hookpages
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strconv"
@@ -39,20 +40,14 @@ func (h hookRow) shown() *hooks.Activation {
 // hooks lists all hooks, by name.
 func (p *pages) hooks(r *kit.Request) (kit.Answer, error) {
 	states := append([]string{""}, stateNames()...)
-	state, err := r.One("state", states...)
-	if err != nil {
-		return nil, err
-	}
-	words, err := r.Word("q")
-	if err != nil {
-		return nil, err
-	}
+	state, badState := r.One("state", states...)
+	words, badWords := r.Word("q")
 	options := []kit.Option{{Label: "any"}}
 	for _, s := range states[1:] {
 		options = append(options, kit.Option{Value: s, Label: s})
 	}
 	table := kit.Table[hookRow]{
-		Name: "Hooks", Columns: p.hookColumns(), Fetch: p.hookRows(),
+		Name: "Hooks", Bad: cmp.Or(badState, badWords), Columns: p.hookColumns(), Fetch: p.hookRows(),
 		Cursor: func(h hookRow) string { return h.Version.Hook },
 		Key:    func(h hookRow) string { return "hook-" + h.Version.Hook },
 		Filters: []kit.Filter{

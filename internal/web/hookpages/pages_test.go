@@ -49,9 +49,12 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s: %v, want %v", query, got, want)
 			}
 		}
-		if a := w.Get("/hooks?state=nonsense", auth.RoleViewer); a.Status != http.StatusUnprocessableEntity && a.Status != http.StatusBadRequest {
-			t.Errorf("a state that is none: %d", a.Status)
+		bad := w.Get("/hooks?state=nonsense&q=extra", auth.RoleViewer)
+		if bad.Status != http.StatusUnprocessableEntity {
+			t.Errorf("a state that is none: %d", bad.Status)
 		}
+		w.has(bad.Body, "State: it is none of: active", `name="q" value="extra"`, `<a href="/hooks">Show all</a>`)
+		w.lacks(bad.Body, `href="/hooks/extra"`)
 		a := w.Get("/hooks?format=csv&q=extra", auth.RoleViewer)
 		if lines := strings.Split(strings.TrimSpace(a.Body), "\n"); len(lines) != 2 || !strings.HasPrefix(lines[1], "extra,extra@2,submitted,"+v+",1,3,") {
 			t.Errorf("exported %q", a.Body)

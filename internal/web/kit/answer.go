@@ -2,6 +2,7 @@ package kit
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"html/template"
 	"io/fs"
@@ -172,7 +173,7 @@ func (v *View) write(w http.ResponseWriter, r *Request) error {
 	status := v.Status
 	if status == 0 {
 		status = http.StatusOK
-		if e, ok := errs.As(r.failed); ok {
+		if e, ok := errs.As(cmp.Or(r.failed, r.bad)); ok {
 			status = e.Kind().HTTPStatus()
 		}
 	}

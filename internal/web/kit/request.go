@@ -31,6 +31,7 @@ type Request struct {
 	start   time.Time
 	mark    string
 	failed  error  // why the form that was sent was refused, see Again
+	bad     error  // why the filters of a list cannot be read, see Table.Bad
 	made    func() // gives the place back that the page took while it is made
 }
 

@@ -36,6 +36,10 @@ type Table[T any] struct {
 	// Key is an id of the row's element, for parts that are live; nil is none.
 	Key func(T) string
 
+	// Bad is why the words of the address cannot be read; nil where they can. The
+	// page has the form with what was typed, and no rows.
+	Bad error
+
 	Filters []Filter // the form on top
 	Orders  []Order  // the first is the one without a word in the address
 	Empty   Empty
@@ -59,6 +63,8 @@ type Filter struct {
 	Options []Option // a choice; nil is words
 	Day     bool     // a day
 	Hint    string   // an example
+
+	Bad bool // what was typed there cannot be read
 }
 
 // Option is one choice; the first is without a filter.
@@ -93,6 +99,7 @@ type TableView struct {
 	CSV      string
 	NDJSON   string
 	Empty    Empty
+	Bad      *refusal // why the filters cannot be read
 }
 
 type head struct {
@@ -122,6 +129,9 @@ func Show[T any](r *Request, t Table[T], view func(TableView) (Answer, error)) (
 		return nil, err
 	}
 	if format != "" {
+		if t.Bad != nil {
+			return nil, t.Bad
+		}
 		return export(t, format), nil
 	}
 	v, err := t.View(r)
@@ -133,6 +143,9 @@ func Show[T any](r *Request, t Table[T], view func(TableView) (Answer, error)) (
 
 // View makes one page of a table.
 func (t Table[T]) View(r *Request) (TableView, error) {
+	if t.Bad != nil {
+		return t.bad(r)
+	}
 	after := r.URL.Query().Get("after")
 	if len(after) > maxAfter {
 		return TableView{}, errs.New(errs.CodeBadInput, "this is no place in the list").At("after").WithHint("begin at the first page")
@@ -155,6 +168,37 @@ func (t Table[T]) View(r *Request) (TableView, error) {
 	}
 	v.align()
 	return v, nil
+}
+
+// bad is a page without rows, for filters that cannot be read. Any other error
+// is its own page.
+func (t Table[T]) bad(r *Request) (TableView, error) {
+	e, ok := errs.As(t.Bad)
+	if !ok || e.Code != errs.CodeBadInput {
+		return TableView{}, t.Bad
+	}
+	r.bad = t.Bad
+	t.Filters = slices.Clone(t.Filters)
+	for i := range t.Filters {
+		f := &t.Filters[i]
+		typed := r.URL.Query().Get(f.Name)
+		f.Value, f.Bad = strings.ToValidUTF8(typed[:min(len(typed), maxText)], ""), f.Name == e.Field
+	}
+	v := t.frame(r)
+	v.Bad, v.Filtered, v.All = refusalOf(e), true, r.all(t.Filters, "sort")
+	return v, nil
+}
+
+// all is the list's address without filters and other words.
+func (r *Request) all(filters []Filter, others ...string) string {
+	none := []string{"format", ""}
+	for _, name := range others {
+		none = append(none, name, "")
+	}
+	for _, f := range filters {
+		none = append(none, f.Name, "")
+	}
+	return r.With(none...)
 }
 
 // wholeWord is how long a word is, in characters, that a page with room for it
@@ -234,9 +278,9 @@ func (t Table[T]) frame(r *Request) TableView {
 	if v.Order == "" && len(t.Orders) > 0 {
 		v.Order = t.Orders[0].Value
 	}
-	known, none := []string{"after", "sort", "format"}, []string{"format", ""}
+	known := []string{"after", "sort", "format"}
 	for _, f := range t.Filters {
-		known, none = append(known, f.Name), append(none, f.Name, "")
+		known = append(known, f.Name)
 		v.Filtered = v.Filtered || f.Value != ""
 	}
 	for name, values := range r.URL.Query() {
@@ -244,7 +288,7 @@ func (t Table[T]) frame(r *Request) TableView {
 			v.Kept = append(v.Kept, [2]string{name, values[0]})
 		}
 	}
-	v.All = r.With(none...)
+	v.All = r.all(t.Filters)
 	slices.SortFunc(v.Kept, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, c := range t.Columns {
 		if c.Only {

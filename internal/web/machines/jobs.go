@@ -1,6 +1,7 @@
 package machines
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -56,11 +57,7 @@ func (p *pages) jobs(r *kit.Request, m enroll.Peer, page peerPage) (kit.Answer, 
 	if err != nil {
 		return nil, err
 	}
-	table, err := p.jobTable(r, m.ID)
-	if err != nil {
-		return nil, err
-	}
-	return kit.Show(r, table, func(v kit.TableView) (kit.Answer, error) {
+	return kit.Show(r, p.jobTable(r, m.ID), func(v kit.TableView) (kit.Answer, error) {
 		days, err := strconv.Atoi(word)
 		if err != nil {
 			return nil, err
@@ -128,22 +125,12 @@ func (v *rate) add(j jobs.Job, count map[hooks.Ending]int64) {
 	}
 }
 
-func (p *pages) jobTable(r *kit.Request, id string) (kit.Table[jobs.Job], error) {
-	var t kit.Table[jobs.Job]
-	work, err := r.One("work", "", string(jobs.WorkReport), string(jobs.WorkHook), string(jobs.WorkBundle))
-	if err != nil {
-		return t, err
-	}
-	status, err := r.One("status", "", string(jobs.Pending), string(jobs.Succeeded), string(jobs.Failed))
-	if err != nil {
-		return t, err
-	}
-	sort, err := r.One("sort", "newest", "oldest")
-	if err != nil {
-		return t, err
-	}
+func (p *pages) jobTable(r *kit.Request, id string) kit.Table[jobs.Job] {
+	work, badWork := r.One("work", "", string(jobs.WorkReport), string(jobs.WorkHook), string(jobs.WorkBundle))
+	status, badStatus := r.One("status", "", string(jobs.Pending), string(jobs.Succeeded), string(jobs.Failed))
+	sort, badSort := r.One("sort", "newest", "oldest")
 	return kit.Table[jobs.Job]{
-		Name: "Jobs of a peer", Columns: jobColumns(),
+		Name: "Jobs of a peer", Bad: cmp.Or(badWork, badStatus, badSort), Columns: jobColumns(),
 		Fetch: func(ctx context.Context, after string, limit int) ([]jobs.Job, error) {
 			return p.Store.Jobs(ctx, jobs.Filter{
 				PeerID: id, Workload: jobs.Workload(work), Status: jobs.Status(status), Oldest: sort == "oldest", After: after, Limit: limit,
@@ -160,7 +147,7 @@ func (p *pages) jobTable(r *kit.Request, id string) (kit.Table[jobs.Job], error)
 		},
 		Orders: []kit.Order{{Value: "newest", Label: "Newest first"}, {Value: "oldest", Label: "Oldest first"}},
 		Empty:  kit.Empty{Text: "This machine has no jobs yet. A report is one: on it, this files one when the program crashes:", Command: "hookline-peer exec -- PROGRAM"},
-	}, nil
+	}
 }
 
 func jobColumns() []kit.Column[jobs.Job] {

@@ -28,11 +28,7 @@ var orders = map[string]enroll.PeerFilter{
 }
 
 func (p *pages) list(r *kit.Request) (kit.Answer, error) {
-	table, err := p.table(r)
-	if err != nil {
-		return nil, err
-	}
-	return kit.Show(r, table, func(v kit.TableView) (kit.Answer, error) {
+	return kit.Show(r, p.table(r), func(v kit.TableView) (kit.Answer, error) {
 		c := kit.Load(r, "counts", func(ctx context.Context) (c counts, err error) {
 			c.All, c.Online, err = p.Store.CountPeers(ctx, kit.MostCounted)
 			return c, err
@@ -41,28 +37,30 @@ func (p *pages) list(r *kit.Request) (kit.Answer, error) {
 	})
 }
 
-func (p *pages) table(r *kit.Request) (kit.Table[enroll.Peer], error) {
-	var t kit.Table[enroll.Peer]
-	sort, err := r.One("sort", "name", "seen", "unseen", "id")
-	if err != nil {
-		return t, err
+// filter is what the page looks for.
+type filter struct{ sort, connection, words, label string }
+
+func filterOf(r *kit.Request) (f filter, err error) {
+	if f.sort, err = r.One("sort", "name", "seen", "unseen", "id"); err != nil {
+		return f, err
 	}
-	connection, err := r.One("connection", "", "connected", "away")
-	if err != nil {
-		return t, err
+	if f.connection, err = r.One("connection", "", "connected", "away"); err != nil {
+		return f, err
 	}
-	words, err := r.Word("words")
-	if err != nil {
-		return t, err
+	if f.words, err = r.Word("words"); err != nil {
+		return f, err
 	}
-	label, err := r.Word("label")
-	if err != nil {
-		return t, err
-	}
-	f := orders[sort]
+	f.label, err = r.Word("label")
+	return f, err
+}
+
+func (p *pages) table(r *kit.Request) kit.Table[enroll.Peer] {
+	asked, err := filterOf(r)
+	connection, words, label := asked.connection, asked.words, asked.label
+	f := orders[asked.sort]
 	f.Online = connection == "connected"
-	t = kit.Table[enroll.Peer]{
-		Name: "Peers", Columns: columns(), Cursor: f.Cursor,
+	t := kit.Table[enroll.Peer]{
+		Name: "Peers", Bad: err, Columns: columns(), Cursor: f.Cursor,
 		Fetch: func(ctx context.Context, after string, limit int) ([]enroll.Peer, error) {
 			f := f
 			f.After, f.Limit = after, limit
@@ -88,7 +86,7 @@ func (p *pages) table(r *kit.Request) (kit.Table[enroll.Peer], error) {
 			return fits(m, words) && (label == "" || slices.Contains(m.Labels, label)) && (connection != "away" || m.Connection.Server == ""), nil
 		}
 	}
-	return t, nil
+	return t
 }
 
 // fits tells whether a machine has each of the words somewhere.

@@ -46,10 +46,9 @@ type jobRow struct {
 
 func (p *pages) jobs(r *kit.Request) (kit.Answer, error) {
 	f, version, err := p.jobFilter(r)
-	if err != nil {
-		return nil, err
-	}
-	return kit.Show(r, p.jobTable(r, f, version), func(v kit.TableView) (kit.Answer, error) {
+	table := p.jobTable(r, f, version)
+	table.Bad = err
+	return kit.Show(r, table, func(v kit.TableView) (kit.Answer, error) {
 		return p.View("jobs", "Jobs", "Jobs", listPage{v}), nil
 	})
 }

@@ -33,11 +33,7 @@ var orders = map[string]collector.ProblemFilter{
 }
 
 func (p *pages) problems(r *kit.Request) (kit.Answer, error) {
-	table, err := p.problemTable(r)
-	if err != nil {
-		return nil, err
-	}
-	return kit.Show(r, table, func(v kit.TableView) (kit.Answer, error) {
+	return kit.Show(r, p.problemTable(r), func(v kit.TableView) (kit.Answer, error) {
 		data := problemsPage{Table: v}
 		if v.First == "" && !v.Filtered {
 			top := kit.Load(r, "top ten", func(ctx context.Context) (topTen, error) { return p.topTen(ctx, r) })
@@ -47,18 +43,23 @@ func (p *pages) problems(r *kit.Request) (kit.Answer, error) {
 	})
 }
 
-func (p *pages) problemTable(r *kit.Request) (kit.Table[collector.Problem], error) {
+func problemFilter(r *kit.Request) (f collector.ProblemFilter, words string, err error) {
 	sort, err := r.One("sort", "last-seen", "quiet", "first-seen", "oldest", "reports", "few-reports")
 	if err != nil {
-		return kit.Table[collector.Problem]{}, err
+		return f, "", err
 	}
-	f := orders[sort]
+	f = orders[sort]
 	if f.Package, err = r.Word("package"); err != nil {
-		return kit.Table[collector.Problem]{}, err
+		return f, "", err
 	}
-	words, err := r.Word("words")
+	words, err = r.Word("words")
+	return f, words, err
+}
+
+func (p *pages) problemTable(r *kit.Request) kit.Table[collector.Problem] {
+	f, words, err := problemFilter(r)
 	t := kit.Table[collector.Problem]{
-		Name: "Problems",
+		Name: "Problems", Bad: err,
 		Columns: []kit.Column[collector.Problem]{
 			{Name: "id", Head: "Id", Cell: func(v collector.Problem) kit.Cell { return kit.Text(v.ID) }, Only: true},
 			{Name: "fingerprint", Head: "Problem", Cell: problemCell, Wide: true},
@@ -93,7 +94,7 @@ func (p *pages) problemTable(r *kit.Request) (kit.Table[collector.Problem], erro
 			return has(v.Fingerprint, words) || has(v.Executable, words) || has(v.Package, words), nil
 		}
 	}
-	return t, err
+	return t
 }
 
 func packageCell(v collector.Problem) kit.Cell {

@@ -21,10 +21,9 @@ type found struct {
 
 func (p *pages) results(r *kit.Request) (kit.Answer, error) {
 	f, err := p.search(r)
-	if err != nil {
-		return nil, err
-	}
-	return kit.Show(r, p.resultTable(r, f), func(v kit.TableView) (kit.Answer, error) {
+	table := p.resultTable(r, f)
+	table.Bad = err
+	return kit.Show(r, table, func(v kit.TableView) (kit.Answer, error) {
 		return p.View("results", "Results", "Results", listPage{v}), nil
 	})
 }
