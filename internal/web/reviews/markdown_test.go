@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"hookline/review"
 )
 
 func TestMarkdown(t *testing.T) {
@@ -123,4 +125,24 @@ func FuzzMarkdown(f *testing.F) {
 	f.Add("[x](javascript:alert(1)) <script> ![a](b) &#x202e; <https://a>")
 	m := newMarkdown()
 	f.Fuzz(func(t *testing.T, text string) { tame(t, text, string(m.render(text))) })
+}
+
+// What a comment takes of a page is bounded, with all that is added to what was
+// typed.
+func TestMarkupIsBounded(t *testing.T) {
+	m := newMarkdown()
+	most := widest*review.MaxCommentBytes + 1000
+	longest := 0
+	for _, one := range []string{
+		">", "<http://a>", "<http://a> ", `"`, "\u00ad", "*a*", "- a\n", "[](http://a)", "![](http://a) x", "&quot;", "<a@b.c>", "`a`", "> - ", "[a]" + strings.Repeat("b", 6), "[a]bbbb", "[a]bbbbbbbb",
+	} {
+		text := "[a]: mailto:a\n\n" + strings.Repeat(one, review.MaxCommentBytes)
+		n := len(m.render(text[:review.MaxCommentBytes]))
+		if longest = max(longest, n); n > most {
+			t.Errorf("%q becomes %d bytes, at most %d", one, n, most)
+		}
+	}
+	if longest < most/2 {
+		t.Errorf("the longest is %d bytes: no text tries the bound", longest)
+	}
 }

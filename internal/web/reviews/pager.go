@@ -80,14 +80,10 @@ func (g *pager) page(from string) (threads, error) {
 			return out, errs.New(errs.CodeNotFound, "there is no such comment on this version").At("threads").WithHint("begin with the newest threads")
 		}
 		// What the newest page shows is on no other.
-		if next != nil && !s.before(*next) {
+		if second := next; second != nil && !s.before(*second) {
 			begin = s
 			list, next = g.fill(begin)
-			before := g.back(begin)
-			out.From, out.ToNewer = from, true
-			if first := g.newest(0); before != first {
-				out.Newer = g.at(before.thread, before.upTo).ID
-			}
+			out.From, out.ToNewer, out.Newer = from, true, g.before(begin, *second)
 		}
 	}
 	out.List, out.First, out.Last = list, begin.thread+1, begin.thread+len(list)
@@ -95,6 +91,18 @@ func (g *pager) page(from string) (threads, error) {
 		out.Earlier = g.at(next.thread, next.upTo).ID
 	}
 	return out, nil
+}
+
+// before is the name of the page before a spot; "" where that is the newest one,
+// behind which the second begins.
+func (g *pager) before(s, second spot) string {
+	begin := g.back(s)
+	if begin.before(second) {
+		if begin = second; s == second {
+			return ""
+		}
+	}
+	return g.at(begin.thread, begin.upTo).ID
 }
 
 // before reports whether a spot is on the way to another one.

@@ -86,15 +86,17 @@ func TestPagesOfThreads(t *testing.T) {
 				}
 				all = append(all, g.all[i].ID)
 			}
-			page := holds(t, g, "")
+			page, pages := holds(t, g, ""), 1
+			newest := ids(page)
 			for seen = ids(page); page.Earlier != ""; seen = append(seen, ids(page)...) {
 				page = holds(t, g, page.Earlier)
+				pages++
 			}
 			if !slices.Equal(seen, all) {
 				t.Fatalf("%d comments on the way to the oldest, of %d: %v", len(seen), len(all), seen)
 			}
-			back := ids(page)
-			for page.ToNewer {
+			back, steps := ids(page), 0
+			for ; page.ToNewer; steps++ {
 				begin := ids(page)[0]
 				page = holds(t, g, page.Newer)
 				shown := ids(page)
@@ -104,12 +106,21 @@ func TestPagesOfThreads(t *testing.T) {
 				back = append(shown, back...)
 			}
 			slices.Sort(back)
-			if n := len(slices.Compact(back)); n != len(all) || page.From != "" {
-				t.Errorf("%d comments on the way back to %q, of %d", n, page.From, len(all))
+			if n := len(slices.Compact(back)); n != len(all) || page.From != "" || steps > 2*pages {
+				t.Errorf("%d comments on the way back to %q, of %d, in %d steps of %d", n, page.From, len(all), steps, pages)
 			}
 			for _, id := range all {
-				if !slices.Contains(ids(holds(t, g, id)), id) {
+				page := holds(t, g, id)
+				if !slices.Contains(ids(page), id) {
 					t.Errorf("the page of %s does not show it", id)
+				}
+				if slices.Contains(newest, id) != (page.From == "") {
+					t.Errorf("the page of %s begins with %q", id, page.From)
+				}
+				i := slices.IndexFunc(g.all, func(t thread) bool { return t.ID == strings.Split(id, "-")[0] })
+				shown := page.List[max(0, i+1-page.First)]
+				if n, _ := g.older(i, g.newest(i).upTo, maxSaid); n == 1+shown.Answered && !shown.Whole() {
+					t.Errorf("the page of %s shows %d of %d answers, and the thread fits", id, len(shown.Answers), shown.Answered)
 				}
 			}
 		})

@@ -28,8 +28,8 @@ const (
 
 // Markup around what people say, in bytes, about.
 const (
-	aroundThread = 1200
-	aroundSaid   = 500
+	aroundThread = 450
+	aroundSaid   = 300
 	aroundSpan   = 30
 )
 
