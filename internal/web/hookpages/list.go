@@ -141,7 +141,7 @@ func (p *pages) hookColumns() []kit.Column[hookRow] {
 		}},
 		{Name: "received", Head: "Received", Cell: func(h hookRow) kit.Cell { return received(h.shown()) }},
 		{Name: "quantity", Only: true, Cell: func(h hookRow) kit.Cell { return quantity(h.shown()) }},
-		{Name: "deadline", Head: "Deadline", Cell: func(h hookRow) kit.Cell { return deadline(h.shown()) }},
+		{Name: "deadline", Head: "Deadline", Cell: func(h hookRow) kit.Cell { return kit.Deadline(h.shown()) }},
 		{Name: "submitted_by", Head: "Submitted by", Cell: func(h hookRow) kit.Cell { return kit.Text(h.Version.SubmittedBy) }},
 		{Name: "submitted_at", Head: "Age", Cell: func(h hookRow) kit.Cell { return kit.Time(h.Version.SubmittedAt) }},
 		{Name: "digest", Only: true, Cell: func(h hookRow) kit.Cell { return kit.Text(h.Version.Digest) }},
@@ -160,13 +160,6 @@ func quantity(a *hooks.Activation) kit.Cell {
 		return kit.Text("")
 	}
 	return kit.Number(a.Quantity)
-}
-
-func deadline(a *hooks.Activation) kit.Cell {
-	if a == nil {
-		return kit.Text("")
-	}
-	return kit.Time(a.Deadline)
 }
 
 // hookPage is one hook.
@@ -221,7 +214,7 @@ func (p *pages) versionColumns() []kit.Column[review.Life] {
 		{Name: "received", Head: "Received", Cell: func(l review.Life) kit.Cell { return received(l.Activation) }},
 		{Name: "quantity", Only: true, Cell: func(l review.Life) kit.Cell { return quantity(l.Activation) }},
 		{Name: "issued", Head: "Issued", Cell: func(l review.Life) kit.Cell { return ledgerWords(l.Activation) }},
-		{Name: "deadline", Head: "Deadline", Cell: func(l review.Life) kit.Cell { return deadline(l.Activation) }},
+		{Name: "deadline", Head: "Deadline", Cell: func(l review.Life) kit.Cell { return kit.Deadline(l.Activation) }},
 		{Name: "submitted_by", Head: "Submitted by", Cell: func(l review.Life) kit.Cell { return kit.Text(l.Version.SubmittedBy) }},
 		{Name: "submitted_at", Head: "Age", Cell: func(l review.Life) kit.Cell { return kit.Time(l.Version.SubmittedAt) }},
 		{Name: "compare", Head: "Compare", Cell: func(l review.Life) kit.Cell {

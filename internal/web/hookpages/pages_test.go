@@ -171,6 +171,26 @@ func TestWindowIsOver(t *testing.T) {
 	w.lacks(page, `id="activate"`)
 }
 
+// A version that has ended says when and why, and no time that is to come.
+func TestEndedSaysSo(t *testing.T) {
+	w := newWorld(t)
+	l := w.active("extra", 3)
+	path := "/versions/" + l.Version.Digest
+	w.has(w.Want(path, auth.RoleViewer), "Until <time", "pauses by itself")
+	w.has(w.Want("/hooks/extra", auth.RoleViewer), `data-label="Deadline"><div><time`)
+	_, err := w.review.Disable(t.Context(), account("olga", auth.RoleOperator), l.Version.Digest, "it is too slow")
+	w.ok(err)
+	page := w.Want(path, auth.RoleViewer)
+	w.has(page, "disabled</span> <span>it is too slow", "Ended <time", ": it is too slow.</p>", `aria-current="step">Disabled`)
+	w.lacks(page, "Until <time", "pauses by itself")
+	for _, list := range []string{"/hooks", "/hooks/extra"} {
+		w.has(w.Want(list, auth.RoleViewer), `data-label="Deadline"><div>ended <time`, `<span class="muted">it is too slow</span>`)
+	}
+	if a := w.Get("/hooks/extra?format=csv", auth.RoleViewer); strings.Contains(a.Body, "ended") {
+		t.Errorf("an export has no deadline: %s", a.Body)
+	}
+}
+
 // The station of each state of a version that was never activated.
 func TestStations(t *testing.T) {
 	w := newWorld(t)
@@ -181,6 +201,10 @@ func TestStations(t *testing.T) {
 	}{{review.VerdictRequestChanges, "Changes requested"}, {review.VerdictReject, "Rejected"}} {
 		_, err := w.review.Review(t.Context(), account("rita", auth.RoleReviewer), l.Version.Digest, c.verdict, "no", nil)
 		w.ok(err)
-		w.has(w.Want("/versions/"+l.Version.Digest, auth.RoleViewer), `aria-current="step">`+c.want)
+		page := w.Want("/versions/"+l.Version.Digest, auth.RoleViewer)
+		w.has(page, `aria-current="step">`+c.want, "no, says rita")
+		if c.verdict == review.VerdictReject {
+			w.lacks(page, "<li>Live", "<li>Expires")
+		}
 	}
 }

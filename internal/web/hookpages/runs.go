@@ -164,6 +164,8 @@ type ledgerView struct {
 	Broken   string // how it does not hold; "" where it does
 	Stops    int64  // issued over this pauses it
 	Until    time.Time
+	Ended    time.Time // zero: it has not
+	Why      string    // it has ended
 	Rollout  string
 	Reserved int64
 }
@@ -181,6 +183,9 @@ func ledgerOf(a hooks.Activation) (ledgerView, error) {
 	v := ledgerView{
 		Meter: meter, Bytes: size, Stops: 2*a.Quantity + 10, Until: a.Deadline, Reserved: l.Reserved,
 		Rollout: fmt.Sprintf("%d %% of the peers, %s a minute", a.Rollout.Percent, kit.Grouped(a.Rollout.PerMinute)),
+	}
+	if kit.Ended(a) {
+		v.Ended, v.Why = a.ChangedAt, cmp.Or(kit.EndOf(a), string(a.State))
 	}
 	sum := l.Leased
 	for _, c := range []struct {

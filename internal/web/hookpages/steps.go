@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"hookline/hooks"
-	"hookline/internal/errs"
 	"hookline/internal/web/chart"
 	"hookline/internal/web/inwords"
+	"hookline/internal/web/kit"
 	"hookline/review"
 )
 
@@ -30,33 +30,21 @@ func steps(l review.Life, s inwords.Signatures, until time.Time) []step {
 		return append(out, before(l, s, until)...)
 	}
 	a := *l.Activation
+	reviewed := step{Name: "Review", Note: s.Words(), Done: true}
+	if s.Refused != "" { // they were enough then; the signatures themselves say what is wrong with them now
+		reviewed.Note = ""
+	}
 	live := step{Name: "Live", At: a.CreatedAt, Done: true}
 	end := step{Name: "Expires", Note: "at the latest", At: a.Deadline}
 	switch state { //nolint:exhaustive // those of an activation
 	case hooks.StateActive:
 		live.Here = true
 	case hooks.StatePaused:
-		live = step{Name: "Paused", At: a.ChangedAt, Note: endOf(a), Here: true, Bad: true}
+		live = step{Name: "Paused", At: a.ChangedAt, Note: kit.EndOf(a), Here: true, Bad: true}
 	default:
-		end = step{Name: titles()[state], At: a.ChangedAt, Note: endOf(a), Here: true, Bad: state != hooks.StateExpired}
+		end = step{Name: titles()[state], At: a.ChangedAt, Note: kit.EndOf(a), Here: true, Bad: state != hooks.StateExpired}
 	}
-	return append(out, step{Name: "Review", Note: s.Words(), Done: true}, step{Name: "Approved", At: approvedAt(l), Done: true}, live, end)
-}
-
-// endOf says why a version does not run, where it is the server that ended
-// it and gave a code; people give theirs in words.
-func endOf(a hooks.Activation) string {
-	switch errs.Code(a.Reason) { //nolint:exhaustive // others are words already
-	case errs.CodeQuantityReached:
-		return "all results that were asked for are in"
-	case errs.CodeBytesReached:
-		return "it has brought as many bytes as it may"
-	case errs.CodeDeadlineReached:
-		return "its time is over"
-	case errs.CodeErrorRate:
-		return "too many runs failed"
-	}
-	return a.Reason
+	return append(out, reviewed, step{Name: "Approved", At: approvedAt(l), Done: true}, live, end)
 }
 
 // before are the stations of a version that was never activated.
@@ -69,8 +57,12 @@ func before(l review.Life, s inwords.Signatures, until time.Time) []step {
 		approved.At, approved.Here = approvedAt(l), true
 	case hooks.StateSubmitted:
 		inReview.Here = true
-	default:
-		inReview = step{Name: titles()[state], At: answeredAt(l), Here: true, Bad: true}
+	case hooks.StateChangesRequested:
+		inReview = step{Name: titles()[state], At: answered(l).At, Here: true, Bad: true}
+	case hooks.StateRejected:
+		return []step{{Name: titles()[state], At: answered(l).At, Here: true, Bad: true}}
+	default: // nothing comes behind it
+		return []step{{Name: titles()[state], Here: true, Bad: true}}
 	}
 	return []step{inReview, approved, {Name: "Live"}, {Name: "Expires", At: until, Note: "at the latest"}}
 }
@@ -95,15 +87,31 @@ func approvedAt(l review.Life) time.Time {
 	return at
 }
 
-// answeredAt is when somebody said something last that is no approval.
-func answeredAt(l review.Life) time.Time {
-	var at time.Time
+// answered is what somebody said last that is no approval; empty where nobody
+// did.
+func answered(l review.Life) (last review.Review) {
 	for _, r := range l.Reviews {
-		if r.Verdict != review.VerdictApprove && r.At.After(at) {
-			at = r.At
+		if r.Verdict != review.VerdictApprove && r.At.After(last.At) {
+			last = r
 		}
 	}
-	return at
+	return last
+}
+
+// reason is why a version goes no further, in words; "" where it does.
+func reason(l review.Life) string {
+	if l.Activation != nil {
+		return kit.EndOf(*l.Activation)
+	}
+	switch l.State() { //nolint:exhaustive // the others go on
+	case hooks.StateChangesRequested, hooks.StateRejected:
+		if r := answered(l); r.Comment != "" {
+			return clipped(r.Comment) + ", says " + r.User
+		}
+	case hooks.StateRevoked:
+		return "nothing starts it again: submit a new version"
+	}
+	return ""
 }
 
 func drawn(part, whole int64, words string) (template.HTML, error) {

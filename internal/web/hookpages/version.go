@@ -22,7 +22,7 @@ import (
 type versionPage struct {
 	kit.VersionRef
 	State      string
-	Reason     string // why it is not active any more
+	Reason     string // why it goes no further
 	Facts      []kit.Fact
 	Steps      []step
 	Ledger     *kit.Part[ledgerView] // nil before it was ever active
@@ -59,7 +59,7 @@ func (p *pages) versionWith(r *kit.Request, form string, refused error) (kit.Ans
 	signatures := inwords.SignaturesOf(p.Rules(), l)
 	page := versionPage{
 		VersionRef: refOf(v), State: string(l.State()), Facts: versionFacts(r, l, st),
-		Steps: steps(l, signatures, until), Words: inwords.Statement(st), Signatures: signatures,
+		Steps: steps(l, signatures, until), Words: inwords.Statement(st), Signatures: signatures, Reason: reason(l),
 		Script: p.painter.Lua(v.Script), Manifest: p.painter.YAML(v.Manifest),
 		Statement: kit.NewField("Statement, the object that people signed", statement.String()),
 		Operate:   p.operate(r, l, st.Predicate, form, refused),
@@ -70,7 +70,6 @@ func (p *pages) versionWith(r *kit.Request, form string, refused error) (kit.Ans
 		}
 	}
 	if a := l.Activation; a != nil {
-		page.Reason = endOf(*a)
 		ledger := kit.Load(r, "ledger", func(context.Context) (ledgerView, error) { return ledgerOf(*a) })
 		page.Ledger = &ledger
 		page.Results = kit.Load(r, "results", func(ctx context.Context) (resultsView, error) {

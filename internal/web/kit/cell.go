@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"hookline/hooks"
 	"hookline/internal/looks"
@@ -23,6 +21,8 @@ type Cell struct {
 	Brief  string    // what a page shows instead of Text; "" is Text
 	tail   string    // the begin of an id, behind what is shown
 	figure bool      // a value that is a number
+	word   string    // pages show it, and since, instead of At; "" is At
+	since  time.Time
 }
 
 // Kind is how a cell looks.
@@ -200,10 +200,7 @@ func Peer(id, name string) Cell {
 	const most, begin = 40, 8 // characters
 	c := ID(id, "/peers/"+url.PathEscape(id))
 	c.tail = id[:min(begin, len(id))]
-	if name = strings.Join(strings.Fields(name), " "); utf8.RuneCountInString(name) > most {
-		name = string([]rune(name)[:most-1]) + "…"
-	}
-	if name == "" {
+	if name = brief(name, most); name == "" {
 		return c.In(c.tail)
 	}
 	c.Kind = KindText

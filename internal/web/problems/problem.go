@@ -187,7 +187,7 @@ func (p *pages) versionTable(rows []*versionRef) kit.TableView {
 			{Head: "Brought in all", Cell: of(func(a *hooks.Activation) kit.Cell {
 				return kit.Number(a.Ledger.Received).With("of " + kit.Grouped(a.Quantity))
 			})},
-			{Head: "Deadline", Cell: of(func(a *hooks.Activation) kit.Cell { return kit.Time(a.Deadline) })},
+			{Head: "Deadline", Cell: of(kit.Deadline)},
 		},
 		Empty: kit.Empty{Text: "No hook asks for more about this problem."},
 	}
