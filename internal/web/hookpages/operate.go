@@ -1,7 +1,9 @@
 package hookpages
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +81,7 @@ func refusedOf(err error) *refused {
 
 // operate offers what the state of the version and the roles of the person
 // allow. form is the one that was refused, with err.
-func (p *pages) operate(r *kit.Request, l review.Life, signed hooks.Predicate, form string, err error) operate {
+func (p *pages) operate(r *kit.Request, l review.Life, signed hooks.Predicate, form string, err error) (operate, error) {
 	o := operate{Digest: l.Version.Digest}
 	why := func(id string) *refused {
 		if id != form {
@@ -94,7 +96,11 @@ func (p *pages) operate(r *kit.Request, l review.Life, signed hooks.Predicate, f
 	}
 	if may(hooks.EventActivate, auth.HooksActivate) {
 		if o.Over = over; !over {
-			o.Activate = activateForm(r, l, signed, why(formActivate))
+			rival, err := p.rival(r.Context(), l)
+			if err != nil {
+				return o, err
+			}
+			o.Activate = activateForm(r, l, rival, signed, why(formActivate))
 		}
 	}
 	if l.State() == hooks.StateActive && r.May(auth.HooksActivate) && !over {
@@ -107,14 +113,25 @@ func (p *pages) operate(r *kit.Request, l review.Life, signed hooks.Predicate, f
 		o.Disable = reasonForm(r, l, formDisable, why(formDisable))
 	}
 	o.Any = o.Activate != nil || o.Bounds != nil || o.Pause != nil || o.Disable != nil || o.Over
-	return o
+	return o, nil
 }
 
-func activateForm(r *kit.Request, l review.Life, signed hooks.Predicate, why *refused) *boundsForm {
+// rival is another version of the hook that is active; nil is none.
+func (p *pages) rival(ctx context.Context, l review.Life) (*hooks.Activation, error) {
+	list, err := p.Store.ActivePast(ctx, p.Review.Now().Add(farAhead), maxActive)
+	if i := slices.IndexFunc(list, func(a hooks.Activation) bool { return a.Hook == l.Version.Hook && a.Digest != l.Version.Digest }); i >= 0 {
+		return &list[i], err
+	}
+	return nil, err
+}
+
+func activateForm(r *kit.Request, l review.Life, rival *hooks.Activation, signed hooks.Predicate, why *refused) *boundsForm {
 	f := &boundsForm{ID: formActivate, Digest: l.Version.Digest, Title: "Activate", Button: "Activate", Refused: why, Says: []string{
 		"Machines whose owners allow hooks, and that showed what it is for, run it from now on.",
-		"Another active version of " + l.Version.Hook + " is superseded.",
 	}}
+	if rival != nil {
+		f.Says = append(f.Says, "Another version of "+l.Version.Hook+" is active, and is superseded: "+kit.Short(rival.Digest)+".")
+	}
 	if a := l.Activation; a != nil {
 		f.Title, f.Button = "Activate again", "Activate again"
 		f.Says = append(f.Says, fmt.Sprintf("Its ledger goes on: results that are in count. There are %s.", kit.Grouped(a.Ledger.Received)))

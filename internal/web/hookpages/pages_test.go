@@ -191,6 +191,16 @@ func TestEndedSaysSo(t *testing.T) {
 	}
 }
 
+// Only where another version is active does the form say what becomes of it.
+func TestActivateNamesTheOther(t *testing.T) {
+	w := newWorld(t)
+	l := w.approved("extra")
+	w.active("memory", 3)
+	w.lacks(w.Want("/versions/"+l.Version.Digest, auth.RoleOperator), "superseded")
+	other := w.active("extra", 3)
+	w.has(w.Want("/versions/"+l.Version.Digest, auth.RoleOperator), "Another version of extra is active, and is superseded: "+other.Version.Digest[:12])
+}
+
 // The station of each state of a version that was never activated.
 func TestStations(t *testing.T) {
 	w := newWorld(t)

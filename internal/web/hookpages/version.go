@@ -62,7 +62,9 @@ func (p *pages) versionWith(r *kit.Request, form string, refused error) (kit.Ans
 		Steps: steps(l, signatures, until), Words: inwords.Statement(st), Signatures: signatures, Reason: reason(l),
 		Script: p.painter.Lua(v.Script), Manifest: p.painter.YAML(v.Manifest),
 		Statement: kit.NewField("Statement, the object that people signed", statement.String()),
-		Operate:   p.operate(r, l, st.Predicate, form, refused),
+	}
+	if page.Operate, err = p.operate(r, l, st.Predicate, form, refused); err != nil {
+		return nil, err
 	}
 	for _, line := range page.Script {
 		if line.Long {
