@@ -152,7 +152,7 @@ func TestProblemPage(t *testing.T) {
 		"<h1>Problem in nginx</h1>", "<title>Problem in nginx, "+first.ProblemID, "Of all 3 reports that are kept.", "2 peers",
 		"1 May: 1 reports", "4 May: 2 reports", `href="/problems?package=nginx"`, `href="/results?problem=`+first.ProblemID,
 		`topic=problem%2F`+first.ProblemID, `of 2 results`, `data-label="Taint"`, `12288`, `one two xxx`, `class="state active"`,
-		`/jobs/`+first.ID+`"`, "why it ran or not", `<a href="/hooks/new?problem=`+first.ProblemID,
+		`/jobs/`+first.ID+`"`, "why it ran or not", `<a class="button" href="/hooks/new?problem=`+first.ProblemID,
 	)
 	if i, j := strings.Index(body, ">1.10-1<"), strings.Index(body, ">1.2-3<"); i < 0 || j < i {
 		w.Errorf("package versions are not ordered, the newest first: %d %d", i, j)
@@ -193,7 +193,7 @@ func TestReportPage(t *testing.T) {
 		`href="/jobs/`+ran.ID, `href="/jobs/`+bad.ID, `href="/peers/`+report.PeerID+`" title="`+report.PeerID+`">web-1 <span class="id">`+report.PeerID[:8]+`</span></a>`, `href="/problems/`+report.ProblemID, `taint@1`, `href="/versions/`+taint.Digest,
 		"HookError_memory", "topic=job%2F"+report.ID, "why it ran or not",
 	)
-	w.has(body, `<a href="/hooks/new?job=`+report.ID)
+	w.has(body, `<a class="button" href="/hooks/new?job=`+report.ID)
 	w.hasNot(body, `id="explain"`)
 
 	why := w.page("/jobs/" + report.ID + "?explain=" + taint.Digest)
