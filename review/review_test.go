@@ -208,6 +208,28 @@ func TestSubmitRefuses(t *testing.T) {
 	}
 }
 
+// Who approves once more is told whether anybody else is needed.
+func TestApprovedTwiceSaysWhatIsNeeded(t *testing.T) {
+	w := newWorld(t, nil)
+	hint := func(err error, code errs.Code, want string) {
+		t.Helper()
+		if e, ok := errs.As(err); !ok || e.Code != code || !strings.Contains(e.Hint, want) {
+			t.Errorf("%v, hint %q; want %s and %q", err, e.Hint, code, want)
+		}
+	}
+	l, err := w.approve(w.submitted(1), "bob")
+	w.ok(err)
+	_, err = w.approve(l, "bob")
+	hint(err, errs.CodeConflict, "one more reviewer is needed")
+	w.change(func(p *signing.Policy) { p.Reviewers = 1 })
+	_, err = w.approve(l, "bob")
+	hint(err, errs.CodeConflict, "all the approvals that it needs")
+	l, err = w.approve(w.submitted(2), "bob")
+	w.ok(err)
+	_, err = w.approve(l, "bob")
+	hint(err, errs.CodeTransitionNotAllowed, "all the approvals that it needs")
+}
+
 func TestReviewRefuses(t *testing.T) {
 	type args struct {
 		digest    string

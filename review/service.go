@@ -56,6 +56,9 @@ func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Milliseco
 // target names a version in the audit log.
 func target(digest string) string { return "version/" + digest }
 
+// enoughHint is for an approval more than a version needs.
+const enoughHint = "it has all the approvals that it needs; an operator activates it: hookline hook activate"
+
 // next is hooks.Next with a word on what people can do about a refusal.
 func next(from hooks.State, e hooks.Event) (hooks.State, error) {
 	if from == hooks.StateRevoked {
@@ -74,6 +77,8 @@ func next(from hooks.State, e hooks.Event) (hooks.State, error) {
 
 func remedy(from hooks.State, e hooks.Event) string {
 	switch {
+	case e == hooks.EventApprove && from == hooks.StateApproved:
+		return enoughHint
 	case from == hooks.StateRejected || from == hooks.StateRevoked:
 		return "this version is closed for good; submit a new one"
 	case e == hooks.EventActivate && from == hooks.StateActive:
@@ -261,7 +266,10 @@ func whyNobody(policy *signing.Policy, after signing.Standing, file []byte) erro
 		return errs.New(errs.CodeSignerRole, "cannot count the approval: %s is the author", person.Name).
 			At("signature").WithHint("somebody else has to review it")
 	default:
-		return errs.New(errs.CodeConflict, "%s has already approved this version", person.Name).
-			At("signature").WithHint("one more reviewer is needed, not one more signature")
+		err := errs.New(errs.CodeConflict, "%s has already approved this version", person.Name).At("signature")
+		if after.Met() {
+			return err.WithHint(enoughHint)
+		}
+		return err.WithHint("one more reviewer is needed, not one more signature")
 	}
 }

@@ -84,8 +84,11 @@ func counts(rules signing.Rules, f fetched, file []byte, id signing.KeyID) (stri
 	person, _ := rules.Policy.Person(id)
 	signed := func(s signing.Signer) bool { return s.Person == person.Name }
 	if slices.ContainsFunc(before.Reviewers, signed) || !slices.ContainsFunc(after.Reviewers, signed) {
-		return "", errs.New(errs.CodeConflict, "%s has signed this version already", person.Name).
-			WithHint("one more reviewer is needed, not one more signature")
+		err := errs.New(errs.CodeConflict, "%s has signed this version already", person.Name)
+		if before.Met() {
+			return "", err.WithHint("it has all the approvals that it needs; an operator activates it: hookline hook activate")
+		}
+		return "", err.WithHint("one more reviewer is needed, not one more signature")
 	}
 	return person.Name, nil
 }

@@ -264,6 +264,7 @@ func TestApproveWithAKeyThatCountsNoMore(t *testing.T) {
 	approve := []string{"review", "approve", v.Digest, "--key", h.path("bob.key"), "--yes"}
 	h.want(0, "approvals:  1 of 1", approve...)
 	h.want(1, "bob has signed this version already", approve...)
+	h.want(1, "it has all the approvals that it needs", approve...)
 	h.thief.got = nil
 	h.revoke(signing.Revocation{Kind: signing.RevokeKey, Value: string(bob().Public().ID), Reason: "lost"})
 	h.want(4, "the signature of bob does not count: alice revoked the key", approve...)
