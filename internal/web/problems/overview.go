@@ -14,6 +14,7 @@ import (
 	"hookline/internal/web/chart"
 	"hookline/internal/web/kit"
 	"hookline/internal/web/live"
+	"hookline/review"
 )
 
 // Sizes of the overview.
@@ -21,6 +22,7 @@ const (
 	overviewDays   = 14
 	activeShown    = 12
 	waitingShown   = 6
+	hooksLooked    = 200 // for those that their author has to change
 	risingShown    = 5
 	risingLooked   = 12  // problems whose days are counted
 	risingProblems = 200 // of each week
@@ -40,7 +42,7 @@ func (p *pages) overview(r *kit.Request) (kit.Answer, error) {
 	data := overviewPage{
 		Steps:  kit.Load(r, "steps", p.steps),
 		Active: kit.Load(r, "active hooks", func(ctx context.Context) (activeList, error) { return p.active(ctx, names, r.Now()) }),
-		Queue:  kit.Load(r, "reviews", p.queue),
+		Queue:  kit.Load(r, "reviews", func(ctx context.Context) (queue, error) { return p.queue(ctx, r.Who.User) }),
 		Peers:  kit.Load(r, "peers", p.online),
 		Days:   kit.Load(r, "days", func(ctx context.Context) (chart.Bars, error) { return p.runsByDay(ctx, r.Now()) }),
 		Rising: kit.Load(r, "rising", func(ctx context.Context) (rising, error) { return p.rising(ctx, r.Now()) }),
@@ -137,13 +139,15 @@ type waitingRow struct {
 }
 
 type queue struct {
-	Rows   []waitingRow
-	More   bool
-	Hidden bool
+	Rows    []waitingRow
+	More    bool
+	Changes []waitingRow // of the person who looks, with changes requested
+	Hidden  bool
 }
 
-// queue lists versions that wait for reviewers, the oldest first.
-func (p *pages) queue(ctx context.Context) (queue, error) {
+// queue lists versions that wait for reviewers, the oldest first, and those of
+// a user that wait for their author.
+func (p *pages) queue(ctx context.Context, user string) (queue, error) {
 	list, err := p.Store.Waiting(ctx, "", waitingShown+1)
 	if err != nil {
 		return queue{}, err
@@ -151,9 +155,19 @@ func (p *pages) queue(ctx context.Context) (queue, error) {
 	out := queue{More: len(list) > waitingShown}
 	for _, l := range list[:min(len(list), waitingShown)] {
 		v := l.Version
-		out.Rows = append(out.Rows, waitingRow{kit.VersionRef{Hook: v.Hook, Number: v.Number, Digest: v.Digest}, v.SubmittedBy, v.SubmittedAt})
+		out.Rows = append(out.Rows, waitingOf(v))
 	}
-	return out, nil
+	newest, err := p.Store.Hooks(ctx, "", hooksLooked)
+	for _, l := range newest {
+		if l.State() == hooks.StateChangesRequested && l.Version.SubmittedBy == user && len(out.Changes) < waitingShown {
+			out.Changes = append(out.Changes, waitingOf(l.Version))
+		}
+	}
+	return out, err
+}
+
+func waitingOf(v review.Version) waitingRow {
+	return waitingRow{kit.VersionRef{Hook: v.Hook, Number: v.Number, Digest: v.Digest}, v.SubmittedBy, v.SubmittedAt}
 }
 
 type online struct{ All, Online int64 }

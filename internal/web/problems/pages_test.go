@@ -52,6 +52,25 @@ func TestOverview(t *testing.T) {
 	w.hasNot(rising, "cron") // it has fewer than the week before
 }
 
+// Whoever was asked for changes finds their versions, and nobody else's.
+func TestChangesRequestedOfAnAuthor(t *testing.T) {
+	w := newWorld(t)
+	ask := func(v review.Version) {
+		w.must(w.DB.AddReview(w.ctx, review.Review{
+			ID: w.id(now), Version: v.Digest, User: "bob", Verdict: review.VerdictRequestChanges, Comment: "why?", At: now,
+		}, hooks.StateSubmitted, hooks.StateChangesRequested, w.grant(auth.HooksReview)))
+	}
+	mine := w.submittedBy("author", "mine", 1, now.Add(-time.Hour))
+	ask(mine)
+	ask(w.submittedBy("somebody", "theirs", 1, now.Add(-time.Hour)))
+	body := w.page("/", auth.RoleAuthor)
+	w.has(body, "Yours, for you to change", `<a href="/versions/`+mine.Digest+`/review">mine@1</a> <span class="state changes-requested">`, `href="/reviews?list=mine"`)
+	w.hasNot(body, "theirs@1")
+	w.hasNot(w.page("/", auth.RoleViewer), "for you to change")
+	w.submittedBy("author", "mine", 2, now) // what was asked for
+	w.hasNot(w.page("/", auth.RoleAuthor), "for you to change")
+}
+
 // broken is a store of which one method fails.
 type broken struct {
 	problems.Store

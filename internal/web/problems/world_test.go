@@ -129,13 +129,18 @@ func (w *world) grant(p auth.Permission) auth.Grant {
 	return g
 }
 
-// submitted stores a version that waits for review.
+// submitted stores a version of alice's that waits for review.
 func (w *world) submitted(hook string, number int64, at time.Time) review.Version {
+	w.Helper()
+	return w.submittedBy("alice", hook, number, at)
+}
+
+func (w *world) submittedBy(user, hook string, number int64, at time.Time) review.Version {
 	w.Helper()
 	w.ids++
 	v := review.Version{
 		Digest: fmt.Sprintf("%064x", w.ids+0xabc0_0000_0000), Hook: hook, Number: number, State: hooks.StateSubmitted,
-		Manifest: []byte("hook: " + hook), Script: []byte("return {}"), Statement: []byte(fmt.Sprint(w.ids)), Signatures: [][]byte{[]byte("author")}, SubmittedBy: "alice", SubmittedAt: at,
+		Manifest: []byte("hook: " + hook), Script: []byte("return {}"), Statement: []byte(fmt.Sprint(w.ids)), Signatures: [][]byte{[]byte("author")}, SubmittedBy: user, SubmittedAt: at,
 	}
 	v.Digest = "abc" + v.Digest[3:]
 	w.must(w.DB.AddVersion(w.ctx, v, w.grant(auth.HooksSubmit)))
