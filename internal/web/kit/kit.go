@@ -30,8 +30,8 @@ import (
 	"hookline/internal/querylog"
 )
 
-// maxForm caps the body of a form.
-const maxForm = 256 << 10
+// maxForm caps the body of a form, in which a byte may take three.
+const maxForm = 512 << 10
 
 // Access says who may use a route.
 type Access struct {

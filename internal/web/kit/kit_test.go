@@ -326,8 +326,8 @@ func TestFormsThatAreRefused(t *testing.T) {
 	if strings.Contains(s.Want("/form", auth.RoleViewer), "It is done") {
 		t.Error("it is said twice")
 	}
-	if a := s.Post("/form", url.Values{"why": {strings.Repeat("x", 300<<10)}}, auth.RoleViewer); a.Status != 413 {
-		t.Errorf("300 kB of typing: %d", a.Status)
+	if a := s.Post("/form", url.Values{"why": {strings.Repeat("x", 600<<10)}}, auth.RoleViewer); a.Status != 413 {
+		t.Errorf("600 kB of typing: %d", a.Status)
 	}
 }
 

@@ -49,6 +49,8 @@ func (k *Kit) functions() template.FuncMap {
 		"counted":  Counted,
 		"bytes":    Bytes,
 		"span":     Span,
+		"cell":     k.cell,
+		"cells":    k.cells,
 		"list":     func(v ...any) []any { return v },
 	}
 }
