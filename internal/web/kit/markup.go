@@ -168,5 +168,5 @@ func ours(link string) string {
 
 // odd is what addresses hold only in escapes.
 func odd(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._~:@%?&=+,;!*()$#-", r)
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._~:@?&=+,;!*()$#-", r)
 }

@@ -13,7 +13,7 @@ import (
 // FuzzCells: the markup of a cell is what html/template makes of the same
 // parts, whatever is in them, and its links lead to pages of ours.
 func FuzzCells(f *testing.F) {
-	for _, s := range []string{"", "plain", "<script>alert(1)</script>", `" onload="x`, "a+b='c'&d", "\x00\xff\u202e", "/jobs/1?x=1&y=2", "//evil.example", `/\evil`, "javascript:alert(1)", "/a b\"<>"} {
+	for _, s := range []string{"", "plain", "<script>alert(1)</script>", `" onload="x`, "a+b='c'&d", "\x00\xff\u202e", "/jobs/1?x=1&y=2", "//evil.example", `/\evil`, "javascript:alert(1)", "/a b\"<>", "/a%", "/a%2f?b=%zz"} {
 		f.Add(s, s, s)
 	}
 	same := template.Must(template.New("").Parse(`{{range .}}{{if .IsID}}<span class="id">{{.Text}}</span>{{else if .IsState}}<span class="state {{.Text}}">{{.Text}}</span>{{else}}{{.Text}}{{end}}{{if .Note}} <span class="muted">{{.Note}}</span>{{end}}{{end}}`))

@@ -101,7 +101,7 @@ func TestTrialWithARecording(t *testing.T) {
 		"no job":         {"", "typed: 1", auth.RoleAuthor, nil, 404, "no such job", false},
 		"no id":          {strings.Repeat("0\xff", 5000), "typed: 1", auth.RoleAuthor, nil, 404, "no such job", false},
 		"another job":    {"0198a000-0000-7000-8000-00000000000f", "typed: 1", auth.RoleAuthor, nil, 404, "", false},
-		"more than form": {job.ID, strings.Repeat("x", 300<<10), auth.RoleAuthor, nil, 413, "shorten it", false},
+		"more than form": {job.ID, strings.Repeat("x", 600<<10), auth.RoleAuthor, nil, 413, "shorten it", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.bench.err = c.err
