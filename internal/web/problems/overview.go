@@ -22,7 +22,7 @@ const (
 	overviewDays   = 14
 	activeShown    = 12
 	waitingShown   = 6
-	hooksLooked    = 200 // for those that their author has to change
+	hooksLooked    = 50 // for those that their author has to change
 	risingShown    = 5
 	risingLooked   = 12  // problems whose days are counted
 	risingProblems = 200 // of each week
@@ -42,7 +42,7 @@ func (p *pages) overview(r *kit.Request) (kit.Answer, error) {
 	data := overviewPage{
 		Steps:  kit.Load(r, "steps", p.steps),
 		Active: kit.Load(r, "active hooks", func(ctx context.Context) (activeList, error) { return p.active(ctx, names, r.Now()) }),
-		Queue:  kit.Load(r, "reviews", func(ctx context.Context) (queue, error) { return p.queue(ctx, r.Who.User) }),
+		Queue:  kit.Load(r, "reviews", func(ctx context.Context) (queue, error) { return p.queue(ctx, r) }),
 		Peers:  kit.Load(r, "peers", p.online),
 		Days:   kit.Load(r, "days", func(ctx context.Context) (chart.Bars, error) { return p.runsByDay(ctx, r.Now()) }),
 		Rising: kit.Load(r, "rising", func(ctx context.Context) (rising, error) { return p.rising(ctx, r.Now()) }),
@@ -142,12 +142,13 @@ type queue struct {
 	Rows    []waitingRow
 	More    bool
 	Changes []waitingRow // of the person who looks, with changes requested
+	Unseen  bool         // there are hooks that were not looked at for them
 	Hidden  bool
 }
 
 // queue lists versions that wait for reviewers, the oldest first, and those of
-// a user that wait for their author.
-func (p *pages) queue(ctx context.Context, user string) (queue, error) {
+// the person who looks that wait for their author.
+func (p *pages) queue(ctx context.Context, r *kit.Request) (queue, error) {
 	list, err := p.Store.Waiting(ctx, "", waitingShown+1)
 	if err != nil {
 		return queue{}, err
@@ -157,9 +158,13 @@ func (p *pages) queue(ctx context.Context, user string) (queue, error) {
 		v := l.Version
 		out.Rows = append(out.Rows, waitingOf(v))
 	}
+	if !slices.Contains(r.Who.Roles, auth.RoleAuthor) { // nobody else has versions that wait for them; sessions themselves submit none
+		return out, nil
+	}
 	newest, err := p.Store.Hooks(ctx, "", hooksLooked)
+	out.Unseen = len(newest) == hooksLooked
 	for _, l := range newest {
-		if l.State() == hooks.StateChangesRequested && l.Version.SubmittedBy == user && len(out.Changes) < waitingShown {
+		if l.State() == hooks.StateChangesRequested && l.Version.SubmittedBy == r.Who.User && len(out.Changes) < waitingShown {
 			out.Changes = append(out.Changes, waitingOf(l.Version))
 		}
 	}
