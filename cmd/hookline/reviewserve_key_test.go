@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -140,8 +141,10 @@ func TestReviewPageGivesTheTerminalBack(t *testing.T) {
 	env := maps.Clone(h.env)
 	delete(env, "HOOKLINE_PASSPHRASE")
 	k := newTerminal(t)
+	var out fmt.Stringer
 	t.Run("asked", func(t *testing.T) { // the program ends with this part
 		r := servingAt(t, k.slave, env, "--key", h.path("bob.key")).open()
+		out = r.out
 		r.read(v.Digest).want(t, 200)
 		go func() {
 			req, err := http.NewRequest(http.MethodPost, r.at(v.Digest)+"/sign", strings.NewReader(url.Values{"confirm": {v.Digest[:8]}}.Encode()))
@@ -158,6 +161,10 @@ func TestReviewPageGivesTheTerminalBack(t *testing.T) {
 		t.Error("the terminal stays without echo")
 	}
 	k.kind("") // ends the question of a program that is gone
+	waitfor.True(t, 20*time.Second, "the question has ended", func() bool {
+		_, after, asked := strings.Cut(out.String(), "passphrase of")
+		return asked && strings.Contains(after, "\n")
+	})
 	if h.thief.got != nil {
 		t.Errorf("sent %s", h.thief.got)
 	}
