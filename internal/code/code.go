@@ -59,10 +59,10 @@ func (l Line) Text() string {
 
 // Bounds of the work for one text. What is over them has no colors.
 const (
-	maxColored   = 64 << 10    // bytes
-	maxTime      = time.Second // on an idle machine 64 KiB of Lua take a tenth
-	maxSpans     = 4000        // with a color, in all: each is 30 bytes of a page, whatever its text is
-	maxLineSpans = 400         // of one line
+	maxColored   = 64 << 10        // bytes
+	maxTime      = 3 * time.Second // on an idle machine 64 KiB of Lua take a tenth
+	maxSpans     = 4000            // with a color, in all: each is 30 bytes of a page, whatever its text is
+	maxLineSpans = 400             // of one line
 )
 
 // Bounds of what a painter keeps.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/parse"
@@ -66,11 +67,14 @@ func (k *worker) run(script string) {
 	k.finish(code, text, line)
 }
 
+// limitArrays sets what gopher-lua keeps for the whole process, once.
+var limitArrays = sync.OnceFunc(func() { lua.MaxArrayIndex = maxArrayIndex })
+
 // newVM makes a VM for one script, without the larger libraries that it does
 // not name: a third of the making. A global can only be reached by its name in
 // the source, or through _G.
 func (k *worker) newVM(script string) *vm {
-	lua.MaxArrayIndex = maxArrayIndex
+	limitArrays()
 	v := &vm{worker: k, inGo: map[*lua.LState]int{}, programs: map[string]*pattern.Program{}, rand: uint64(k.start.NowMS)}
 	v.l = lua.NewState(lua.Options{
 		CallStackSize: callDepth, RegistrySize: registrySize, RegistryMaxSize: registryMax,

