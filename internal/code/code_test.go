@@ -218,7 +218,7 @@ func TestColorsTellTheTruth(t *testing.T) {
 	parts := []string{"--", "-", "[[", "]]", "[=[", "]=]", "\"", "'", "\\", "\n", " ", "x", "=", "1", "(", ")", "f", ";", "..", "local ", "[", "]", "x=1 ", "f() ", "--[[", "x='a' ", "\\\n", "x=[[", "{", "}"}
 	random := rand.New(rand.NewPCG(1, 2))
 	good := 0
-	for range 8000 {
+	for range 4000 {
 		var b strings.Builder
 		b.WriteString("x=1 ")
 		for range 1 + random.IntN(12) {
@@ -229,7 +229,7 @@ func TestColorsTellTheTruth(t *testing.T) {
 		}
 		truthful(t, p, b.String())
 	}
-	if good < 200 {
+	if good < 100 {
 		t.Errorf("only %d of the texts are programs", good)
 	}
 }
@@ -383,6 +383,8 @@ func FuzzPaint(f *testing.F) {
 	f.Add("--[[ \r\n ]] \u202e\xff", "a\n\n")
 	p := painter(f)
 	f.Fuzz(func(t *testing.T, a, b string) {
+		const most = 1 << 10 // of a text: longer ones only take longer
+		a, b = a[:min(most, len(a))], b[:min(most, len(b))]
 		for _, text := range []string{a, b} {
 			check(t, p.Lua([]byte(text)), text)
 			check(t, p.YAML([]byte(text)), text)
