@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hookline/hooks"
+	"hookline/internal/errs"
 	"hookline/sandbox/wire"
 )
 
@@ -180,6 +181,18 @@ type Outcome struct {
 	Stats  Stats        `json:"stats"`
 
 	Recording *Recording `json:"recording,omitempty"` // of a run with Task.Record
+}
+
+// Ending is how a run ended, in the word that people see.
+func (o Outcome) Ending() hooks.Ending {
+	outcome := hooks.OutcomeReceived
+	switch {
+	case o.Code != "":
+		outcome = hooks.OutcomeFailed
+	case len(o.Fields) == 0:
+		outcome = hooks.OutcomeEmpty
+	}
+	return hooks.EndingOf(outcome, errs.Code(o.Code))
 }
 
 // Recording is what a machine answered to the calls of one run.

@@ -52,22 +52,11 @@ type usage struct {
 }
 
 func (t trial) result(out sandbox.Outcome) tested {
-	r := tested{Outcome: out, Ending: trialEnding(out), Difference: t.difference(out), Used: t.usage(out)}
+	r := tested{Outcome: out, Ending: out.Ending(), Difference: t.difference(out), Used: t.usage(out)}
 	if r.Calls == nil {
 		r.Calls = []sandbox.Call{}
 	}
 	return r
-}
-
-func trialEnding(out sandbox.Outcome) hooks.Ending {
-	outcome := hooks.OutcomeReceived
-	switch {
-	case out.Code != "":
-		outcome = hooks.OutcomeFailed
-	case len(out.Fields) == 0:
-		outcome = hooks.OutcomeEmpty
-	}
-	return hooks.EndingOf(outcome, errs.Code(out.Code))
 }
 
 func (t trial) difference(out sandbox.Outcome) difference {

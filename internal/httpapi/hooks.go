@@ -56,42 +56,38 @@ func (s *service) reviewVersion(ctx context.Context, in *struct {
 	return s.version(l, err)
 }
 
-func (s *service) activate(ctx context.Context, in *struct {
+// bounded is what activates a version, and what gives it other bounds.
+type bounded struct {
 	DigestPath
 	Body api.NewActivation
-},
-) (api.Version, error) {
-	b := in.Body
-	rollout := hooks.Rollout{Percent: b.Percent, PerMinute: b.PerMinute}
-	l, err := s.Review.Activate(ctx, principalOf(ctx), in.Digest, b.Quantity, b.Deadline, rollout)
+}
+
+func (b *bounded) rollout() hooks.Rollout {
+	return hooks.Rollout{Percent: b.Body.Percent, PerMinute: b.Body.PerMinute}
+}
+
+func (s *service) activate(ctx context.Context, in *bounded) (api.Version, error) {
+	l, err := s.Review.Activate(ctx, principalOf(ctx), in.Digest, in.Body.Quantity, in.Body.Deadline, in.rollout())
 	return s.version(l, err)
 }
 
-func (s *service) bounds(ctx context.Context, in *struct {
-	DigestPath
-	Body api.NewActivation
-},
-) (api.Version, error) {
-	b := in.Body
-	rollout := hooks.Rollout{Percent: b.Percent, PerMinute: b.PerMinute}
-	l, err := s.Review.Bounds(ctx, principalOf(ctx), in.Digest, b.Quantity, b.Deadline, rollout)
+func (s *service) bounds(ctx context.Context, in *bounded) (api.Version, error) {
+	l, err := s.Review.Bounds(ctx, principalOf(ctx), in.Digest, in.Body.Quantity, in.Body.Deadline, in.rollout())
 	return s.version(l, err)
 }
 
-func (s *service) pause(ctx context.Context, in *struct {
+// stopped is what stops a version, with a reason.
+type stopped struct {
 	DigestPath
 	Body api.Stop
-},
-) (api.Version, error) {
+}
+
+func (s *service) pause(ctx context.Context, in *stopped) (api.Version, error) {
 	l, err := s.Review.Pause(ctx, principalOf(ctx), in.Digest, in.Body.Reason)
 	return s.version(l, err)
 }
 
-func (s *service) disable(ctx context.Context, in *struct {
-	DigestPath
-	Body api.Stop
-},
-) (api.Version, error) {
+func (s *service) disable(ctx context.Context, in *stopped) (api.Version, error) {
 	l, err := s.Review.Disable(ctx, principalOf(ctx), in.Digest, in.Body.Reason)
 	return s.version(l, err)
 }

@@ -152,21 +152,14 @@ func (b *bench) explained(ctx context.Context, err error) error {
 func trialOf(p hooks.Predicate, out sandbox.Outcome) (reviews.Trial, error) {
 	t := reviews.Trial{
 		Code: out.Code, Error: out.Error, Line: int64(out.Line), Asked: out.Stats.Calls, Denied: out.Denied, Log: out.Log,
-		Took: out.Stats.Wall, Memory: out.Stats.PeakMemory,
+		Took: out.Stats.Wall, Memory: out.Stats.PeakMemory, Ending: out.Ending(),
 	}
-	outcome := hooks.OutcomeReceived
-	switch {
-	case out.Code != "":
-		outcome = hooks.OutcomeFailed
-	case len(out.Fields) == 0:
-		outcome = hooks.OutcomeEmpty
-	default:
+	if out.Code == "" && len(out.Fields) > 0 {
 		var err error
 		if t.Fields, err = out.Fields.Canonical(); err != nil {
 			return t, err
 		}
 	}
-	t.Ending = hooks.EndingOf(outcome, errs.Code(out.Code))
 	for _, f := range p.Fields {
 		if _, set := out.Fields[f.Name]; !set && out.Code == "" {
 			t.NotSet = append(t.NotSet, f.Name)

@@ -10,6 +10,7 @@ import (
 
 	"hookline/collector"
 	"hookline/internal/auth"
+	"hookline/internal/code"
 	"hookline/internal/web/admin"
 	"hookline/internal/web/door"
 	"hookline/internal/web/hookpages"
@@ -67,8 +68,12 @@ func Routes(parts Parts) ([]kit.Route, error) {
 func build(parts Parts) (*kit.Kit, []kit.Route, error) {
 	d := door.New(door.Parts{Gate: parts.Gate, Sessions: parts.Store, Now: parts.Now, Log: parts.Log, Secure: parts.Secure})
 	k, err := kit.New(kit.Parts{
-		Gate: parts.Gate, Door: d, Now: parts.Now, Log: parts.Log, Notice: parts.Notice, Store: parts.Facts, Secure: parts.Secure, Mark: parts.Hub.Mark,
+		Gate: parts.Gate, Door: d, Now: parts.Now, Log: parts.Log, Notice: parts.Notice, Store: parts.Facts, Mark: parts.Hub.Mark,
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	painter, err := code.New()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,10 +84,10 @@ func build(parts Parts) (*kit.Kit, []kit.Route, error) {
 			return problems.Routes(k, problems.Parts{Store: parts.Store, Explain: parts.Explain})
 		},
 		func() ([]kit.Route, error) {
-			return hookpages.Routes(k, hookpages.Parts{Store: parts.Store, Review: parts.Review, Rules: parts.Rules})
+			return hookpages.Routes(k, hookpages.Parts{Store: parts.Store, Review: parts.Review, Painter: painter, Rules: parts.Rules})
 		},
 		func() ([]kit.Route, error) {
-			return reviews.Routes(k, reviews.Parts{Store: parts.Store, Review: parts.Review, Rules: parts.Rules, Bench: parts.Bench})
+			return reviews.Routes(k, reviews.Parts{Store: parts.Store, Review: parts.Review, Painter: painter, Rules: parts.Rules, Bench: parts.Bench})
 		},
 		func() ([]kit.Route, error) {
 			return machines.Routes(k, machines.Parts{Store: parts.Store, Gate: parts.Gate})

@@ -53,7 +53,7 @@ func newRig(t *testing.T) *rig {
 	s.ok(err)
 	s.now = s.now.Add(time.Second)
 	s.door = New(Parts{Gate: s.gate, Sessions: s.shared(), Now: now, Log: slog.New(slog.DiscardHandler), Secure: true})
-	k, err := kit.New(kit.Parts{Gate: s.gate, Door: s.door, Now: now, Log: slog.New(slog.DiscardHandler), Secure: true})
+	k, err := kit.New(kit.Parts{Gate: s.gate, Door: s.door, Now: now, Log: slog.New(slog.DiscardHandler)})
 	s.ok(err)
 	routes, err := s.door.Routes(k)
 	s.ok(err)

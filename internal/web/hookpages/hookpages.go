@@ -41,13 +41,14 @@ type Store interface {
 type Parts struct {
 	Store  Store
 	Review *review.Service
-	Rules  func() signing.Rules // that versions are held against now
+	// Painter colors scripts. Pages share one, for what it remembers.
+	Painter *code.Painter
+	Rules   func() signing.Rules // that versions are held against now
 }
 
 type pages struct {
 	Parts
 	*kit.Templates
-	painter *code.Painter
 }
 
 // Routes are the routes of these pages.
@@ -65,11 +66,7 @@ func Routes(k *kit.Kit, parts Parts) ([]kit.Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	painter, err := code.New()
-	if err != nil {
-		return nil, err
-	}
-	p := &pages{parts, t, painter}
+	p := &pages{parts, t}
 	get := func(path string, show kit.Page) kit.Route {
 		return kit.Route{Method: http.MethodGet, Path: path, Access: kit.Reads(auth.HooksRead), Page: show}
 	}

@@ -54,7 +54,7 @@ func (p *pages) starter(r *kit.Request) (kit.Answer, error) {
 	page := starterPage{
 		Name: name, Job: job.ID, Problem: job.ProblemID, Level: string(level), Package: job.Report[hooks.FieldPackage],
 		Program:  kit.Program(job.Report[hooks.FieldExecutablePath], job.Report[hooks.FieldPackage]),
-		Manifest: p.painter.YAML(s.Manifest.YAML()), Script: p.painter.Lua(s.Script), Commands: commands(name, job.ID, level),
+		Manifest: p.Painter.YAML(s.Manifest.YAML()), Script: p.Painter.Lua(s.Script), Commands: commands(name, job.ID, level),
 	}
 	query := url.Values{"job": {job.ID}, "level": {string(level)}}.Encode()
 	page.ToYAML, page.ToLua = "/hooks/new/"+hooks.ManifestName+"?"+query, "/hooks/new/"+hooks.ScriptName+"?"+query

@@ -60,7 +60,7 @@ func (p *pages) versionWith(r *kit.Request, form string, refused error) (kit.Ans
 	page := versionPage{
 		VersionRef: refOf(v), State: string(l.State()), Facts: versionFacts(r, l, st),
 		Steps: steps(l, signatures, until), Words: inwords.Statement(st), Signatures: signatures, Reason: reason(l),
-		Script: p.painter.Lua(v.Script), Manifest: p.painter.YAML(v.Manifest),
+		Script: p.Painter.Lua(v.Script), Manifest: p.Painter.YAML(v.Manifest),
 		Statement: kit.NewField("Statement, the object that people signed", statement.String()),
 	}
 	if page.Operate, err = p.operate(r, l, st.Predicate, form, refused); err != nil {

@@ -16,6 +16,7 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
+	"hookline/internal/code"
 	"hookline/internal/jobs"
 	"hookline/internal/web/hookpages"
 	"hookline/internal/web/kit/kittest"
@@ -60,7 +61,9 @@ func newWorld(t *testing.T) *world {
 		return signing.Rules{Policy: w.policy, Floor: w.Clock.Now(), Now: w.Clock.Now()}
 	}
 	w.review = &review.Service{Versions: w.DB, Changes: w.DB, Gate: w.Gate, Rules: rules, Now: w.Clock.Now}
-	w.Serve(hookpages.Routes(w.Kit, hookpages.Parts{Store: w.DB, Review: w.review, Rules: rules}))
+	painter, err := code.New()
+	w.ok(err)
+	w.Serve(hookpages.Routes(w.Kit, hookpages.Parts{Store: w.DB, Review: w.review, Rules: rules, Painter: painter}))
 	return w
 }
 

@@ -100,7 +100,6 @@ type Parts struct {
 	Log    *slog.Logger
 	Notice func() string                            // what stands on top of every page; "" is nothing, nil too
 	Store  func(ctx context.Context) (Facts, error) // nil is unknown
-	Secure bool                                     // served over TLS
 	Mark   func() string                            // of the event stream, see live.Hub.Mark; nil is none
 }
 

@@ -78,7 +78,7 @@ func (p *pages) compare(ctx context.Context, v review.Version, now hooks.Predica
 			out.Wider++
 		}
 	}
-	out.Code = p.painter.LuaDifference(base.Script, v.Script)
+	out.Code = p.Painter.LuaDifference(base.Script, v.Script)
 	return out, nil
 }
 

@@ -206,7 +206,7 @@ func (p *pages) page(r *kit.Request, life review.Life) (*page, hooks.Statement, 
 	out := &page{
 		VersionRef: refOf(v), State: life.State(), Words: inwords.Statement(st),
 		Standing: standingOf(p.Rules(), life, r.Who.User, mayReview),
-		Script:   p.painter.Lua(v.Script), Manifest: p.painter.YAML(v.Manifest),
+		Script:   p.Painter.Lua(v.Script), Manifest: p.Painter.YAML(v.Manifest),
 		Answer: r.Typed("comment"), MayReview: mayReview, MayTalk: mayTalk, MayTry: mayTalk && p.Bench != nil,
 		MayAnswer: mayReview && decidable(life.State()), query: r.URL.Query(),
 	}

@@ -81,14 +81,15 @@ type Call struct {
 type Parts struct {
 	Store  Store
 	Review *review.Service
-	Rules  func() signing.Rules // that versions are held against now
-	Bench  Bench                // nil where there is no sandbox binary
+	// Painter colors scripts. Pages share one, for what it remembers.
+	Painter *code.Painter
+	Rules   func() signing.Rules // that versions are held against now
+	Bench   Bench                // nil where there is no sandbox binary
 }
 
 type pages struct {
 	Parts
 	*kit.Templates
-	painter  *code.Painter
 	markdown *markdown
 	linted   *linted
 }
@@ -105,11 +106,7 @@ func Routes(k *kit.Kit, parts Parts) ([]kit.Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	painter, err := code.New()
-	if err != nil {
-		return nil, err
-	}
-	p := &pages{parts, t, painter, newMarkdown(), &linted{found: map[string][]Finding{}}}
+	p := &pages{parts, t, newMarkdown(), &linted{found: map[string][]Finding{}}}
 	const one = "/versions/{digest}/review"
 	return []kit.Route{
 		{Method: http.MethodGet, Path: "/reviews", Access: kit.Reads(auth.HooksRead), Page: p.queue},

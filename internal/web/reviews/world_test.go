@@ -15,6 +15,7 @@ import (
 	"hookline/collector"
 	"hookline/hooks"
 	"hookline/internal/auth"
+	"hookline/internal/code"
 	"hookline/internal/jobs"
 	"hookline/internal/web/kit/kittest"
 	"hookline/internal/web/reviews"
@@ -80,7 +81,9 @@ func newWorld(t *testing.T) *world {
 // serve serves the pages, with a bench or none.
 func (w *world) serve(b reviews.Bench) {
 	w.t.Helper()
-	w.Serve(reviews.Routes(w.Kit, reviews.Parts{Store: w.DB, Review: w.service, Rules: w.rules, Bench: b}))
+	painter, err := code.New()
+	w.ok(err)
+	w.Serve(reviews.Routes(w.Kit, reviews.Parts{Store: w.DB, Review: w.service, Rules: w.rules, Painter: painter, Bench: b}))
 }
 
 func (w *world) rules() signing.Rules {
